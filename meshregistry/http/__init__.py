@@ -1,0 +1,1 @@
+"""Debug pages, probes and metrics over HTTP."""

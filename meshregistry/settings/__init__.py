@@ -1,0 +1,1 @@
+"""Settings: one schema in Slime's words, read by the application root only."""

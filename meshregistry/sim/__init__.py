@@ -1,0 +1,1 @@
+"""Small in-memory registries for the demo, the tests and the benchmarks."""

@@ -1,0 +1,1 @@
+"""Registry sources: each reads one kind of registry and publishes updates."""

@@ -1,0 +1,1 @@
+"""The Nacos source."""

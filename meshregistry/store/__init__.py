@@ -1,0 +1,1 @@
+"""The versioned snapshot and its single writer."""

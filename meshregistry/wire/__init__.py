@@ -1,0 +1,1 @@
+"""Bytes of the resources: the protobuf writer and the cached frames."""
