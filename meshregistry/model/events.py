@@ -1,0 +1,69 @@
+"""What sources tell the store, and how they tell it.
+
+A source publishes only what its registry has authoritatively said. A failure is a status, never an
+update: there is no message that could turn an error into an empty list.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from meshregistry.model.instance import Instance, Scope, ServiceKey
+
+
+class ScopeListing(msgspec.Struct, frozen=True):
+    """A complete, authoritative listing of one scope.
+
+    `names` holds every service the registry lists in the scope; `services` the full instance list of
+    those whose content may differ from the source's previous publication (all of them on its first one);
+    `unread` those listed whose instances could not be read and therefore keep what is known.
+    A service of the scope that is in no field but was known before is gone from the registry.
+    """
+
+    scope: Scope
+    names: frozenset[str]
+    services: Mapping[str, tuple[Instance, ...]]
+    unread: frozenset[str] = frozenset()
+    observed_at: float = 0.0
+    """Monotonic seconds at which the registry's answer was complete; 0.0 when unknown."""
+
+
+class ServiceReading(msgspec.Struct, frozen=True):
+    """An authoritative reading of one service: its full instance list, possibly empty."""
+
+    key: ServiceKey
+    instances: tuple[Instance, ...]
+    observed_at: float = 0.0
+
+
+class SourceSynced(msgspec.Struct, frozen=True):
+    """The source has read each of its configured scopes once; follows the updates that prove it."""
+
+    source: str
+    reason: str = "read"
+    """`read`, or `wait_time` when the source's WaitTime passed first."""
+
+
+SourceUpdate = ScopeListing | ServiceReading | SourceSynced
+
+
+class Sink(Protocol):
+    """Where a source puts its updates."""
+
+    async def publish(self, update: SourceUpdate) -> None:
+        """Hand over one update; waits while the queue is full. Cancelling it is safe: nothing was handed over."""
+        ...
+
+
+class Source(Protocol):
+    """A registry source: constructed without I/O, run until cancelled."""
+
+    @property
+    def name(self) -> str:
+        """Source kind: `nacos`, `eureka`, `zookeeper`."""
+        ...
+
+    async def run(self, sink: Sink) -> None:
+        """Read the registry for ever; raises only when the source itself is broken."""
+        ...

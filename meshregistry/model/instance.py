@@ -1,0 +1,55 @@
+"""What a registry says: instances, and the scope a statement is about."""
+
+from typing import NamedTuple
+
+import msgspec
+
+Pairs = tuple[tuple[str, str], ...]
+"""A string map as sorted pairs: hashable, comparable, and in canonical order for the wire."""
+
+
+class Scope(NamedTuple):
+    """The largest part of a registry whose complete content one authoritative answer can state."""
+
+    source: str
+    """Source kind: `nacos`, `eureka`, `zookeeper`."""
+
+    registry: str
+    """Configured registry id, or "" when there is only one."""
+
+    namespace: str
+    group: str
+
+    def __str__(self) -> str:
+        return "/".join(part for part in self if part)
+
+
+class ServiceKey(NamedTuple):
+    """One service as its registry names it; the name is not sanitised."""
+
+    scope: Scope
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.scope}/{self.name}"
+
+
+class Instance(msgspec.Struct, frozen=True, gc=False, order=True):
+    """One registration in a registry, before conversion.
+
+    `address` is an IP address or host name exactly as registered and `port` any integer; the
+    conversion judges both. `weight` is the registry's own (Nacos: 0 to 10000, 1.0 is normal).
+    """
+
+    address: str
+    port: int
+    cluster: str = ""
+    healthy: bool = True
+    enabled: bool = True
+    weight: float = 1.0
+    metadata: Pairs = ()
+
+
+def sort_pairs(items: dict[str, str]) -> Pairs:
+    """Return a map as pairs in canonical order."""
+    return tuple(sorted(items.items()))

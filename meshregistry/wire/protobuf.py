@@ -1,0 +1,46 @@
+"""A minimal protobuf writer for the hot messages.
+
+Fields are written in number order and maps sorted by key, so the bytes equal upb's deterministic
+output and can be hashed as content (protobuf encoding guide: varints, tags, length-delimited fields).
+"""
+
+
+def varint(value: int) -> bytes:
+    """Encode a non-negative integer below 2^64 as a base-128 varint."""
+    if value < 0x80:
+        return bytes((value,))
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def frame(tag: bytes, payload: bytes) -> bytes:
+    """Encode a length-delimited field: `tag` is the encoded field tag."""
+    return tag + varint(len(payload)) + payload
+
+
+def text(tag: bytes, value: str) -> bytes:
+    """Encode a string field; the empty string, proto3's default, is left out.
+
+    Lone surrogates (JSON allows them, protobuf does not) are replaced, so the bytes are always valid UTF-8.
+    """
+    return frame(tag, value.encode("utf-8", "replace")) if value else b""
+
+
+def number(tag: bytes, value: int) -> bytes:
+    """Encode an unsigned integer or enum field; 0, proto3's default, is left out."""
+    return tag + varint(value) if value else b""
+
+
+def string_map(tag: bytes, pairs: tuple[tuple[str, str], ...]) -> bytes:
+    """Encode a `map<string, string>` field from sorted pairs; map entries keep empty keys and values explicit."""
+    return b"".join(
+        frame(
+            tag,
+            frame(b"\x0a", key.encode("utf-8", "replace")) + frame(b"\x12", value.encode("utf-8", "replace")),
+        )
+        for key, value in pairs
+    )
