@@ -1,0 +1,36 @@
+"""Log format: one line per event, as text or as JSON.
+
+Event texts are dotted names with key=value parts; anything secret never reaches a log call.
+"""
+
+import logging
+import sys
+
+import orjson
+
+_TEXT_FORMAT = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line: time, level, logger, message and, if any, the traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line of JSON."""
+        line = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return orjson.dumps(line).decode()
+
+
+def configure_logs(*, level: str, as_json: bool) -> None:
+    """Send all logs to stderr; grpclib and aiohttp speak only from WARNING on, as they log per connection."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if as_json else logging.Formatter(_TEXT_FORMAT))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in ("grpclib", "aiohttp.access", "asyncio", "hpack"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,90 @@
+"""Every metric, declared once.
+
+One `Metrics` object is built by the application root and handed to the rooms; there is no global collector.
+The first block keeps the names and labels of Slime's meshregistry (pkg/monitoring), so that dashboards survive
+the switch; the rest tells what Slime does not: staleness, rejects, convergence, clients.
+Labels are bounded: source kinds, scopes (configured), reasons (a closed set of words), type kinds, dialects.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_POLL_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 3, 5, 8, 10, 20, 30, 60, 90, 120)
+_LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+
+class Metrics:
+    """All metrics of one process, on a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._declare_slime_names()
+        self._declare_sources()
+        self._declare_store()
+        self._declare_ads()
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"meshregistry_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"meshregistry_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"meshregistry_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+    def _declare_slime_names(self) -> None:
+        self.enabled_source = self._gauge("enabled_source", "Number of enabled sources.")
+        self.ready_time = self._histogram("ready_time", "Seconds until a source was ready.", _POLL_BUCKETS, "source")
+        self.mcp_push_count = self._gauge("mcp_push_count", "Push rounds: commits that changed something.")
+        self.polling_time = self._histogram(
+            "polling_time", "Seconds of one poll round.", _POLL_BUCKETS, "source", "status"
+        )
+        self.pollings_count = self._gauge("pollings_count", "Poll rounds.", "source", "status")
+        self.service_entry_total = self._gauge("service_entry_total", "ServiceEntries served.", "source")
+        self.service_entry_creation = self._gauge("service_entry_creation", "ServiceEntries created.", "source")
+        self.service_entry_update = self._gauge("service_entry_update", "ServiceEntries updated.", "source")
+        self.service_entry_deletion = self._gauge("service_entry_deletion", "ServiceEntries removed.", "source")
+        self.source_client_request_count = self._gauge(
+            "source_client_request_count", "Requests to a registry.", "source", "status"
+        )
+        self.source_connection_status = self._gauge(
+            "source_connection_status", "1 while the registry answers, 0 otherwise.", "source"
+        )
+
+    def _declare_sources(self) -> None:
+        self.source_last_success = self._gauge(
+            "source_last_success_timestamp_seconds", "Unix time of the last authoritative reading.", "source", "scope"
+        )
+        self.source_failures = self._counter(
+            "source_failures", "Readings that failed; what was known stays.", "source", "reason"
+        )
+        self.source_unchanged = self._counter("source_unchanged_bodies", "Answers skipped by their hash.", "source")
+        self.source_bad_records = self._counter(
+            "source_bad_records", "Registry records dropped alone.", "source", "reason"
+        )
+
+    def _declare_store(self) -> None:
+        self.rejects = self._gauge("rejects", "Endpoints and services dropped or repaired now.", "reason")
+        self.resources = self._gauge("resources", "Resources served.", "kind")
+        self.endpoints = self._gauge("endpoints", "Endpoints served.")
+        self.stale_endpoints = self._gauge("held_services", "Services kept by the guard now.", "rule")
+        self.updates = self._counter("source_updates", "Updates taken from the queue.", "source")
+        self.queue_length = self._gauge("update_queue_length", "Source updates waiting for the reducer.")
+        self.commits = self._counter("commits", "Commits that changed something.", "kind")
+        self.reduce_time = self._histogram(
+            "reduce_seconds", "Seconds from taking an update to the commit.", _LATENCY_BUCKETS
+        )
+        self.complete = self._gauge("snapshot_complete", "1 once every source has been read completely.")
+
+    def _declare_ads(self) -> None:
+        self.streams = self._gauge("ads_streams", "Open ADS streams.", "dialect")
+        self.pushes = self._counter("ads_responses", "Responses sent.", "dialect", "kind")
+        self.push_bytes = self._counter("ads_response_bytes", "Bytes of responses sent.", "dialect", "kind")
+        self.nacks = self._counter("ads_nacks", "Responses refused by clients.", "dialect", "kind")
+        self.stale_nonces = self._counter("ads_stale_nonces", "Requests ignored for a stale nonce.", "dialect")
+        self.bad_requests = self._counter("ads_bad_requests", "Requests that broke the protocol.", "reason")
+        self.ack_time = self._histogram(
+            "ads_ack_seconds", "Seconds from response to ACK.", _LATENCY_BUCKETS, "dialect", "kind"
+        )
+        self.convergence_time = self._histogram(
+            "convergence_seconds", "Seconds from the commit of a change to its ACK.", _LATENCY_BUCKETS, "kind"
+        )
