@@ -21,6 +21,8 @@ class Change(msgspec.Struct, frozen=True):
     kind: Kind
     changed: frozenset[str]
     removed: frozenset[str]
+    observed_at: float = 0.0
+    """Monotonic seconds at which the registry's answer behind the change was complete; 0.0 when unknown."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -34,8 +34,13 @@ class SnapshotStore:
         self._listeners[number] = listener
         return lambda: self._listeners.pop(number, None) and None
 
-    def commit(self, kind: Kind, upserts: Iterable[Resource], removals: Iterable[str]) -> Change | None:
-        """Apply a batch in one synchronous step; returns None, and moves nothing, when nothing really changed."""
+    def commit(
+        self, kind: Kind, upserts: Iterable[Resource], removals: Iterable[str], observed_at: float = 0.0
+    ) -> Change | None:
+        """Apply a batch in one synchronous step; returns None, and moves nothing, when nothing really changed.
+
+        `observed_at` (monotonic seconds) travels with the change, so that servers can tell the convergence time.
+        """
         before = self._current.collection(kind)
         changed = {
             resource.name: resource
@@ -46,7 +51,7 @@ class SnapshotStore:
         if not changed and not removed:
             return None
         self._move(kind, _apply(before, changed, removed))
-        change = Change(kind, frozenset(changed), removed)
+        change = Change(kind, frozenset(changed), removed, observed_at)
         self._notify(change)
         return change
 
