@@ -13,6 +13,8 @@ class Collection(msgspec.Struct, frozen=True):
 
     version: str
     resources: Mapping[str, Resource]
+    sequences: Mapping[str, int] = msgspec.field(default_factory=dict)
+    """Resource name → sequence of the commit that last changed it; for `ver` of `/xdsCache`, no part of the content."""
 
 
 class Change(msgspec.Struct, frozen=True):

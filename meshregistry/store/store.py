@@ -50,7 +50,7 @@ class SnapshotStore:
         removed = frozenset(name for name in removals if name in before.resources and name not in changed)
         if not changed and not removed:
             return None
-        self._move(kind, _apply(before, changed, removed))
+        self._move(kind, _apply(before, changed, removed, self._current.sequence + 1))
         change = Change(kind, frozenset(changed), removed, observed_at)
         self._notify(change)
         return change
@@ -74,17 +74,19 @@ class SnapshotStore:
             listener(change)
 
 
-def _apply(before: Collection, changed: Mapping[str, Resource], removed: frozenset[str]) -> Collection:
+def _apply(before: Collection, changed: Mapping[str, Resource], removed: frozenset[str], sequence: int) -> Collection:
     """Return the next collection; its version is a sum over all resources, so the order of arrival is no part of it."""
     total = int(before.version, 16)
-    resources = dict(before.resources)
+    resources, sequences = dict(before.resources), dict(before.sequences)
     for name in removed:
         total -= _digest(resources.pop(name))
+        del sequences[name]
     for name, resource in changed.items():
         old = resources.get(name)
         total += _digest(resource) - (_digest(old) if old else 0)
         resources[name] = resource
-    return Collection(f"{total & _MASK:016x}", resources) if resources else EMPTY
+        sequences[name] = sequence
+    return Collection(f"{total & _MASK:016x}", resources, sequences) if resources else EMPTY
 
 
 def _digest(resource: Resource) -> int:

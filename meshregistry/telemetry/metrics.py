@@ -66,7 +66,7 @@ class Metrics:
         self.rejects = self._gauge("rejects", "Endpoints and services dropped or repaired now.", "reason")
         self.resources = self._gauge("resources", "Resources served.", "kind")
         self.endpoints = self._gauge("endpoints", "Endpoints served.")
-        self.stale_endpoints = self._gauge("held_services", "Services kept by the guard now.", "rule")
+        self.held_services = self._gauge("held_services", "Services kept by the guard now.", "rule")
         self.updates = self._counter("source_updates", "Updates taken from the queue.", "source")
         self.queue_length = self._gauge("update_queue_length", "Source updates waiting for the reducer.")
         self.commits = self._counter("commits", "Commits that changed something.", "kind")

@@ -1,0 +1,62 @@
+"""Who claims what: every registry service and the resources it contributes to.
+
+Owned by the reducer. Holds converted claims only; it decides nothing about merging or shrinking.
+"""
+
+from collections.abc import Iterable
+
+from meshregistry.model.assembly import Claim
+from meshregistry.model.instance import Scope, ServiceKey
+
+
+class Contributions:
+    """Claims by service and by resource; every change returns the names of the resources it touches."""
+
+    def __init__(self) -> None:
+        self._by_service: dict[ServiceKey, tuple[Claim, ...]] = {}
+        self._by_resource: dict[str, dict[ServiceKey, Claim]] = {}
+        self._by_scope: dict[Scope, set[str]] = {}
+
+    def replace(self, key: ServiceKey, claims: tuple[Claim, ...]) -> set[str]:
+        """Make `claims` all that a service contributes; no claims forgets the service."""
+        before = self._by_service.get(key, ())
+        if before == claims:
+            return set()
+        for claim in before:
+            self._withdraw(key, claim)
+        for claim in claims:
+            self._by_resource.setdefault(claim.resource_name, {})[key] = claim
+        self._remember(key, claims)
+        return {claim.resource_name for claim in (*before, *claims)}
+
+    def names(self, scope: Scope) -> frozenset[str]:
+        """Return the services of a scope that contribute something."""
+        return frozenset(self._by_scope.get(scope, ()))
+
+    def claims(self, resource_name: str) -> tuple[Claim, ...]:
+        """Return all claims of one resource in the order of their services."""
+        by_key = self._by_resource.get(resource_name)
+        return tuple(by_key[key] for key in sorted(by_key)) if by_key else ()
+
+    def resources(self, keys: Iterable[ServiceKey]) -> set[str]:
+        """Return the names of the resources that the services contribute to."""
+        return {claim.resource_name for key in keys for claim in self._by_service.get(key, ())}
+
+    def _withdraw(self, key: ServiceKey, claim: Claim) -> None:
+        by_key = self._by_resource.get(claim.resource_name)
+        if by_key is None:
+            return
+        by_key.pop(key, None)
+        if not by_key:
+            del self._by_resource[claim.resource_name]
+
+    def _remember(self, key: ServiceKey, claims: tuple[Claim, ...]) -> None:
+        names = self._by_scope.setdefault(key.scope, set())
+        if claims:
+            self._by_service[key] = claims
+            names.add(key.name)
+        else:
+            self._by_service.pop(key, None)
+            names.discard(key.name)
+            if not names:
+                del self._by_scope[key.scope]

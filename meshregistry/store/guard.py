@@ -1,0 +1,139 @@
+"""Shrink protection for one resource: when its last endpoints may go, and when the entry itself may.
+
+A pure function over the history of one resource. Additions always flow. The rules and their defaults are
+the `guard` settings; the reducer owns the histories and the clock.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from meshregistry.model.service_entry import ServiceEntry, ServicePort, WorkloadEntry
+
+EMPTIED_LABEL = ("meshregistry.io/endpoints", "none")
+"""Added to an emptied entry: istiod ≤ 1.29 pushes an emptied list only together with a service-level change."""
+
+
+class GuardPolicy(msgspec.Struct, frozen=True):
+    """How long things outlive their registrations; seconds, 0 switches a rule off."""
+
+    empty_grace_s: float = 10.0
+    """A service's last endpoints stay this long, so that a re-registration makes no hole."""
+
+    delete_after_s: float = 600.0
+    """An emptied entry is removed after this."""
+
+    port_grace_s: float = 600.0
+    """A service port outlives its last instance this long, so that instance churn stays EDS-only."""
+
+    mark_emptied: bool = True
+    """Whether an emptied entry gets a label (`EMPTIED_LABEL`)."""
+
+
+class Rule(StrEnum):
+    """Why a resource is served although its registry no longer says so."""
+
+    EMPTY_GRACE = "empty_grace"
+    EMPTIED = "emptied"
+    QUARANTINE = "quarantine"
+
+
+class History(msgspec.Struct, frozen=True):
+    """What the guard remembers of one resource between decisions; times are monotonic seconds."""
+
+    entry: ServiceEntry
+    """The last entry that had endpoints, without the ports that only grace keeps."""
+
+    served: ServiceEntry
+    """The last entry that was served with endpoints."""
+
+    empty_since: float | None = None
+    idle_ports: tuple[tuple[ServicePort, float], ...] = ()
+    """Ports kept by grace, each with the time since which no instance uses it."""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What to serve now (None: nothing), what to remember, and when to ask again (None: on the next change)."""
+
+    entry: ServiceEntry | None
+    history: History | None
+    wake_at: float | None = None
+    rule: Rule | None = None
+
+
+def decide(
+    history: History | None,
+    assembled: ServiceEntry | None,
+    now: float,
+    policy: GuardPolicy,
+    *,
+    quarantined: bool = False,
+) -> Decision:
+    """Decide what is served of one resource.
+
+    `assembled` is what the registries say now, None when nobody claims the resource. `quarantined` says that it is
+    claimed but nothing valid could be assembled: then the last good form stays (a resource too bad to send is left
+    in its last good form, never dropped).
+    """
+    if assembled is not None and assembled.endpoints:
+        return _serve(history, assembled, now, policy)
+    if history is None:
+        return Decision(None, None)
+    if quarantined:
+        return Decision(history.served, history, None, Rule.QUARANTINE)
+    return _shrink(history, now, policy)
+
+
+def _serve(history: History | None, entry: ServiceEntry, now: float, policy: GuardPolicy) -> Decision:
+    idle = _idle_ports(history, entry, now, policy) if history and policy.port_grace_s > 0 else ()
+    served = _keep_ports(entry, tuple(port for port, _ in idle))
+    wake_at = min((since + policy.port_grace_s for _, since in idle), default=None)
+    return Decision(served, History(entry, served, None, idle), wake_at)
+
+
+def _idle_ports(
+    history: History, entry: ServiceEntry, now: float, policy: GuardPolicy
+) -> tuple[tuple[ServicePort, float], ...]:
+    """Return the ports to keep although no instance uses them; a number that is in use again is not idle."""
+    used = {port.number for port in entry.ports} | {port.name for port in entry.ports}
+    since = dict(history.idle_ports)
+    candidates = [(port, since.get(port, now)) for port in history.served.ports]
+    return tuple(
+        (port, at) for port, at in candidates if not {port.number, port.name} & used and now < at + policy.port_grace_s
+    )
+
+
+def _keep_ports(entry: ServiceEntry, idle: tuple[ServicePort, ...]) -> ServiceEntry:
+    if not idle:
+        return entry
+    names = tuple(port.name for port in idle)
+    return msgspec.structs.replace(
+        entry,
+        ports=tuple(sorted((*entry.ports, *idle))),
+        endpoints=tuple(_extend_ports(endpoint, names) for endpoint in entry.endpoints),
+    )
+
+
+def _extend_ports(endpoint: WorkloadEntry, names: tuple[str, ...]) -> WorkloadEntry:
+    """Reach the endpoint by its own port through the kept service ports too (as Slime maps every service port)."""
+    if not endpoint.ports:
+        return endpoint
+    own = endpoint.ports[0][1]
+    return msgspec.structs.replace(endpoint, ports=tuple(sorted((*endpoint.ports, *((name, own) for name in names)))))
+
+
+def _shrink(history: History, now: float, policy: GuardPolicy) -> Decision:
+    since = now if history.empty_since is None else history.empty_since
+    waiting = msgspec.structs.replace(history, empty_since=since)
+    empty_at = since + policy.empty_grace_s
+    if now < empty_at:
+        return Decision(history.served, waiting, empty_at, Rule.EMPTY_GRACE)
+    delete_at = empty_at + policy.delete_after_s
+    if now < delete_at:
+        return Decision(_empty(history.served, policy), waiting, delete_at, Rule.EMPTIED)
+    return Decision(None, None)
+
+
+def _empty(entry: ServiceEntry, policy: GuardPolicy) -> ServiceEntry:
+    labels = tuple(sorted((*entry.labels, EMPTIED_LABEL))) if policy.mark_emptied else entry.labels
+    return msgspec.structs.replace(entry, endpoints=(), labels=labels)

@@ -1,0 +1,33 @@
+"""The bounded queue between the sources and the reducer."""
+
+import asyncio
+
+from meshregistry.model.events import SourceUpdate
+from meshregistry.telemetry.metrics import Metrics
+
+
+class Inbox:
+    """Takes source updates in order. When it is full the publishing source waits; nothing is dropped or merged."""
+
+    def __init__(self, metrics: Metrics, limit: int = 256) -> None:
+        self._queue: asyncio.Queue[SourceUpdate] = asyncio.Queue(limit)
+        self._length = metrics.queue_length
+
+    async def publish(self, update: SourceUpdate) -> None:
+        """Hand over one update; waits while the queue is full. Cancelling it is safe: nothing was handed over."""
+        await self._queue.put(update)
+        self._length.set(self._queue.qsize())
+
+    async def take(self, timeout_s: float | None) -> list[SourceUpdate]:
+        """Return all updates that wait, at least one; an empty list when `timeout_s` passes first.
+
+        Cancelling it is safe: no update is lost.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                first = await self._queue.get()
+        except TimeoutError:
+            return []
+        updates = [first, *(self._queue.get_nowait() for _ in range(self._queue.qsize()))]
+        self._length.set(0)
+        return updates

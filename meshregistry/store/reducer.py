@@ -1,0 +1,232 @@
+"""The single writer: takes source updates, converts what changed, guards what shrinks, commits.
+
+Owns the contributions, the guard's histories and the reject list. Everything is decided synchronously; the loop
+only yields between slices of a large update, so that streams stay served.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from meshregistry.model.assembly import Claim, ConversionCache, convert_service, merge_claims
+from meshregistry.model.events import ScopeListing, ServiceReading, SourceSynced, SourceUpdate
+from meshregistry.model.instance import Instance, ServiceKey
+from meshregistry.model.policy import ConversionPolicy
+from meshregistry.model.rejects import Reject
+from meshregistry.model.service_entry import Kind
+from meshregistry.store.contributions import Contributions
+from meshregistry.store.guard import Decision, GuardPolicy, History, Rule, decide
+from meshregistry.store.inbox import Inbox
+from meshregistry.store.reject_ledger import RejectLedger
+from meshregistry.store.store import SnapshotStore
+from meshregistry.store.timers import Timers
+from meshregistry.telemetry.metrics import Metrics
+from meshregistry.wire.resource import Resource, ResourceEncoder
+
+_log = logging.getLogger(__name__)
+
+_SLICE_S = 0.01
+"""Longest work between two yields to the loop, seconds."""
+
+
+class SourceRules(msgspec.Struct, frozen=True):
+    """How one source's services are converted and guarded."""
+
+    conversion: ConversionPolicy
+    guard: GuardPolicy
+
+
+class Reducer:
+    """Turns source updates into commits; `run` is the only writer of the store."""
+
+    def __init__(
+        self,
+        store: SnapshotStore,
+        encoder: ResourceEncoder,
+        rules: Mapping[str, SourceRules],
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._encoder = encoder
+        self._rules = rules
+        self._metrics = metrics
+        self._clock = clock
+        self._cache = ConversionCache()
+        self._contributions = Contributions()
+        self._histories: dict[str, History] = {}
+        self._rules_in_use: dict[str, Rule] = {}
+        self._owners: dict[str, str] = {}
+        self._rejects = RejectLedger(metrics)
+        self._timers = Timers()
+        self._pending = set(rules)
+        self._slice_ends = 0.0
+
+    @property
+    def pending_sources(self) -> tuple[str, ...]:
+        """Enabled sources that have not yet read each of their scopes once."""
+        return tuple(sorted(self._pending))
+
+    def rejects(self) -> list[Reject]:
+        """Return everything that is dropped or repaired in the current snapshot, sorted by resource."""
+        return self._rejects.all()
+
+    async def run(self, inbox: Inbox) -> None:
+        """Reduce for ever. Cancelling between two commits loses nothing that was served."""
+        while True:
+            updates = await inbox.take(self._wait_s())
+            await self.reduce(updates)
+
+    async def reduce(self, updates: Iterable[SourceUpdate]) -> None:
+        """Apply the updates and every timer that is due, as one commit.
+
+        Yields to the loop between slices; must not be called concurrently with itself.
+        """
+        started = self._clock()
+        self._slice_ends = started + _SLICE_S
+        dirty = self._timers.due(started)
+        synced: list[SourceSynced] = []
+        observed_at = 0.0
+        for update in updates:
+            if isinstance(update, SourceSynced):
+                synced.append(update)
+                continue
+            dirty |= await self._apply(update)
+            observed_at = observed_at or update.observed_at
+        await self._commit(dirty, observed_at)
+        self._release(synced)
+        if dirty:
+            self._metrics.reduce_time.observe(self._clock() - started)
+
+    async def _apply(self, update: ScopeListing | ServiceReading) -> set[str]:
+        """Replace the contributions an update speaks of; returns the resources it touches."""
+        if isinstance(update, ServiceReading):
+            self._metrics.updates.labels(update.key.scope.source).inc()
+            return self._read(update.key, update.instances)
+        self._metrics.updates.labels(update.scope.source).inc()
+        dirty: set[str] = set()
+        known = self._contributions.names(update.scope) | self._rejects.names(update.scope)
+        for name in known - update.names:
+            dirty |= self._read(ServiceKey(update.scope, name), ())
+        for name, instances in update.services.items():
+            dirty |= self._read(ServiceKey(update.scope, name), instances)
+            await self._breathe()
+        return dirty
+
+    def _read(self, key: ServiceKey, instances: tuple[Instance, ...]) -> set[str]:
+        conversion = convert_service(key, instances, self._rules[key.scope.source].conversion, self._cache)
+        self._rejects.replace(key, conversion.rejects)
+        return self._contributions.replace(key, conversion.claims)
+
+    async def _commit(self, dirty: set[str], observed_at: float) -> None:
+        upserts: list[Resource] = []
+        removals: list[str] = []
+        for name in dirty:
+            resource = self._build(name)
+            if resource is None:
+                removals.append(name)
+            else:
+                upserts.append(resource)
+            await self._breathe()
+        before = self._store.current.collection(Kind.SERVICE_ENTRY).resources
+        change = self._store.commit(Kind.SERVICE_ENTRY, upserts, removals, observed_at)
+        if change is not None:
+            self._count(change.changed, change.removed, before)
+
+    def _build(self, name: str) -> Resource | None:
+        """Decide what is served under a resource name now, and remember when to decide again."""
+        claims = self._contributions.claims(name)
+        history = self._histories.get(name)
+        assembled = merge_claims(claims) if claims else None
+        self._rejects.replace(name, assembled.rejects if assembled else ())
+        decision = decide(
+            history,
+            assembled.entry if assembled else None,
+            self._clock(),
+            self._guard(name, claims),
+            quarantined=assembled is not None and assembled.entry is None,
+        )
+        self._note(name, decision)
+        return self._encoder.encode(decision.entry) if decision.entry is not None else None
+
+    def _guard(self, name: str, claims: tuple[Claim, ...]) -> GuardPolicy:
+        """Return the guard of the source that claims the resource, or claimed it last."""
+        if claims:
+            self._owners[name] = claims[0].key.scope.source
+        owner = self._owners.get(name)
+        return self._rules[owner].guard if owner else GuardPolicy()
+
+    def _note(self, name: str, decision: Decision) -> None:
+        """Remember a decision until the next one; a resource that is served no longer is forgotten."""
+        if decision.history is None:
+            self._histories.pop(name, None)
+            self._owners.pop(name, None)
+        else:
+            self._histories[name] = decision.history
+        self._timers.set(name, decision.wake_at)
+        before = self._rules_in_use.pop(name, None)
+        if decision.rule is not None:
+            self._rules_in_use[name] = decision.rule
+        if before is not decision.rule:
+            self._log_rule(name, before, decision.rule)
+
+    def _log_rule(self, name: str, before: Rule | None, rule: Rule | None) -> None:
+        for each, step in ((before, -1), (rule, 1)):
+            if each is not None:
+                self._metrics.held_services.labels(each.value).inc(step)
+        _log.info("guard.changed resource=%s rule=%s before=%s", name, rule or "none", before or "none")
+
+    def _note_rejects(self, name: str, rejects: tuple[Reject, ...]) -> None:
+        if rejects:
+            self._resource_rejects[name] = rejects
+        else:
+            self._resource_rejects.pop(name, None)
+
+    def _wait_s(self) -> float | None:
+        deadline = self._timers.next()
+        return None if deadline is None else max(0.0, deadline - self._clock())
+
+    async def _breathe(self) -> None:
+        """Yield to the loop when the slice is used up."""
+        if self._clock() >= self._slice_ends:
+            await asyncio.sleep(0)
+            self._slice_ends = self._clock() + _SLICE_S
+
+    def _release(self, synced: list[SourceSynced]) -> None:
+        for each in synced:
+            if each.source in self._pending:
+                self._pending.discard(each.source)
+                _log.info("source.synced source=%s reason=%s", each.source, each.reason)
+        if not self._pending and not self._store.current.complete:
+            self._store.complete()
+            self._metrics.complete.set(1)
+            _log.info("store.complete resources=%d", len(self._store.current.collection(Kind.SERVICE_ENTRY).resources))
+
+    def _count(self, changed: frozenset[str], removed: frozenset[str], before: Mapping[str, Resource]) -> None:
+        metrics, after = self._metrics, self._store.current.collection(Kind.SERVICE_ENTRY).resources
+        metrics.commits.labels(Kind.SERVICE_ENTRY.value).inc()
+        metrics.mcp_push_count.inc()
+        metrics.resources.labels(Kind.SERVICE_ENTRY.value).set(len(after))
+        for name in changed:
+            old = before.get(name)
+            counter = metrics.service_entry_update if old else metrics.service_entry_creation
+            counter.labels(_registry(after[name])).inc()
+            metrics.endpoints.inc(_size(after[name]) - (_size(old) if old else 0))
+            if old is None:
+                metrics.service_entry_total.labels(_registry(after[name])).inc()
+        for name in removed:
+            metrics.service_entry_deletion.labels(_registry(before[name])).inc()
+            metrics.service_entry_total.labels(_registry(before[name])).dec()
+            metrics.endpoints.dec(_size(before[name]))
+        _log.debug("store.committed changed=%d removed=%d", len(changed), len(removed))
+
+
+def _registry(resource: Resource) -> str:
+    return dict(resource.record.labels).get("registry", "")
+
+
+def _size(resource: Resource) -> int:
+    return len(resource.record.endpoints)

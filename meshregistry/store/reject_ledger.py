@@ -1,0 +1,31 @@
+"""What is dropped or repaired right now, kept for inspection and counted by reason."""
+
+from meshregistry.model.instance import Scope, ServiceKey
+from meshregistry.model.rejects import Reject
+from meshregistry.telemetry.metrics import Metrics
+
+
+class RejectLedger:
+    """Rejects by their origin (a registry service or a resource); owned by the reducer, bounded by what it reads."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._gauge = metrics.rejects
+        self._by_origin: dict[ServiceKey | str, tuple[Reject, ...]] = {}
+
+    def replace(self, origin: ServiceKey | str, rejects: tuple[Reject, ...]) -> None:
+        """Make `rejects` all that is known against an origin; none forgets it."""
+        before = self._by_origin.pop(origin, ())
+        if rejects:
+            self._by_origin[origin] = rejects
+        for reject in before:
+            self._gauge.labels(reject.reason).dec()
+        for reject in rejects:
+            self._gauge.labels(reject.reason).inc()
+
+    def names(self, scope: Scope) -> set[str]:
+        """Return the services of a scope that have rejects."""
+        return {origin.name for origin in self._by_origin if isinstance(origin, ServiceKey) and origin.scope == scope}
+
+    def all(self) -> list[Reject]:
+        """Return every reject, sorted by resource, reason and subject."""
+        return sorted(reject for rejects in self._by_origin.values() for reject in rejects)
