@@ -166,7 +166,7 @@ class Reducer:
             self._owners.pop(name, None)
         else:
             self._histories[name] = decision.history
-        self._timers.set(name, decision.wake_at)
+        self._timers.arm(name, decision.wake_at)
         before = self._rules_in_use.pop(name, None)
         if decision.rule is not None:
             self._rules_in_use[name] = decision.rule

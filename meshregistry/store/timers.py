@@ -10,7 +10,7 @@ class Timers:
         self._deadlines: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
 
-    def set(self, name: str, deadline: float | None) -> None:
+    def arm(self, name: str, deadline: float | None) -> None:
         """Replace the deadline of a name; None clears it."""
         if deadline is None:
             self._deadlines.pop(name, None)

@@ -5,8 +5,8 @@ from meshregistry.store.timers import Timers
 
 def test_only_due_names_are_taken_and_only_once() -> None:
     timers = Timers()
-    timers.set("a", 10.0)
-    timers.set("b", 20.0)
+    timers.arm("a", 10.0)
+    timers.arm("b", 20.0)
 
     assert {"a"} == timers.due(10.0)
     assert set() == timers.due(10.0)
@@ -15,9 +15,9 @@ def test_only_due_names_are_taken_and_only_once() -> None:
 
 def test_the_newest_deadline_of_a_name_wins() -> None:
     timers = Timers()
-    timers.set("a", 10.0)
-    timers.set("a", 30.0)
-    timers.set("a", 20.0)
+    timers.arm("a", 10.0)
+    timers.arm("a", 30.0)
+    timers.arm("a", 20.0)
 
     assert set() == timers.due(19.0)
     assert {"a"} == timers.due(20.0)
@@ -26,8 +26,8 @@ def test_the_newest_deadline_of_a_name_wins() -> None:
 
 def test_a_cleared_name_is_never_due() -> None:
     timers = Timers()
-    timers.set("a", 10.0)
-    timers.set("a", None)
+    timers.arm("a", 10.0)
+    timers.arm("a", None)
 
     assert timers.next() is None
     assert set() == timers.due(100.0)
@@ -36,7 +36,7 @@ def test_a_cleared_name_is_never_due() -> None:
 def test_moving_deadlines_do_not_grow_memory() -> None:
     timers = Timers()
     for moment in range(10_000):
-        timers.set("a", float(moment))
+        timers.arm("a", float(moment))
 
     assert len(timers._heap) < 200
     assert {"a"} == timers.due(9_999.0)
