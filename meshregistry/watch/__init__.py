@@ -1,1 +1,4 @@
-"""A model of the istiod configuration client."""
+"""A model of istiod as the client of an MCP-over-xDS server: the ``watch`` command and the tests' client.
+
+It imports no room of the server, so that the two cannot share a misreading of the rules.
+"""
