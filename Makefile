@@ -1,0 +1,66 @@
+# Everything a person or CI does here. `make demo` and `make test` work on a fresh machine
+# with Python 3.11, JDK 17, Maven and make; the rest is set up on the way.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help setup registries demo run test lint fmt types unit proto lock docs bench clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+setup: $(STAMP) ## make .venv with the locked dependencies
+
+registries: $(STAMP) ## build the real registries that the tests start (Maven, cached)
+	$(BIN)/python -m tests.support.registries prepare
+
+demo: $(STAMP) ## run the service on an embedded simulated Nacos, with a mesh client attached
+	$(BIN)/meshregistry demo
+
+run: $(STAMP) ## run the service: make run CONFIG=file.yaml
+	$(BIN)/meshregistry run --config $(or $(CONFIG),$(error CONFIG=file.yaml is missing))
+
+lint: $(STAMP) ## ruff, format check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+fmt: $(STAMP) ## format and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMP) ## mypy --strict on package, tests and benchmarks
+	$(BIN)/mypy
+
+unit: $(STAMP) ## the fast tests only
+	$(BIN)/pytest -q tests/unit
+
+test: lint types registries ## everything: lint, types, unit, conformance, integration on real registries
+	$(BIN)/pytest
+
+proto: $(STAMP) ## generate meshregistry/_proto from proto/; leaves no diff
+	$(BIN)/python proto/generate.py
+
+lock: ## lock the dependencies again (needs uv)
+	uv pip compile -q pyproject.toml --extra uvloop --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 --universal --upgrade -o requirements/runtime.txt
+	uv pip compile -q pyproject.toml --extra uvloop --group dev --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 --universal --upgrade -c requirements/runtime.txt -o requirements/dev.txt
+
+docs: $(STAMP) ## write docs/settings.md from the schema
+	$(BIN)/python -m meshregistry.settings.reference > docs/settings.md
+
+bench: $(STAMP) ## measure speed and memory, print a table
+	$(BIN)/python -m benchmarks.run
+
+clean: ## remove what was built; downloads in Maven's own cache stay
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf tests/integration/registries/*/{lib,classes,target}
