@@ -1,0 +1,35 @@
+"""Keep one task alive: restart it with growing pauses when it breaks.
+
+Only sources are supervised: one that breaks must not take the service down, and what it said stays served.
+Every other task's failure ends the process.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+
+_log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+
+
+async def supervise(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Run for ever, restarting after 1 s, 2 s, 4 s … 60 s (each ±20 %) when `run` fails or returns.
+
+    Cancelling it cancels `run`. A run that lived longer than the longest pause starts over with the first pause.
+    """
+    pause_s = FIRST_PAUSE_S
+    loop = asyncio.get_running_loop()
+    while True:
+        started = loop.time()
+        try:
+            await run()
+            _log.error("task.ended task=%s restart_in_s=%.1f", name, pause_s)
+        except Exception:  # noqa: BLE001 - the edge: whatever broke the task, the service goes on without it
+            _log.exception("task.failed task=%s restart_in_s=%.1f", name, pause_s)
+        if loop.time() - started > LONGEST_PAUSE_S:
+            pause_s = FIRST_PAUSE_S
+        await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
+        pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
