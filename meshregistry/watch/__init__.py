@@ -2,3 +2,7 @@
 
 It imports no room of the server, so that the two cannot share a misreading of the rules.
 """
+
+from meshregistry.watch.command import WatchOptions, watch
+
+__all__ = ["WatchOptions", "watch"]
