@@ -1,0 +1,93 @@
+"""Pages for humans with a question: clients, sources, registries, rejects, effective settings."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from aiohttp import web
+
+from meshregistry.http.spec_json import spec_json
+from meshregistry.http.streaming import send_slices
+from meshregistry.http.text import json_members, json_text
+from meshregistry.http.views import RegistriesView, Views
+from meshregistry.http.xds_cache import slice_resources
+from meshregistry.model.service_entry import Kind
+from meshregistry.wire.resource import Resource
+
+_JSON = "application/json; charset=utf-8"
+_REGISTRY_LABEL = "registry"
+_SLICE_SIZE = 500
+_DEFAULT_LIMIT = 1000
+_LIMIT_DIGITS = 9
+
+
+class DebugPages:
+    """Answers the small debug pages from the views."""
+
+    def __init__(self, views: Views) -> None:
+        self._views = views
+
+    async def clients(self, request: web.Request) -> web.Response:
+        """Return connection id → what is known of that client."""
+        return _json_answer(self._views.clients.clients())
+
+    async def sources(self, request: web.Request) -> web.Response:
+        """Return source kind → status."""
+        return _json_answer(self._views.sources.sources())
+
+    async def args(self, request: web.Request) -> web.Response:
+        """Return the effective settings, without secrets."""
+        return web.Response(text=self._views.args())
+
+    async def rejects(self, request: web.Request) -> web.Response:
+        """Return the counts by reason and at most `limit` rejects, of one `resource` or `reason` when asked."""
+        limit = _limit(request.query)
+        resource, reason = request.query.get("resource"), request.query.get("reason")
+        found = [
+            reject
+            for reject in self._views.rejects.rejects()
+            if resource in (None, reject.resource) and reason in (None, reject.reason)
+        ]
+        reasons = Counter(reject.reason for reject in found)
+        return _json_answer({"total": len(found), "reasons": dict(sorted(reasons.items())), "rejects": found[:limit]})
+
+
+class RegistryPage:
+    """Answers the page of one source kind, as Slime's `/nacos` and `/eureka` do."""
+
+    def __init__(self, kind: str, registries: RegistriesView, views: Views, send_timeout_s: float) -> None:
+        self._kind = kind
+        self._registries = registries
+        self._store = views.snapshot
+        self._send_timeout_s = send_timeout_s
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        """Return the source's ServiceEntry specs by name, or its registries when asked for with `registries=true`."""
+        if request.query.get("registries") == "true":
+            return _json_answer(self._registries.registries())
+        resources = self._store.current.collection(Kind.SERVICE_ENTRY).resources
+        mark = (_REGISTRY_LABEL, self._kind)
+        found = [resource for _, resource in sorted(resources.items()) if mark in resource.record.labels]
+        return await send_slices(request, json_members(_specs(found)), {"Content-Type": _JSON}, self._send_timeout_s)
+
+
+def _specs(resources: list[Resource]) -> Iterator[dict[str, object]]:
+    """Yield slices of name → spec; a name that several namespaces share is told apart by `namespace/name`."""
+    shared = Counter(resource.record.name for resource in resources)
+    for run in slice_resources(resources, _SLICE_SIZE):
+        yield {
+            resource.name if shared[resource.record.name] > 1 else resource.record.name: spec_json(resource.record)
+            for resource in run
+        }
+
+
+def _json_answer(value: object) -> web.Response:
+    return web.Response(body=json_text(value), headers={"Content-Type": _JSON})
+
+
+def _limit(parameters: Mapping[str, str]) -> int:
+    text = parameters.get("limit", "")
+    if not text:
+        return _DEFAULT_LIMIT
+    if not (text.isascii() and text.isdigit() and len(text) <= _LIMIT_DIGITS):
+        raise web.HTTPBadRequest(text="limit must be a number\n")
+    return int(text)

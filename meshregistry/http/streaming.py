@@ -1,0 +1,47 @@
+"""Send a long answer in slices, so that neither the event loop nor the memory pays for its size."""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+
+from aiohttp import hdrs, web
+
+_log = logging.getLogger(__name__)
+
+
+async def send_slices(
+    request: web.Request, slices: Iterator[bytes], headers: Mapping[str, str], send_timeout_s: float
+) -> web.StreamResponse:
+    """Send the slices as one chunked answer, letting other tasks run after each.
+
+    A client that reads nothing for `send_timeout_s` seconds is cut off, and so is one whose answer fails half-way:
+    a truncated body must not look complete. Whatever fails before the first slice raises. Cancelling cuts off.
+    """
+    first = next(slices, b"")
+    response = web.StreamResponse(headers=headers)
+    try:
+        await response.prepare(request)
+        if request.method == hdrs.METH_HEAD:
+            return response
+        await _send(response, first, send_timeout_s)
+        for part in slices:
+            await _send(response, part, send_timeout_s)
+    except ConnectionError:
+        return response
+    except BaseException as error:
+        _cut_off(request)
+        if not isinstance(error, TimeoutError):
+            raise
+        _log.warning("http.reader_too_slow path=%s timeout_s=%s", request.rel_url.raw_path, send_timeout_s)
+    return response
+
+
+async def _send(response: web.StreamResponse, part: bytes, send_timeout_s: float) -> None:
+    async with asyncio.timeout(send_timeout_s):
+        await response.write(part)
+    await asyncio.sleep(0)
+
+
+def _cut_off(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()

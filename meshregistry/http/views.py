@@ -1,0 +1,88 @@
+"""What the pages read, as Protocols: the application satisfies them with its own objects.
+
+Nothing behind a view may hand out a secret; the pages print what they are given. Values typed `object` must be
+JSON-able: strings, numbers, booleans, None, sequences and mappings of these, or msgspec records of them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from meshregistry.model.rejects import Reject
+from meshregistry.store.snapshot import Snapshot
+
+
+class SnapshotView(Protocol):
+    """The store, as far as pages see it."""
+
+    @property
+    def current(self) -> Snapshot:
+        """The newest snapshot."""
+        ...
+
+
+class ReadinessView(Protocol):
+    """Whether the process does its job; ready means that both properties are empty."""
+
+    @property
+    def not_ready(self) -> tuple[str, ...]:
+        """What is not ready besides sources, for humans: `xds not ready`."""
+        ...
+
+    @property
+    def sources_not_ready(self) -> tuple[str, ...]:
+        """Enabled sources that have not read all their scopes: `nacos`."""
+        ...
+
+
+class ClientsView(Protocol):
+    """The connected xDS clients."""
+
+    def clients(self) -> Mapping[str, object]:
+        """Return connection id → what is known of that client."""
+        ...
+
+
+class SourcesView(Protocol):
+    """The state of all sources."""
+
+    def sources(self) -> Mapping[str, object]:
+        """Return source kind → its status: scopes, last success, failures."""
+        ...
+
+
+class RegistriesView(Protocol):
+    """The registries behind one source."""
+
+    def registries(self) -> Sequence[Mapping[str, object]]:
+        """Return one mapping per server: `registry_id`, `addresses` without credentials, and its status."""
+        ...
+
+
+class RejectsView(Protocol):
+    """What is dropped or repaired in the current snapshot."""
+
+    def rejects(self) -> Sequence[Reject]:
+        """Return every reject, sorted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Views:
+    """Everything the pages show."""
+
+    snapshot: SnapshotView
+    readiness: ReadinessView
+    clients: ClientsView
+    sources: SourcesView
+    rejects: RejectsView
+
+    registries: Mapping[str, RegistriesView]
+    """Source kind → its registries; each kind gets a page of its own."""
+
+    args: Callable[[], str]
+    """Returns the effective settings as text, without secrets."""
+
+    create_time: datetime
+    """The creation instant that all resources carry on the wire; aware."""
