@@ -1,0 +1,38 @@
+"""Settings of Slime's Kubernetes access and of its static files source."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from meshregistry.settings.fields import Section, setting
+from meshregistry.settings.source import Source, restate
+
+_UNUSED = "Slime never reads it"
+
+
+class Kubernetes(Section):
+    """Where pods and nodes are looked up."""
+
+    ignored: ClassVar[Mapping[str, str]] = {"ApiServerUrl": _UNUSED}
+
+    cluster_id: str = setting("Kubernetes", "Name of the local cluster.", slime="ClusterID")
+    cluster_registries_namespace: str = setting(
+        "istio-system", "Where secrets of remote clusters are read.", slime="ClusterRegistriesNamespace"
+    )
+    api_server_url_for_deploy: str = setting("", "API server for pods and nodes.", slime="ApiServerUrlForDeploy")
+    kube_config: str = setting("", "Path of a kubeconfig; empty = in-cluster.", slime="KubeConfig")
+
+
+class KubernetesSource(Source):
+    """ServiceEntry and Sidecar resources from files on disk (Slime's kubefs)."""
+
+    ignored: ClassVar[Mapping[str, str]] = {"WatchedNamespaces": _UNUSED}
+
+    enabled: bool = restate("enabled", False, later="the files source")
+
+    enable_config_file: bool = setting(
+        False, "Whether to read the files; needs config_path as well.", slime="EnableConfigFile"
+    )
+    config_path: str = setting("", "The directory with the files.", slime="ConfigPath")
+    watch_config_files: bool = setting(False, "Whether to follow changes.", slime="WatchConfigFiles")
+    collections: tuple[str, ...] = setting((), "Preset names of kinds to read.", slime="Collections")
+    excluded_resource_kinds: tuple[str, ...] = setting((), "Kinds to leave out.", slime="ExcludedResourceKinds")

@@ -1,0 +1,119 @@
+"""Loads settings: text in, frozen settings and warnings out, or every fault at once.
+
+The steps: find the settings in the text, decode them along the schema, fill the rest from a wrapper's `global.misc`,
+from the environment and from the profile, validate, expand macros, check fields against each other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+
+from meshregistry.errors import SettingsError
+from meshregistry.settings.decode import Draft, Plain, decode_section
+from meshregistry.settings.document import Document, Entry, read_document
+from meshregistry.settings.environment import apply_environment, fill
+from meshregistry.settings.fields import Section, spec_of
+from meshregistry.settings.findings import Finding, Path, sorted_lines
+from meshregistry.settings.root import Settings
+from meshregistry.settings.rules import find_conflicts, rectify
+from meshregistry.settings.validation import apply_profile, validate
+
+_SLIME_MODES = (
+    ("nacos_source", ("auto", "polling", "watching"), "polling"),
+    ("zookeeper_source", ("polling", "watching"), "watching"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings ready for use, and what the user should hear about their file."""
+
+    settings: Settings
+    warnings: list[str]
+
+
+def load_settings(text: str, environ: Mapping[str, str], *, base_dir: FilePath | None = None) -> Loaded:
+    """Return the settings in a YAML or JSON text.
+
+    `environ` is the environment (fallbacks and `${NAME}` references), `base_dir` the directory that relative `file:`
+    references start from. Raises SettingsError with every fault of the text, in the order of the file.
+    """
+    document = read_document(text)
+    draft = Draft(environ, base_dir, document.wrapped)
+    draft.warnings.extend(document.warnings)
+    if document.root is not None:
+        draft.data = decode_section(document.root, Settings, (), draft)
+    _apply_misc(document, draft)
+    apply_environment(draft)
+    _soften_modes(draft)
+    explicit = frozenset(draft.origins)
+    apply_profile(draft)
+    faulty = {fault.path for fault in draft.faults}
+    settings = validate(draft, faulty)
+    draft.warnings.extend(_find_idle(settings, (), draft))
+    settings = rectify(settings, explicit)
+    _check(settings, draft, faulty)
+    if draft.faults:
+        raise SettingsError(sorted_lines(draft.faults))
+    return Loaded(settings, sorted_lines(draft.warnings))
+
+
+def _apply_misc(document: Document, draft: Draft) -> None:
+    """Take what Slime's framework reads from a wrapper's `global.misc`; the settings themselves win."""
+    address = document.misc.get("aux-addr")
+    if address and address.value.value:
+        fill(draft, ("aux_addr",), str(address.value.value), address.origin)
+    redirect = document.misc.get("pathRedirect")
+    if redirect and redirect.value.value:
+        fill(draft, ("http", "path_redirect"), _redirects(redirect, draft), redirect.origin)
+
+
+def _redirects(entry: Entry, draft: Draft) -> Plain:
+    pairs: dict[str, Plain] = {}
+    for part in str(entry.value.value).split(","):
+        alias, arrow, page = part.partition("->")
+        if arrow and "->" not in page:
+            pairs[alias] = page
+        else:
+            message = f"expected alias->page, found {part!r}; ignored as Slime does"
+            draft.warnings.append(Finding(("http", "path_redirect"), entry.origin, message))
+    return pairs
+
+
+def _soften_modes(draft: Draft) -> None:
+    """Give a mode unknown to Slime, inside its wrappers, the meaning it has there."""
+    for name, modes, meaning in _SLIME_MODES:
+        section = draft.data.get(name)
+        mode = section.get("mode") if draft.wrapped and isinstance(section, dict) else None
+        if isinstance(section, dict) and isinstance(mode, str) and mode.lower() not in modes:
+            path: Path = (name, "mode")
+            message = f"unknown mode, taken as {meaning} as Slime does"
+            draft.warnings.append(Finding(path, draft.origin(path), message))
+            section["mode"] = meaning
+
+
+def _find_idle(section: Section, path: Path, draft: Draft) -> list[Finding]:
+    """Return a warning for each field that was set, differs from its default and has no effect yet."""
+    found = []
+    for name, info in type(section).model_fields.items():
+        here = (*path, name)
+        value = getattr(section, name)
+        later = spec_of(info).later
+        if later and here in draft.origins and value != info.default:
+            message = f"accepted, but without effect yet: this version lacks {later}"
+            found.append(Finding(here, draft.origins[here], message))
+        elif isinstance(value, Section):
+            found += _find_idle(value, here, draft)
+        elif isinstance(value, tuple):
+            items = [(index, item) for index, item in enumerate(value) if isinstance(item, Section)]
+            found += [finding for index, item in items for finding in _find_idle(item, (*here, index), draft)]
+    return found
+
+
+def _check(settings: Settings, draft: Draft, faulty: set[Path]) -> None:
+    tainted = {path[:length] for path in faulty for length in range(2, len(path) + 1)}
+    for conflict in find_conflicts(settings):
+        if not tainted.intersection(conflict.involved):
+            draft.fault(conflict.path, conflict.message)
+    if not any(source.enabled for source in settings.sources().values()) and not draft.faults:
+        draft.warnings.append(Finding((), None, "no source is enabled: only empty lists are served"))

@@ -1,0 +1,74 @@
+"""Settings of the ADS server (Slime's `McpArgs` and what we add)."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from meshregistry.settings.fields import (
+    LOWERED,
+    AdsUrl,
+    Count,
+    Duration,
+    Instant,
+    ListenAddress,
+    Section,
+    parse_listen,
+    setting,
+)
+
+_FILTERS = "the revision filter"
+_PRIVATE_DIALECT = "Slime's private incremental dialect"
+
+
+class Mcp(Section):
+    """What is served to istiod, and at which pace."""
+
+    server_url: AdsUrl = setting("xds://0.0.0.0:16010", "Where the ADS server listens.", slime="ServerUrl")
+    enable_anno_res_ver: bool = setting(
+        True, "Show each resource's version as annotation ResourceVersion in xdsCache.", slime="EnableAnnoResVer"
+    )
+    enable_inc_push: bool = setting(
+        False,
+        "Slime's private incremental dialect; with a stock istiod it deletes every service that did not change.",
+        slime="EnableIncPush",
+        slime_default=True,
+        later=_PRIVATE_DIALECT,
+    )
+    clean_zombie_interval: Duration = setting(
+        0.0,
+        "Clean-up of deletions in that dialect; 0 = off.",
+        slime="CleanZombieInterval",
+        later=_PRIVATE_DIALECT,
+    )
+    push_pause: Duration = setting(
+        0.12,
+        "The shortest time between two responses of a type on a stream; istiod debounces over 100 ms, so faster "
+        "responses arrive later.",
+    )
+    ack_timeout: Duration = setting(30.0, "The next response is sent after this time when a client never acknowledges.")
+    send_timeout: Duration = setting(
+        30.0, "A client that does not read for this long loses its stream.", slime_default="5s"
+    )
+    drain_timeout: Duration = setting(5.0, "The time that streams get to end at a stop.")
+    max_request_bytes: Count = setting(16_777_216, "A longer request ends its stream.", unit="bytes")
+    max_streams: Count = setting(1000, "Streams served at once; further ones are refused.")
+    create_time: Instant = setting(
+        datetime(2100, 1, 1, tzinfo=UTC),
+        "Creation time of every resource. For one host the oldest resource supplies the attributes, so any resource "
+        "written by hand wins over a date in the future.",
+    )
+    version_stubs: Annotated[Literal["auto", "off"], LOWERED] = setting(
+        "auto", "Send unchanged resources as stubs to clients that ask as istiod 1.24 and newer do."
+    )
+    full_push_interval: Duration = setting(600.0, "A response without stubs follows at least this often; 0 = never.")
+    control_plane_id: str = setting("", "The identifier of this replica in responses.")
+    strict_istio_rev: bool = setting(
+        False, "Do not send resources without a revision to clients that have one.", later=_FILTERS
+    )
+    extra_rev_map: Mapping[str, str] = setting(
+        {}, "Further revisions that a client's revision accepts.", later=_FILTERS
+    )
+
+    def listen(self) -> ListenAddress:
+        """Return host and port of `server_url`."""
+        return parse_listen(self.server_url.removeprefix("xds://").removesuffix("/"))

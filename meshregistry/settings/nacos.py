@@ -1,0 +1,110 @@
+"""Settings of the Nacos source (Slime's `NacosSourceArgs` with `NacosServer` flattened into it)."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator
+
+from meshregistry.settings.fields import LOWERED, Count, Duration, Port, Secret, Section, Url, setting
+from meshregistry.settings.source import Source, restate
+
+DEFAULT_GROUP = "DEFAULT_GROUP"
+
+_SCOPES = "more than one namespace and group"
+
+
+def _check_namespace_groups(text: str) -> str:
+    _, colon, groups = text.partition(":")
+    if colon and not all(group.strip() for group in groups.split(",")):
+        raise ValueError("expected namespace or namespace:group1,group2")
+    return text
+
+
+NamespaceGroups = Annotated[str, AfterValidator(_check_namespace_groups)]
+
+
+class NacosServer(Section):
+    """One Nacos cluster and what to read from it."""
+
+    registry_id: str = setting("", "Put into instance metadata to tell registries apart.", slime="RegistryID")
+    address: tuple[Url, ...] = setting(
+        (), "Base URLs with scheme, without /nacos; several members of one cluster.", slime="Address"
+    )
+    namespace: str = setting("", "The namespace to read, by id or by show name; empty = public.", slime="Namespace")
+    group: str = setting("", f"The group to read; empty = {DEFAULT_GROUP}.", slime="Group")
+    username: str = setting("", "User for the login; empty = no login.", slime="Username")
+    password: Secret = setting(Secret(""), "Password for the login.", slime="Password")
+    all_namespaces: bool = setting(
+        False, "Read every namespace and group the server shows.", slime="AllNamespaces", later=_SCOPES
+    )
+    namespace_groups: tuple[NamespaceGroups, ...] = setting(
+        (),
+        "What to read as namespace:group1,group2 (no colon: the default group); wins over namespace and group.",
+        slime="NamespaceGroups",
+        later=_SCOPES,
+    )
+
+    def scopes(self) -> tuple[tuple[str, str], ...]:
+        """Return the (namespace, group) pairs to read; empty when all namespaces are (Slime `NacosServer.Rectify`)."""
+        if self.all_namespaces:
+            return ()
+        if not self.namespace_groups:
+            return ((self.namespace, self.group or DEFAULT_GROUP),)
+        pairs = (entry.partition(":") for entry in self.namespace_groups)
+        groups = {namespace: names.split(",") if colon else [DEFAULT_GROUP] for namespace, colon, names in pairs}
+        return tuple((namespace, group.strip()) for namespace, names in groups.items() for group in names)
+
+
+class NacosSource(NacosServer, Source):
+    """Services from Nacos."""
+
+    ignored: ClassVar[Mapping[str, str]] = {"NameWithNs": "Slime never reads it"}
+
+    refresh_period: Duration = restate("refresh_period", 30.0)
+    label_patch: bool = restate("label_patch", False, slime_default=True)
+    svc_protocol: str = restate("svc_protocol", "HTTP")
+    svc_port: Port = restate("svc_port", 80)
+    instance_port_as_svc_port: bool = restate("instance_port_as_svc_port", True)
+    default_service_ns: str = restate("default_service_ns", "nacos")
+    resource_ns: str = restate("resource_ns", "nacos")
+
+    mode: Annotated[Literal["auto", "polling", "watching"], LOWERED] = setting(
+        "auto",
+        "auto = push where the server can, polling otherwise. This version polls in every mode.",
+        slime="Mode",
+        slime_default="polling",
+    )
+    nsf_nacos: bool = setting(False, "Deprecated macro: enable_project_code on, dom_suffix nsf.", slime="NsfNacos")
+    k8s_domain_suffix: bool = setting(
+        True, "End hosts with .svc.cluster.local when they have a namespace.", slime="K8SDomainSuffix"
+    )
+    ns_host: bool = setting(True, "Put the namespace into the host.", slime="NsHost")
+    meta_key_group: str = setting("", "Instance metadata key that gets the group; empty = none.", slime="MetaKeyGroup")
+    meta_key_namespace: str = setting(
+        "", "Instance metadata key that gets the namespace id; empty = none.", slime="MetaKeyNamespace"
+    )
+    enable_project_code: bool = setting(
+        False,
+        "One ServiceEntry per value of the metadata key projectCode.",
+        slime="EnableProjectCode",
+        later="the split by project code",
+    )
+    dom_suffix: str = setting("", "Appended to the service name with a dot.", slime="DomSuffix")
+    servers: tuple[NacosServer, ...] = setting(
+        (),
+        "Several Nacos clusters; when not empty the server given directly in this section is not used.",
+        slime="Servers",
+        later="several servers",
+    )
+
+    client_headers: Mapping[str, Secret] = setting({}, "Headers added to every request.")
+    request_timeout: Duration = setting(10.0, "The longest one request may take (Slime: 30s, fixed).")
+    concurrency: Count = setting(16, "Requests under way at once when services are read one by one.")
+    page_size: Count = setting(1000, "Services per page of a listing.")
+    max_body_bytes: Count = setting(268_435_456, "An answer longer than this is an error of its scope.", unit="bytes")
+
+    def active_servers(self) -> tuple[NacosServer, ...]:
+        """Return `servers`, or the one server given directly in the section."""
+        if self.servers:
+            return self.servers
+        return (NacosServer(**{name: getattr(self, name) for name in NacosServer.model_fields}),)

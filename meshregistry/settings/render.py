@@ -1,0 +1,52 @@
+"""Prints settings: what is in effect, with Go durations and without secrets."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import yaml
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from meshregistry.settings.durations import format_duration
+from meshregistry.settings.fields import DURATION, Section, mask_credentials
+from meshregistry.settings.root import Settings
+
+MASK = "***"
+
+Printable = None | bool | int | float | str | list["Printable"] | dict[str, "Printable"]
+"""What JSON and YAML can hold."""
+
+
+def render_settings(settings: Settings) -> str:
+    """Return the settings as YAML that `load_settings` reads back to the same settings, secrets aside."""
+    return yaml.safe_dump(printable_settings(settings), sort_keys=False, allow_unicode=True, width=110)
+
+
+def printable_settings(settings: Section) -> dict[str, Printable]:
+    """Return the settings as plain data by canonical name: secrets as `***`, durations as Go writes them."""
+    return {name: printable_value(getattr(settings, name), info) for name, info in type(settings).model_fields.items()}
+
+
+def printable_value(value: object, info: FieldInfo) -> Printable:
+    """Return the value of one field as plain data, as `printable_settings` does."""
+    if DURATION in info.metadata:
+        return format_duration(value) if isinstance(value, float) else "none"
+    return _printable(value)
+
+
+def _printable(value: object) -> Printable:
+    if isinstance(value, SecretStr):
+        return MASK if value.get_secret_value() else ""
+    if isinstance(value, Section):
+        return printable_settings(value)
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, tuple):
+        return [_printable(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _printable(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return mask_credentials(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    raise TypeError(f"a settings field of type {type(value).__name__} cannot be printed")

@@ -1,0 +1,128 @@
+"""The root of the settings (Slime's `RegistryArgs` and what we add)."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from meshregistry.settings.eureka import EurekaSource
+from meshregistry.settings.fields import (
+    LOWERED,
+    Duration,
+    Ipv4Range,
+    Listen,
+    ListenAddress,
+    OptionalListen,
+    Secret,
+    Section,
+    parse_listen,
+    setting,
+)
+from meshregistry.settings.guard import Guard
+from meshregistry.settings.kubernetes import Kubernetes, KubernetesSource
+from meshregistry.settings.mcp import Mcp
+from meshregistry.settings.nacos import NacosSource
+from meshregistry.settings.source import Source
+from meshregistry.settings.zookeeper import ZookeeperSource
+
+Profile = Literal["istio", "slime"]
+_UNUSED = "Slime never reads it"
+
+
+class Conversion(Section):
+    """How instances become ServiceEntries, for every source (environment variables in Slime)."""
+
+    locality_labels: Annotated[tuple[str, ...], Field(max_length=3)] = setting(
+        (), "Labels for region, zone and subzone, looked at before the usual ones; an empty one is skipped."
+    )
+    endpoint_relabel_items: Mapping[str, str] = setting({}, "Endpoint labels to copy: from → to.")
+    istio_revision: str = setting("", "Value of the label istio.io/rev on every resource; empty = none.")
+    registry_id_meta_key: str = setting("registry-id", "Instance metadata key that gets the registry id.")
+    skip_validate_label_value: bool = setting(False, "Accept any label value, also ones that istiod rejects.")
+    se_label_selector_keys: tuple[str, ...] = setting(
+        ("app",), "Labels that a ServiceEntry takes from its endpoints: key, key:newKey or $host:newKey."
+    )
+    virtual_addresses: Ipv4Range = setting(
+        "241.0.0.0/8", "Range of the stable virtual addresses of hosts with TCP ports (profile istio)."
+    )
+
+
+class Http(Section):
+    """The HTTP pages."""
+
+    token: Secret = setting(Secret(""), "Bearer token that the pages ask for; empty = none.", later="the bearer token")
+    path_redirect: Mapping[str, str] = setting(
+        {}, "Further paths for pages: alias → page (`pathRedirect` in a Slime wrapper)."
+    )
+
+
+class Log(Section):
+    """The log on standard error."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], LOWERED] = setting(
+        "info", "The lowest level to print."
+    )
+    format: Annotated[Literal["text", "json"], LOWERED] = setting("text", "One line per event, as text or JSON.")
+
+
+class Settings(Section):
+    """Everything that can be set."""
+
+    ignored: ClassVar[Mapping[str, str]] = {
+        "MeshConfigFile": _UNUSED,
+        "EnableGRPCTracing": "it traces the inside of Slime's gRPC library",
+        "WatchedNamespaces": _UNUSED,
+        "EnableServiceDiscovery": _UNUSED,
+        "Business": _UNUSED + "; use conversion.locality_labels",
+        "Revision": _UNUSED + "; use conversion.istio_revision",
+        "RevCrds": "Slime does not support it",
+    }
+
+    profile: Annotated[Profile, LOWERED] = setting(
+        "istio",
+        "istio emits what a stock istiod accepts; slime reproduces Slime's conversion, and is the default inside "
+        "Slime's wrappers.",
+    )
+    aux_addr: Listen = setting(":8081", "Where the HTTP pages listen (`global.misc.aux-addr` in a Slime wrapper).")
+    http_server_addr: OptionalListen = setting(
+        "",
+        "A second address for the pages, without the module prefix; empty = none.",
+        slime="HTTPServerAddr",
+        later="the second address",
+    )
+    data_dir: str = setting("", "Directory of the saved snapshot; empty = none.", later="the saved snapshot")
+    registry_start_delay: Duration = setting(
+        0.0, "Wait before the first poll.", slime="RegistryStartDelay", slime_default="5s"
+    )
+    mcp: Mcp = setting(Mcp(), "The ADS server.", slime="Mcp")
+    nacos_source: NacosSource = setting(NacosSource(), "The Nacos source.", slime="NacosSource")
+    zookeeper_source: ZookeeperSource = setting(ZookeeperSource(), "The ZooKeeper source.", slime="ZookeeperSource")
+    eureka_source: EurekaSource = setting(EurekaSource(), "The Eureka source.", slime="EurekaSource")
+    k8s_source: KubernetesSource = setting(KubernetesSource(), "The static files source.", slime="K8SSource")
+    k8s: Kubernetes = setting(Kubernetes(), "Access to Kubernetes.", slime="K8S")
+    resync_period: Duration = setting(0.0, "Resync of the pod and node lists; 0 = off.", slime="ResyncPeriod")
+    excluded_resource_kinds: tuple[str, ...] = setting(
+        ("Endpoints", "Namespace", "Node", "Pod", "Service"),
+        "Kinds that the files source leaves out, beside its own list.",
+        slime="ExcludedResourceKinds",
+    )
+    snapshots: tuple[str, ...] = setting(
+        ("default",), "Preset names of kinds for the files source, beside its own list.", slime="Snapshots"
+    )
+    conversion: Conversion = setting(Conversion(), "Conversion options shared by all sources.")
+    guard: Guard = setting(Guard(), "Protection against shrinking.")
+    http: Http = setting(Http(), "The HTTP pages.")
+    log: Log = setting(Log(), "The log.")
+
+    def aux_listen(self) -> ListenAddress:
+        """Return host and port of `aux_addr`."""
+        return parse_listen(self.aux_addr)
+
+    def sources(self) -> dict[str, Source]:
+        """Return every source by the name of its section, enabled or not."""
+        return {
+            "nacos_source": self.nacos_source,
+            "zookeeper_source": self.zookeeper_source,
+            "eureka_source": self.eureka_source,
+            "k8s_source": self.k8s_source,
+        }

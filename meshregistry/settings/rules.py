@@ -1,0 +1,137 @@
+"""Rules that concern several fields: Slime's macros (`Rectify`), its checks (`Validate`), and the guard per source.
+
+Source: Slime pkg/bootstrap/args.go.
+"""
+
+from collections.abc import Container, Iterator
+from typing import NamedTuple
+
+from meshregistry.settings.eureka import EurekaSource
+from meshregistry.settings.findings import Path
+from meshregistry.settings.guard import Guard
+from meshregistry.settings.nacos import NacosSource
+from meshregistry.settings.root import Settings
+from meshregistry.settings.source import Source
+from meshregistry.settings.zookeeper import NO_CONSUMERS, ZookeeperSource
+
+_PROTECTION_OFF = {"empty_grace": 0.0, "mass_ratio": 0.0}
+
+
+class Conflict(NamedTuple):
+    """Fields that do not fit together; `path` is where to mend it."""
+
+    path: Path
+    involved: tuple[Path, ...]
+    message: str
+
+
+def rectify(settings: Settings, explicit: Container[Path]) -> Settings:
+    """Return the settings with macros expanded and every source's guard complete.
+
+    `explicit` holds the paths that a file or the environment set. Applying it twice changes nothing.
+    """
+    sources: dict[str, Source] = {
+        "nacos_source": _expand_nacos(settings.nacos_source),
+        "zookeeper_source": _expand_zookeeper(settings.zookeeper_source),
+        "eureka_source": _expand_eureka(settings.eureka_source),
+        "k8s_source": settings.k8s_source,
+    }
+    guarded = {
+        name: source.model_copy(update={"guard": _source_guard(settings, name, explicit)})
+        for name, source in sources.items()
+    }
+    return settings.model_copy(update=guarded)
+
+
+def _expand_nacos(source: NacosSource) -> NacosSource:
+    update: dict[str, object] = {}
+    if source.enabled and source.gateway_model:
+        update |= {"instance_port_as_svc_port": False, "k8s_domain_suffix": False}
+    if source.enabled and source.nsf_nacos:
+        update |= {"enable_project_code": True, "dom_suffix": "nsf"}
+    return source.model_copy(update=update)
+
+
+def _expand_eureka(source: EurekaSource) -> EurekaSource:
+    update: dict[str, object] = {}
+    if source.gateway_model:
+        update |= {"instance_port_as_svc_port": False, "k8s_domain_suffix": False}
+    if source.nsf_eureka:
+        update |= {"enable_project_code": True, "app_suffix": "nsf"}
+    return source.model_copy(update=update)
+
+
+def _expand_zookeeper(source: ZookeeperSource) -> ZookeeperSource:
+    update: dict[str, object] = {"consumer_path": source.consumer_path or "/consumers"}
+    if source.gateway_model:
+        update = {
+            "svc_port": 80,
+            "instance_port_as_svc_port": False,
+            "host_suffix": ".dubbo",
+            "enable_dubbo_sidecar": False,
+            "consumer_path": source.consumer_path or NO_CONSUMERS,
+        }
+    return source.model_copy(update=update)
+
+
+def _source_guard(settings: Settings, name: str, explicit: Container[Path]) -> Guard:
+    """Return a source's guard: its own keys, then its protection switch, then the top-level guard.
+
+    A switch that is off only by the profile's default yields to what the top-level guard says in so many words.
+    """
+    source = settings.sources()[name]
+    switched = (name, "enable_empty_protection") in explicit
+    update: dict[str, object] = {}
+    for key in Guard.model_fields:
+        if (name, "guard", key) in explicit:
+            update[key] = getattr(source.guard, key)
+        elif not source.enable_empty_protection and (switched or ("guard", key) not in explicit):
+            update |= {key: _PROTECTION_OFF[key]} if key in _PROTECTION_OFF else {}
+    return settings.guard.model_copy(update=update)
+
+
+def find_conflicts(settings: Settings) -> Iterator[Conflict]:
+    """Yield what does not fit together in enabled sources; the settings must have been rectified."""
+    for name in ("nacos_source", "zookeeper_source", "eureka_source"):
+        source = settings.sources()[name]
+        if source.enabled:
+            yield from _source_conflicts(name, source)
+    yield from _missing_addresses(settings)
+
+
+def _source_conflicts(name: str, source: Source) -> Iterator[Conflict]:
+    def conflict(message: str, *fields: str) -> Conflict:
+        return Conflict((name, fields[0]), tuple((name, field) for field in fields), message)
+
+    if source.mock_service_entry_name and not source.mock_service_name:
+        message = "must be set when mock_service_entry_name is"
+        yield conflict(message, "mock_service_name", "mock_service_entry_name")
+    if not source.instance_port_as_svc_port and not source.svc_port:
+        message = "must be set when instance_port_as_svc_port is false"
+        yield conflict(message, "svc_port", "instance_port_as_svc_port", "gateway_model")
+    if not source.svc_protocol:
+        yield conflict("must not be empty", "svc_protocol")
+    if source.refresh_period <= 0:
+        yield conflict("must be longer than 0", "refresh_period")
+
+
+def _missing_addresses(settings: Settings) -> Iterator[Conflict]:
+    nacos, eureka, zookeeper = settings.nacos_source, settings.eureka_source, settings.zookeeper_source
+    if nacos.enabled:
+        servers = [bool(server.address) for server in nacos.servers]
+        yield from _missing("nacos_source", servers, own=bool(nacos.address))
+    if eureka.enabled:
+        servers = [bool(server.address) for server in eureka.servers]
+        yield from _missing("eureka_source", servers, own=bool(eureka.address))
+    if zookeeper.enabled:
+        yield from _missing("zookeeper_source", [], own=bool(zookeeper.address))
+
+
+def _missing(name: str, servers: list[bool], *, own: bool) -> Iterator[Conflict]:
+    involved: tuple[Path, ...] = ((name, "address"), (name, "servers"))
+    message = "an enabled source needs an address"
+    if not servers and not own:
+        yield Conflict((name, "address"), involved, message)
+    for index, given in enumerate(servers):
+        if not given:
+            yield Conflict((name, "servers", index, "address"), involved, message)

@@ -1,0 +1,128 @@
+"""Settings that every source has (Slime's `SourceArgs`)."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from meshregistry.settings.fields import UPPERED, Duration, Port, Section, setting, spec_of
+from meshregistry.settings.guard import Guard
+from meshregistry.settings.selection import (
+    AdditionalMeta,
+    EndpointSelector,
+    InstanceMetaRelabel,
+    ServiceHostAlias,
+    ServiceNameConverter,
+)
+
+_SELECTION = "instance selection, renaming and enrichment"
+_MERGED_PORTS = "the merged-port service"
+_PODS = "a cache of Kubernetes pods"
+
+Location = Annotated[Literal["MESH_INTERNAL", "MESH_EXTERNAL", ""], UPPERED]
+
+
+class Source(Section):
+    """The common part of every source; Slime flattens it into each of them."""
+
+    enabled: bool = setting(False, "Whether the source runs.", slime="Enabled")
+    wait_time: Duration = setting(
+        0.0,
+        "The source counts as read after this time even when it was not; 0 = wait for ever, as half a catalogue "
+        "deletes the other half in every istiod.",
+        slime="WaitTime",
+    )
+    refresh_period: Duration = setting(0.0, "The time between two polls.", slime="RefreshPeriod")
+    gateway_model: bool = setting(
+        False, "Deprecated macro: sets the port and host options that gateways need.", slime="GatewayModel"
+    )
+    label_patch: bool = setting(
+        False, "Merge the labels of the pod that owns the address.", slime="LabelPatch", later=_PODS
+    )
+    generic_protocol: bool = setting(
+        False, "Port protocol GENERIC with the name prefix generic-<svc_protocol>.", slime="GenericProtocol"
+    )
+    svc_protocol: str = setting("", "The protocol of service ports.", slime="SvcProtocol")
+    svc_port: Port = setting(0, "A fixed service port; 0 = none.", slime="SvcPort")
+    instance_port_as_svc_port: bool = setting(
+        False, "Whether every distinct instance port becomes a service port.", slime="InstancePortAsSvcPort"
+    )
+    default_service_ns: str = setting(
+        "", "Namespace in the host when the instance names none and ns_host is on.", slime="DefaultServiceNs"
+    )
+    resource_ns: str = setting("", "Namespace of the generated resources.", slime="ResourceNs")
+    location: Location = setting(
+        "MESH_INTERNAL",
+        "Location of the generated ServiceEntries; empty = unset, which istiod reads as MESH_EXTERNAL.",
+        slime_profile="",
+        slime_default="",
+    )
+    endpoint_selectors: tuple[EndpointSelector, ...] = setting(
+        (), "Instances to take; one match is enough.", slime="EndpointSelectors", later=_SELECTION
+    )
+    serviced_endpoint_selectors: Mapping[str, tuple[EndpointSelector, ...]] = setting(
+        {},
+        "Selectors per service, in place of the source's own.",
+        slime="ServicedEndpointSelectors",
+        later=_SELECTION,
+    )
+    empty_ep_selectors_exclude_all: bool = setting(
+        False,
+        "Whether an empty list of selectors rejects every instance.",
+        slime="EmptyEpSelectorsExcludeAll",
+        later=_SELECTION,
+    )
+    always_use_source_scoped_ep_selectors: bool = setting(
+        False,
+        "Whether an instance must pass both the source's and its service's selectors.",
+        slime="AlwaysUseSourceScopedEpSelectors",
+        later=_SELECTION,
+    )
+    mock_service_entry_name: str = setting(
+        "",
+        "Name of a ServiceEntry that collects all ports; empty = none.",
+        slime="MockServiceEntryName",
+        later=_MERGED_PORTS,
+    )
+    mock_service_name: str = setting("", "Host of that ServiceEntry.", slime="MockServiceName")
+    mock_service_merge_instance_port: bool = setting(
+        False, "Collect instance ports.", slime="MockServiceMergeInstancePort"
+    )
+    mock_service_merge_service_port: bool = setting(
+        False, "Collect service ports.", slime="MockServiceMergeServicePort"
+    )
+    service_naming: ServiceNameConverter | None = setting(
+        None, "Recomputes the service of an instance.", slime="ServiceNaming", later=_SELECTION
+    )
+    service_host_aliases: tuple[ServiceHostAlias, ...] = setting(
+        (), "Further hosts per generated host.", slime="ServiceHostAliases", later=_SELECTION
+    )
+    service_additional_metas: Mapping[str, AdditionalMeta] = setting(
+        {}, "Metadata to add, by ServiceEntry name.", slime="ServiceAdditionalMetas", later=_SELECTION
+    )
+    instance_meta_relabel: InstanceMetaRelabel | None = setting(
+        None, "Derives metadata keys from others.", slime="InstanceMetaRelabel", later=_SELECTION
+    )
+    enable_empty_protection: bool = setting(
+        True,
+        "False switches the source's guard.empty_grace and mass rule off, unless its guard sets them. It never turns "
+        "an error into an empty list.",
+        slime="EnableEmptyProtection",
+        slime_profile=False,
+        slime_default=False,
+    )
+    guard: Guard = setting(Guard(), "Overrides of the top-level guard for this source.")
+
+
+def restate(
+    name: str, default: object, *, slime_default: str | bool | None = None, later: str | None = None
+) -> Any:  # a field specifier, as `setting`
+    """Declare a common field of `Source` again with what differs for one source."""
+    spec = spec_of(Source.model_fields[name])
+    return setting(
+        default,
+        spec.help,
+        slime=spec.slime,
+        unit=spec.unit,
+        slime_profile=spec.slime_profile,
+        slime_default=slime_default,
+        later=later or spec.later,
+    )
