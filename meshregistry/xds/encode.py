@@ -1,0 +1,140 @@
+"""Responses as bytes: a small part of each stream's own around chunks that all streams share.
+
+Field numbers: envoy/service/discovery/v3/discovery.proto. Resources arrive encoded (`wire.resource`), so a response
+is a join; joins happen page by page and are cached on the page, so the same bytes serve every client, and a commit
+costs the pages it touched.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from meshregistry.model.service_entry import Kind
+from meshregistry.wire.protobuf import frame, text, varint
+from meshregistry.wire.resource import Resource
+from meshregistry.xds.sotw import SotwContent
+from meshregistry.xds.views import Page, View
+
+_CHUNK_BYTES: Final = 64 * 1024
+_MAX_BODIES: Final = 4
+
+# The shortest type URLs that istiod accepts: it looks only at what follows the last slash (pkg/adsc/adsc.go).
+_STUB_RESOURCE: Final = text(b"\x0a", "/istio.mcp.v1alpha1.Resource")
+_STUB_BODY: Final = frame(b"\x12", text(b"\x0a", f"/istio.networking.v1alpha3.{Kind.SERVICE_ENTRY}"))
+_REVISION_LABEL: Final = frame(b"\x0a", b"istio.io/rev")
+
+
+class Body(msgspec.Struct, frozen=True):
+    """The encoded resources of a response, in chunks that may be shared and must not be changed."""
+
+    chunks: tuple[bytes, ...]
+    size: int
+    resources: int
+    stubs: int = 0
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One whole response: `size` bytes, in order head, body, tail."""
+
+    head: bytes
+    body: Body
+    tail: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of the message without gRPC's own frame."""
+        return len(self.head) + self.body.size + len(self.tail)
+
+
+class BodyCache:
+    """Owns the last few bodies of whole views, so that streams in step share one; older ones are dropped."""
+
+    def __init__(self) -> None:
+        self._bodies: dict[tuple[View, View | None], Body] = {}
+
+    def build(self, content: SotwContent) -> Iterator[Body | None]:
+        """Build the body of a SotW response: yields None after each slice of work, and the body at last."""
+        if content.view is None:
+            yield _gather((_full(resource) for resource in content.selected), len(content.selected))
+            return
+        key = (content.view, content.base)
+        body = self._bodies.get(key)
+        if body is None:
+            pages = []
+            for page in content.view.pages:
+                pages.append(_encode_page(page, content.base))
+                yield None
+            stubs = 0 if content.base is None else _count_stubs(content.view, content.base)
+            body = self._bodies[key] = _gather(pages, content.view.count, stubs)
+            if len(self._bodies) > _MAX_BODIES:
+                self._bodies.pop(next(iter(self._bodies)))
+        yield body
+
+
+def wrap_sotw(content: SotwContent, body: Body, type_url: str, nonce: str, control_plane: str) -> Message:
+    """Return the DiscoveryResponse around a body."""
+    return Message(
+        head=text(b"\x0a", content.version),
+        body=body,
+        tail=text(b"\x22", type_url) + text(b"\x2a", nonce) + frame(b"\x32", text(b"\x0a", control_plane)),
+    )
+
+
+def _encode_page(page: Page, base: View | None) -> bytes:
+    """Return a page in full, or with stubs for everything that `base` holds at the same version."""
+    if base is None:
+        return _cached(page, "full", map(_full, page.resources))
+    if base.has_page(page):
+        return _cached(page, "stubs", map(_stub, page.resources))
+    return b"".join(_stub(resource) if _holds(base, resource) else _full(resource) for resource in page.resources)
+
+
+def _cached(page: Page, form: str, parts: Iterable[bytes]) -> bytes:
+    encoded = page.bytes_by_form.get(form)
+    if encoded is None:
+        encoded = page.bytes_by_form[form] = b"".join(parts)
+    return encoded
+
+
+def _count_stubs(view: View, base: View) -> int:
+    return sum(
+        len(page.names) if base.has_page(page) else sum(_holds(base, resource) for resource in page.resources)
+        for page in view.pages
+    )
+
+
+def _holds(base: View, resource: Resource) -> bool:
+    held = base.get(resource.name)
+    return held is not None and held.version == resource.version
+
+
+def _full(resource: Resource) -> bytes:
+    return b"\x12" + varint(len(resource.any_bytes)) + resource.any_bytes
+
+
+def _stub(resource: Resource) -> bytes:
+    """Return the version stub: name, version, the revision label if there is one, and a body without content.
+
+    A missing body or an empty type URL would delete the resource in istiod, and so would a foreign revision.
+    """
+    metadata = text(b"\x0a", resource.name) + text(b"\x1a", resource.version)
+    if resource.revision:
+        metadata += frame(b"\x22", _REVISION_LABEL + text(b"\x12", resource.revision))
+    return frame(b"\x12", _STUB_RESOURCE + frame(b"\x12", frame(b"\x0a", metadata) + _STUB_BODY))
+
+
+def _gather(parts: Iterable[bytes], resources: int, stubs: int = 0) -> Body:
+    """Join small parts to chunks worth a write of their own; large parts stay the shared objects they are."""
+    chunks: list[bytes] = []
+    waiting: list[bytes] = []
+    waiting_bytes = 0
+    for part in parts:
+        waiting.append(part)
+        waiting_bytes += len(part)
+        if waiting_bytes >= _CHUNK_BYTES:
+            chunks.append(b"".join(waiting) if len(waiting) > 1 else part)
+            waiting, waiting_bytes = [], 0
+    if waiting:
+        chunks.append(b"".join(waiting))
+    return Body(tuple(chunks), sum(map(len, chunks)), resources, stubs)

@@ -1,0 +1,142 @@
+"""grpclib's server with connections that can be ended properly.
+
+grpclib's own close cancels its handlers without a word to the client and leaves the TCP connections open, and from
+Python 3.12 on its `wait_closed` waits for them (grpclib issues 107 and 148). The order of the drain matters: after
+GOAWAY h2 refuses further frames, trailers included.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Collection
+
+from grpclib._typing import IServable
+from grpclib.config import Configuration
+from grpclib.protocol import AbstractHandler, H2Protocol
+from grpclib.server import Handler, Server
+from h2.config import H2Configuration
+from h2.exceptions import ProtocolError
+
+from meshregistry.xds.transport import BytesCodec
+
+_WINDOW_BYTES = 1024 * 1024
+
+_CONFIGURATION = Configuration(
+    # A frozen peer is noticed after 40 s; grpclib's default is two hours. Clients may ping as they like.
+    _keepalive_time=30.0,
+    _keepalive_timeout=10.0,
+    _keepalive_permit_without_calls=True,
+    _http2_max_pings_without_data=0,
+    _http2_min_sent_ping_interval_without_data=10.0,
+    # Requests are small: this bounds what a client can make us hold before it is read.
+    http2_connection_window_size=_WINDOW_BYTES,
+    http2_stream_window_size=_WINDOW_BYTES,
+)
+
+
+class Listener(Server):
+    """Owns the listening sockets and the connections made to them."""
+
+    def __init__(self, services: Collection[IServable]) -> None:
+        super().__init__(services, codec=BytesCodec(), config=_CONFIGURATION)
+        self._connections: set[Connection] = set()
+        self._all_lost = asyncio.Event()
+        self._all_lost.set()
+
+    @property
+    def port(self) -> int:
+        """The port of the first socket; 0 when not listening."""
+        sockets = getattr(self._server, "sockets", ())
+        return next((int(sock.getsockname()[1]) for sock in sockets), 0)
+
+    async def open(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+        """Listen on the address; "" means all. Raises OSError if that is impossible."""
+        await self.start(host or None, port, ssl=tls)
+
+    def refuse(self) -> None:
+        """Stop listening; open connections stay."""
+        if self._server is not None:
+            self._server.close()
+
+    async def finish(self, timeout_s: float) -> None:
+        """Wait for the handlers to end, say GOAWAY and close; what is not done in time is cut off.
+
+        Cancelling cuts everything off at once.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        try:
+            await self._await_handlers(timeout_s)
+            for connection in tuple(self._connections):
+                connection.say_goodbye()
+            async with asyncio.timeout_at(deadline):
+                await self._all_lost.wait()
+        except TimeoutError:
+            pass
+        finally:
+            for connection in tuple(self._connections):
+                connection.cut()
+
+    async def _await_handlers(self, timeout_s: float) -> None:
+        tasks = {task for handler in self._handlers for task in handler._tasks.values() if not task.done()}
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout_s)
+
+    def _protocol_factory(self) -> H2Protocol:
+        self.__gc_step__()
+        handler = Handler(self._mapping, self._codec, self._status_details_codec, self.__dispatch__)
+        self._handlers.add(handler)
+        return Connection(handler, self._config, self._h2_config, self._note_connection)
+
+    def _note_connection(self, connection: "Connection", *, alive: bool) -> None:
+        if alive:
+            self._connections.add(connection)
+            self._all_lost.clear()
+            return
+        self._connections.discard(connection)
+        if not self._connections:
+            self._all_lost.set()
+
+
+class Connection(H2Protocol):
+    """One TCP connection, known to its listener from its making to its loss."""
+
+    def __init__(
+        self,
+        handler: AbstractHandler,
+        config: Configuration,
+        h2_config: H2Configuration,
+        note: Callable[..., None],
+    ) -> None:
+        super().__init__(handler, config, h2_config)
+        self._note = note
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the HTTP/2 conversation."""
+        super().connection_made(transport)
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._note(self, alive=True)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End every stream of the connection."""
+        super().connection_lost(exc)
+        self._transport = None
+        self._note(self, alive=False)
+
+    def say_goodbye(self) -> None:
+        """Send GOAWAY and close once everything before it is written."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        try:
+            self.connection._connection.close_connection()
+        except ProtocolError:
+            # The conversation is over already; only the socket is left to close.
+            pass
+        else:
+            self.connection.flush()
+        self.connection.close()
+
+    def cut(self) -> None:
+        """Close at once, unwritten data or not."""
+        if self._transport is not None:
+            self._transport.abort()

@@ -1,0 +1,66 @@
+"""The settings of the ADS room; the application root fills them in."""
+
+from dataclasses import dataclass, field
+
+from meshregistry.errors import AdsProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """When a stream may send; all in seconds."""
+
+    push_pause_s: float = 0.12
+    """Least pause between two SotW responses of a type: istiod applies after 100 ms of quiet, a drip starves it."""
+
+    delta_push_pause_s: float = 0.0
+    ack_timeout_s: float = 30.0
+    """A response that is not acknowledged for so long no longer holds back newer state."""
+
+    full_push_interval_s: float = 600.0
+    """A client of version stubs gets a full response at least so often, if any stub was sent; 0 means never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client, and all together, may use."""
+
+    max_request_bytes: int = 4 * 1024 * 1024
+    max_streams: int = 1000
+    max_types: int = 200
+    """Type URLs on one stream."""
+
+    max_names: int = 50_000
+    """Explicit names and prefixes in one subscription."""
+
+    max_delta_bytes: int = 2 * 1024 * 1024
+    """Size at which a delta response is split; most gRPC clients refuse more than 4 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdsOptions:
+    """Everything `AdsServer` needs to know."""
+
+    host: str = ""
+    """Address to listen on; empty means all of both families."""
+
+    port: int = 16010
+    send_timeout_s: float = 30.0
+    """A client that takes none of a response for so long loses its stream."""
+
+    drain_timeout_s: float = 5.0
+    version_stubs: bool = True
+    strict_revision: bool = False
+    """Clients with a revision do not see resources without one (Slime's STRICT_ISTIO_REV)."""
+
+    extra_revisions: tuple[tuple[str, str], ...] = ()
+    """(client revision, label it also sees), "" for no label (Slime's EXTRA_REV_MAP)."""
+
+    control_plane: str = "meshregistry"
+    """`control_plane.identifier` of every response."""
+
+    rhythm: Rhythm = field(default_factory=Rhythm)
+    limits: Limits = field(default_factory=Limits)
+
+
+class LimitExceeded(AdsProtocolError):
+    """A client wants more than `Limits` allows; its stream ends with RESOURCE_EXHAUSTED."""

@@ -1,0 +1,239 @@
+"""The xDS conversation of one stream: requests, changes and clock values in, responses to send out.
+
+Nothing here awaits or knows a socket. One classifier reads every nonce and every error detail; the dialects differ
+in reading names and composing content (`sotw`, `delta`). Rules: xDS protocol, sections "ACK/NACK and resource type
+instance version", "Subscribing to resources", "Incremental xDS"; for istiod's habits pkg/adsc/adsc.go.
+"""
+
+import zlib
+from collections.abc import Callable
+from enum import Enum
+
+import msgspec
+
+from meshregistry.errors import AdsProtocolError
+from meshregistry.model.service_entry import Kind
+from meshregistry.store.snapshot import Change
+from meshregistry.xds.options import AdsOptions, LimitExceeded
+from meshregistry.xds.requests import Node, Request
+from meshregistry.xds.type_state import Content, InFlight, Reason, Rejection, TypeState
+from meshregistry.xds.type_urls import Answer, accepts_version_stubs, served_kind, unserved_answer
+from meshregistry.xds.views import View
+from meshregistry.xds.visibility import Visibility, read_visibility
+
+Look = Callable[[Kind | None, Visibility], View | None]
+"""Gives what a client sees of a kind now; None while the kind is held."""
+
+_MAX_MESSAGE = 2000
+
+
+class Verdict(Enum):
+    """What a request turned out to be."""
+
+    INIT = "init"
+    RECONNECT = "reconnect"
+    """A first request that carries a nonce or versions of an earlier stream; istiod's always does."""
+
+    RESUBSCRIBE = "resubscribe"
+    ACK = "ack"
+    NACK = "nack"
+    STALE = "stale"
+    SPONTANEOUS = "spontaneous"
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The outcome of one request."""
+
+    verdict: Verdict
+    state: TypeState
+    ack_s: float | None = None
+    """From the end of sending to the ACK or NACK."""
+
+    convergence_s: float | None = None
+    """From the commit of the oldest change in the response to its ACK."""
+
+
+class Push(msgspec.Struct, frozen=True):
+    """One response to send now."""
+
+    state: TypeState
+    type_url: str
+    nonce: str
+    reason: Reason
+    content: Content
+
+
+class AdsStream:
+    """The machine of one stream; owned by the servicer's handler of that stream.
+
+    Feed it with `receive`, `note_change` and `note_sent`; ask `next_push` until it returns None and again at
+    `next_wake_up` or after feeding it. Times are of one monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        new_type: Callable[[str, Kind | None, float | None], TypeState],
+        options: AdsOptions,
+        look: Look,
+        stream_id: str,
+    ) -> None:
+        """`new_type` makes the dialect's state of a type; `stream_id` makes the nonces unique among streams."""
+        self._new_type = new_type
+        self._options = options
+        self._look = look
+        self._stream_id = stream_id
+        self._nonces = 0
+        self._visibility = Visibility()
+        self.node = Node()
+        self.types: dict[str, TypeState] = {}
+
+    def receive(self, request: Request, now: float) -> Receipt:
+        """Take one request.
+
+        Raises:
+            AdsProtocolError: the stream must end: no type URL, or no node id on the first request.
+            LimitExceeded: the stream must end: too many types or names.
+        """
+        if not request.type_url:
+            raise AdsProtocolError("type_url is empty")
+        if not self.types:
+            self._introduce(request.node)
+        state = self.types.get(request.type_url)
+        receipt = self._begin(request) if state is None else self._continue(state, request, now)
+        if receipt.state.subscription.size > self._options.limits.max_names:
+            raise LimitExceeded(f"more than {self._options.limits.max_names} names for {request.type_url}")
+        return receipt
+
+    def note_change(self, change: Change, now: float) -> bool:
+        """Take one commit; tell whether `next_push` has to be asked."""
+        touched = False
+        for state in self.types.values():
+            if state.kind is change.kind and state.note_change(change):
+                state.demand(Reason.CHANGE)
+                state.changed_at = now if state.changed_at is None else state.changed_at
+                touched = True
+        # A commit may complete the snapshot, which releases answers that were due before.
+        return touched or any(state.due for state in self.types.values())
+
+    def next_push(self, now: float) -> Push | None:
+        """Return the next response to send at this time, counted as sent; None if there is nothing to send now."""
+        for state in sorted(self.types.values(), key=_rank):
+            if state.refresh_at is not None and now >= state.refresh_at:
+                state.demand(Reason.REFRESH)
+            if state.due is None or now < self._ready_at(state):
+                continue
+            view = self._look(state.kind, self._visibility)
+            if view is None:
+                continue
+            if (push := self._compose(state, view, now)) is not None:
+                return push
+        return None
+
+    def note_sent(self, push: Push, size_bytes: int, stubs: int, now: float) -> None:
+        """Take note that a response is completely handed over; the pause and the wait for its ACK begin."""
+        state, rhythm = push.state, self._options.rhythm
+        pause_s = rhythm.push_pause_s if state.dialect == "sotw" else rhythm.delta_push_pause_s
+        state.earliest = now + pause_s
+        state.responses += 1
+        state.sent_bytes += size_bytes
+        state.stubs += stubs
+        if state.in_flight is not None:
+            state.in_flight.sent_at = now
+
+    def next_wake_up(self) -> float | None:
+        """Return when `next_push` may have something without new input; None: only input can change that."""
+        states = self.types.values()
+        times = [self._ready_at(state) for state in states if state.due is not None and self._is_open(state)]
+        times += [state.refresh_at for state in states if state.due is None and state.refresh_at is not None]
+        return min(times, default=None)
+
+    def _introduce(self, node: Node | None) -> None:
+        if node is None or not node.id:
+            raise AdsProtocolError("the first request has no node id")
+        self.node = node
+        self._visibility = read_visibility(
+            node.revision, self._options.extra_revisions, strict=self._options.strict_revision
+        )
+
+    def _begin(self, request: Request) -> Receipt:
+        if len(self.types) >= self._options.limits.max_types:
+            raise LimitExceeded(f"more than {self._options.limits.max_types} types on one stream")
+        kind = served_kind(request.type_url)
+        state = self._new_type(request.type_url, kind, self._refresh_interval(request.type_url))
+        state.silent = kind is None and unserved_answer(request.type_url) is Answer.SILENCE
+        state.begin(request)
+        state.demand(Reason.FIRST)
+        self.types[request.type_url] = state
+        known = request.nonce or request.version or request.initial_versions
+        return Receipt(Verdict.RECONNECT if known else Verdict.INIT, state)
+
+    def _refresh_interval(self, type_url: str) -> float | None:
+        """Return the age at which this stream's stubs are refreshed, different for each stream; None: no stubs."""
+        if not self._options.version_stubs or not accepts_version_stubs(type_url, self.node.generator):
+            return None
+        spread = zlib.crc32(self._stream_id.encode()) / 2**32
+        return self._options.rhythm.full_push_interval_s * (0.5 + spread / 2)
+
+    def _continue(self, state: TypeState, request: Request, now: float) -> Receipt:
+        verdict = _classify(state, request)
+        if request.error is not None:
+            state.rejections += 1
+            state.rejection = Rejection(request.nonce, request.error.code, request.error.message[:_MAX_MESSAGE], now)
+        if verdict is Verdict.NACK or (verdict is Verdict.SPONTANEOUS and state.answers_empty_nonce):
+            state.distrust()
+        unanswered = not state.nonce
+        owed = (verdict is not Verdict.STALE or state.honours_stale_names or unanswered) and state.adjust(request)
+        if owed or (verdict is Verdict.SPONTANEOUS and state.answers_empty_nonce):
+            state.demand(Reason.REQUEST)
+        if verdict is Verdict.ACK and owed:
+            verdict = Verdict.RESUBSCRIBE
+            return self._acknowledge(state, verdict, now)
+        if verdict in (Verdict.ACK, Verdict.NACK):
+            return self._acknowledge(state, verdict, now)
+        return Receipt(verdict, state)
+
+    def _acknowledge(self, state: TypeState, verdict: Verdict, now: float) -> Receipt:
+        sent, state.in_flight = state.in_flight, None
+        if sent is None:
+            return Receipt(verdict, state)
+        ack_s = max(now - sent.sent_at, 0.0)
+        if verdict is Verdict.NACK:
+            return Receipt(verdict, state, ack_s)
+        state.acked_nonce, state.acked_version, state.ack_s = sent.nonce, sent.version, ack_s
+        return Receipt(verdict, state, ack_s, None if sent.changed_at is None else now - sent.changed_at)
+
+    def _is_open(self, state: TypeState) -> bool:
+        return self._look(state.kind, self._visibility) is not None
+
+    def _ready_at(self, state: TypeState) -> float:
+        """Return when a due response may be sent: pauses hold back changes, a missing ACK holds back everything."""
+        paused = state.earliest if state.due in (Reason.CHANGE, Reason.REFRESH) else 0.0
+        if state.in_flight is None:
+            return paused
+        return max(paused, state.in_flight.sent_at + self._options.rhythm.ack_timeout_s)
+
+    def _compose(self, state: TypeState, view: View, now: float) -> Push | None:
+        reason, content = state.due, state.compose(view, now)
+        changed_at, state.changed_at = state.changed_at, None
+        state.due = Reason.REST if state.has_rest else None
+        if content is None or reason is None:
+            return None
+        self._nonces += 1
+        state.nonce = f"{self._stream_id}.{self._nonces}"
+        state.version = content.version
+        state.in_flight = InFlight(state.nonce, content.version, now, changed_at if reason is Reason.CHANGE else None)
+        return Push(state, state.type_url, state.nonce, reason, content)
+
+
+def _classify(state: TypeState, request: Request) -> Verdict:
+    if not state.nonce:
+        # Nothing was sent yet, so no nonce can be right; the first answer is still due and serves this request too.
+        return Verdict.STALE if request.nonce else Verdict.SPONTANEOUS
+    if request.nonce == state.nonce:
+        return Verdict.ACK if request.error is None else Verdict.NACK
+    return Verdict.STALE if request.nonce else Verdict.SPONTANEOUS
+
+
+def _rank(state: TypeState) -> int:
+    # Types without data gate istiod's readiness and cost nothing; a Sidecar refers to hosts of ServiceEntries.
+    return 0 if state.kind is None else 1 if state.kind is Kind.SERVICE_ENTRY else 2

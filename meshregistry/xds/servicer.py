@@ -1,0 +1,263 @@
+"""The ADS service: one session per stream, a reader and a writer around the machine.
+
+The reader never waits for the writer, so requests are read while outbound data is blocked. A session ends alone:
+its errors become its status, and nobody else notices.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from secrets import token_hex
+from typing import Final
+
+from grpclib.const import Cardinality, Handler, Status
+from grpclib.exceptions import GRPCError
+
+from meshregistry.errors import AdsProtocolError
+from meshregistry.model.service_entry import Kind
+from meshregistry.store.snapshot import Change
+from meshregistry.telemetry.metrics import Metrics
+from meshregistry.xds.clients import Clients, ConnectedStream
+from meshregistry.xds.encode import BodyCache, Message, wrap_sotw
+from meshregistry.xds.options import AdsOptions, LimitExceeded
+from meshregistry.xds.protocol import AdsStream, Push, Receipt, Verdict
+from meshregistry.xds.requests import Request, read_sotw
+from meshregistry.xds.sotw import SotwContent, SotwType
+from meshregistry.xds.transport import ByteStream, abort, receive, send
+from meshregistry.xds.type_state import TypeState
+from meshregistry.xds.views import Catalog
+
+SERVICE: Final = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What makes a stream SotW or delta."""
+
+    name: str
+    read: Callable[[bytes], Request]
+    new_type: Callable[[str, Kind | None, float | None], TypeState]
+
+
+SOTW: Final = Dialect("sotw", read_sotw, SotwType)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all sessions share."""
+
+    options: AdsOptions
+    catalog: Catalog
+    clients: Clients
+    metrics: Metrics
+    bodies: BodyCache = field(default_factory=BodyCache)
+
+
+class AdsServicer:
+    """Serves ADS streams; owns the sessions. Told of commits and of the drain by the server."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._sessions: set[Session] = set()
+        self._numbers = count(1)
+        self._draining = False
+
+    def __mapping__(self) -> dict[str, Handler]:
+        """Return the methods, by path, for grpclib."""
+        return {
+            f"/{SERVICE}/StreamAggregatedResources": Handler(self._serve_sotw, Cardinality.STREAM_STREAM, bytes, bytes),
+        }
+
+    def note_change(self, change: Change) -> None:
+        """Pass a commit to every stream; quick, never raises."""
+        for session in self._sessions:
+            session.note_change(change)
+
+    def drain(self) -> None:
+        """End every stream with UNAVAILABLE, after the response it is sending, and refuse new ones."""
+        self._draining = True
+        for session in self._sessions:
+            session.drain()
+
+    async def _serve_sotw(self, stream: ByteStream) -> None:
+        await self._serve(stream, SOTW)
+
+    async def _serve(self, stream: ByteStream, dialect: Dialect) -> None:
+        self._admit()
+        stream_id = f"{next(self._numbers)}-{token_hex(4)}"
+        session = Session(stream, dialect, self._shared, stream_id)
+        self._sessions.add(session)
+        try:
+            await session.run()
+        finally:
+            self._sessions.discard(session)
+
+    def _admit(self) -> None:
+        if self._draining:
+            raise GRPCError(Status.UNAVAILABLE, "server is shutting down")
+        limit = self._shared.options.limits.max_streams
+        if len(self._sessions) >= limit:
+            self._shared.metrics.bad_requests.labels("too_many_streams").inc()
+            raise GRPCError(Status.RESOURCE_EXHAUSTED, f"server has {limit} streams already")
+
+
+class Session:
+    """One stream being served; owns its machine."""
+
+    def __init__(self, stream: ByteStream, dialect: Dialect, shared: Shared, stream_id: str) -> None:
+        self._stream = stream
+        self._dialect = dialect
+        self._shared = shared
+        self._machine = AdsStream(dialect.new_type, shared.options, shared.catalog.look, stream_id)
+        self._row = ConnectedStream(stream_id, _format_peer(stream), dialect.name, self._machine)
+        self._wake = asyncio.Event()
+        self._draining = False
+
+    def note_change(self, change: Change) -> None:
+        """Pass a commit to the machine and wake the writer if it may have something to send."""
+        if self._machine.note_change(change, time.monotonic()):
+            self._wake.set()
+
+    def drain(self) -> None:
+        """Let the writer end the stream as soon as it is between two responses."""
+        self._draining = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Serve until the client ends the stream.
+
+        Raises:
+            GRPCError: how the stream ends otherwise. Never inside an exception group, which grpclib does not read.
+        Cancelling is safe; it is what a reset by the client does.
+        """
+        gauge = self._shared.metrics.streams.labels(self._dialect.name)
+        gauge.inc()
+        self._shared.clients.add(self._row)
+        try:
+            await self._stream.send_initial_metadata()
+            await self._converse()
+        finally:
+            self._shared.clients.remove(self._row.stream_id)
+            gauge.dec()
+            _log.info("ads.disconnected dialect=%s stream=%s", self._dialect.name, self._row.stream_id)
+
+    async def _converse(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                writer = group.create_task(self._write())
+                await self._read()
+                writer.cancel()
+        except BaseExceptionGroup as errors:
+            raise _pick(errors) from None
+
+    async def _read(self) -> None:
+        while (data := await receive(self._stream, self._shared.options.limits.max_request_bytes)) is not None:
+            introduced = bool(self._machine.types)
+            try:
+                request = self._dialect.read(data)
+                receipt = self._machine.receive(request, time.monotonic())
+            except AdsProtocolError as error:
+                raise self._refuse(error) from error
+            if not introduced:
+                self._log_connected()
+            self._observe(request, receipt)
+            self._wake.set()
+            # Buffered requests are handed out without waiting: a flood must not keep the loop from others.
+            await asyncio.sleep(0)
+
+    async def _write(self) -> None:
+        while True:
+            self._wake.clear()
+            while (push := self._next_push()) is not None:
+                await self._send(push)
+            await self._rest()
+
+    def _next_push(self) -> Push | None:
+        if self._draining:
+            raise GRPCError(Status.UNAVAILABLE, "server is shutting down")
+        return self._machine.next_push(time.monotonic())
+
+    async def _rest(self) -> None:
+        wake_up = self._machine.next_wake_up()
+        try:
+            async with asyncio.timeout(None if wake_up is None else max(wake_up - time.monotonic(), 0.0)):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _send(self, push: Push) -> None:
+        message = await self._build(push)
+        try:
+            await send(self._stream, message, self._shared.options.send_timeout_s)
+        except TimeoutError:
+            abort(self._stream)
+            self._shared.metrics.bad_requests.labels("stalled").inc()
+            _log.warning("ads.stalled node=%r peer=%s type=%s", self._node_id, self._row.peer, push.type_url)
+            raise GRPCError(Status.RESOURCE_EXHAUSTED, "client does not read") from None
+        self._machine.note_sent(push, message.size, message.body.stubs, time.monotonic())
+        labels = (self._dialect.name, push.state.kind or "other")
+        self._shared.metrics.pushes.labels(*labels).inc()
+        self._shared.metrics.push_bytes.labels(*labels).inc(message.size)
+
+    async def _build(self, push: Push) -> Message:
+        control_plane = self._shared.options.control_plane
+        if isinstance(push.content, SotwContent):
+            for body in self._shared.bodies.build(push.content):
+                if body is not None:
+                    return wrap_sotw(push.content, body, push.type_url, push.nonce, control_plane)
+                await asyncio.sleep(0)
+        raise AssertionError(f"no encoder for {type(push.content).__name__}")
+
+    def _observe(self, request: Request, receipt: Receipt) -> None:
+        metrics, labels = self._shared.metrics, (self._dialect.name, receipt.state.kind or "other")
+        if receipt.verdict is Verdict.STALE:
+            metrics.stale_nonces.labels(self._dialect.name).inc()
+        if receipt.ack_s is not None:
+            metrics.ack_time.labels(*labels).observe(receipt.ack_s)
+        if receipt.convergence_s is not None:
+            metrics.convergence_time.labels(labels[1]).observe(receipt.convergence_s)
+        if request.error is not None:
+            metrics.nacks.labels(*labels).inc()
+            _log.warning(
+                "ads.nack node=%r type=%r code=%d message=%r",
+                self._node_id,
+                request.type_url[:200],
+                request.error.code,
+                request.error.message[:500],
+            )
+
+    def _refuse(self, error: AdsProtocolError) -> GRPCError:
+        limited = isinstance(error, LimitExceeded)
+        self._shared.metrics.bad_requests.labels("limit" if limited else "protocol").inc()
+        _log.warning("ads.refused node=%r peer=%s error=%r", self._node_id, self._row.peer, str(error)[:500])
+        return GRPCError(Status.RESOURCE_EXHAUSTED if limited else Status.INVALID_ARGUMENT, str(error)[:500])
+
+    def _log_connected(self) -> None:
+        _log.info(
+            "ads.connected dialect=%s stream=%s node=%r revision=%r peer=%s",
+            self._dialect.name,
+            self._row.stream_id,
+            self._node_id,
+            self._machine.node.revision[:200],
+            self._row.peer,
+        )
+
+    @property
+    def _node_id(self) -> str:
+        return self._machine.node.id[:200]
+
+
+def _pick(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the error that ends the stream: the first status if there is one, else the first error."""
+    leaves = errors.exceptions
+    return next((error for error in leaves if isinstance(error, GRPCError)), leaves[0])
+
+
+def _format_peer(stream: ByteStream) -> str:
+    address = stream.peer.addr()
+    return f"{address[0]}:{address[1]}" if address else ""
