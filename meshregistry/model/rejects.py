@@ -14,3 +14,42 @@ class Reject(msgspec.Struct, frozen=True, gc=False, order=True):
     reason: str
     subject: str
     detail: str
+
+
+_LONGEST = 200
+_MOST = 50
+
+
+class RejectNotes:
+    """Collects what is dropped from one resource: one reject per reason and subject, at most 50 in all.
+
+    The result does not depend on the order of the additions.
+    """
+
+    def __init__(self, resource: str) -> None:
+        self._resource = print_subject(resource)
+        self._details: dict[tuple[str, str], list[str]] = {}
+
+    def add(self, reason: str, subject: str, detail: str) -> None:
+        """Note one thing dropped or repaired."""
+        self._details.setdefault((reason, subject), []).append(detail)
+
+    def list_rejects(self) -> tuple[Reject, ...]:
+        """Return the rejects in canonical order."""
+        if not self._details:
+            return ()
+        rejects = [self._sum_up(*each) for each in sorted(self._details.items())]
+        if len(rejects) > _MOST:
+            rest = Reject(self._resource, "unlisted", "", f"{len(rejects) - _MOST + 1} more rejects of this resource")
+            rejects = [*rejects[: _MOST - 1], rest]
+        return tuple(rejects)
+
+    def _sum_up(self, place: tuple[str, str], details: list[str]) -> Reject:
+        more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+        return Reject(self._resource, place[0], print_subject(place[1]), print_subject(min(details)) + more)
+
+
+def print_subject(text: str) -> str:
+    """Return registry text as it may appear in a page or a log: valid Unicode, without controls, at most 200 long."""
+    shown = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return shown if shown.isprintable() else shown.encode("unicode_escape", "replace").decode()[:_LONGEST]

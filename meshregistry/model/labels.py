@@ -1,0 +1,175 @@
+"""Labels: which metadata of an instance becomes endpoint labels, and which endpoint labels become entry labels.
+
+Rules: Slime pkg/util/validation.go (endpoint labels), pkg/features/serviceentrylabel.go (entry labels). In the istio
+profile, labels that steer the mesh are never taken from registry data, and sizes are bounded.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from meshregistry.model.bounded import remember
+from meshregistry.model.grammar import is_label_key, is_label_value, is_utf8
+from meshregistry.model.instance import Pairs, sort_pairs
+from meshregistry.model.locality import LOCALITY_LABEL, SUBZONE_LABEL, find_locality, list_locality_keys
+from meshregistry.model.naming import name_service_namespace
+from meshregistry.model.policy import ConversionPolicy, Profile
+from meshregistry.model.service_entry import WorkloadEntry
+
+REVISION_LABEL = "istio.io/rev"
+_NAMESPACE_LABEL = "k8sNs"
+_INSTANCE_ID = "instanceId"
+_LONGEST_REMEMBERED = 256
+
+_HARMLESS = frozenset(
+    {
+        SUBZONE_LABEL,
+        "topology.istio.io/locality",
+        "service.istio.io/canonical-name",
+        "service.istio.io/canonical-revision",
+    }
+)
+"""Keys of Istio's that place or describe an endpoint, but do not change how traffic is secured or routed to it."""
+
+
+class Dropped(msgspec.Struct, frozen=True, gc=False):
+    """A metadata pair that did not become a label."""
+
+    reason: str
+    key: str
+    detail: str
+
+
+class EndpointLabels(msgspec.Struct, frozen=True, gc=False):
+    """What the metadata of an instance says about its endpoint."""
+
+    labels: Pairs
+    locality: str
+    service_ns: str
+    """The service namespace by the label `k8sNs` or by default; "" is none."""
+
+    dropped: tuple[Dropped, ...] = ()
+
+
+class LabelFilter:
+    """Converts metadata to labels for one policy; owns caches of at most `cache_size` entries each.
+
+    A full cache is cleared, which costs time, never correctness.
+    """
+
+    def __init__(self, policy: ConversionPolicy, cache_size: int) -> None:
+        self._policy = policy
+        self._istio = policy.profile is Profile.ISTIO
+        self._cache_size = cache_size
+        self._locality_keys = list_locality_keys(policy)
+        self._verdicts: dict[tuple[str, str], str] = {}
+        self._namespaces: dict[str | None, str] = {}
+        self._known: dict[tuple[Pairs, Pairs], EndpointLabels] = {}
+
+    def convert(self, metadata: Pairs, injected: Pairs) -> EndpointLabels:
+        """Return the labels of metadata; `injected` overrides pairs of the same key."""
+        known = self._known.get((metadata, injected))
+        if known is not None:
+            return known
+        converted = self._convert(metadata, injected)
+        if sum(len(value) for _, value in metadata) <= self._policy.max_labels_bytes:
+            remember(self._known, (metadata, injected), converted, self._cache_size)
+        return converted
+
+    def _convert(self, metadata: Pairs, injected: Pairs) -> EndpointLabels:
+        labels: dict[str, str] = {}
+        dropped: list[Dropped] = []
+        room = self._policy.max_labels_bytes
+        pairs = sorted({**dict(metadata), **dict(injected)}.items()) if injected else metadata
+        for key, raw in pairs:
+            value = raw.replace(":", "_") if key == _INSTANCE_ID else raw
+            reason = self._judge(key, value)
+            if not reason and self._istio and (room := room - len(key) - len(value)) < 0:
+                reason = "labels_size"
+            if not reason:
+                labels[key] = value
+            elif key != "@class":
+                dropped.append(Dropped(reason, key, value[:_LONGEST_REMEMBERED]))
+        for source, target in self._policy.endpoint_relabel_items:
+            if source in labels:
+                labels[target] = labels[source]
+        locality = find_locality(labels, self._locality_keys, self._policy.profile)
+        if locality.label:
+            labels[LOCALITY_LABEL] = locality.label
+        service_ns = self._name_namespace(labels.get(_NAMESPACE_LABEL))
+        return EndpointLabels(sort_pairs(labels), locality.path, service_ns, tuple(dropped))
+
+    def _name_namespace(self, label: str | None) -> str:
+        known = self._namespaces.get(label)
+        if known is None:
+            known = name_service_namespace(label, self._policy)
+            remember(self._namespaces, label, known, self._cache_size)
+        return known
+
+    def _judge(self, key: str, value: str) -> str:
+        """Return why a pair cannot be a label, or ""."""
+        verdict = self._verdicts.get((key, value))
+        if verdict is None:
+            verdict = self._judge_key(key) or self._judge_value(value)
+            if len(key) + len(value) <= _LONGEST_REMEMBERED:
+                remember(self._verdicts, (key, value), verdict, self._cache_size)
+        return verdict
+
+    def _judge_key(self, key: str) -> str:
+        if not is_label_key(key):
+            return "label_key"
+        return "label_reserved" if self._istio and steers_mesh(key) else ""
+
+    def _judge_value(self, value: str) -> str:
+        if self._istio:
+            if len(value) > self._policy.max_label_value_bytes:
+                return "label_size"
+            return "" if is_label_value(value) else "label_value"
+        if self._policy.skip_validate_label_value:
+            return "" if is_utf8(value) else "label_value"
+        return "" if is_label_value(value) else "label_value"
+
+
+def steers_mesh(key: str) -> bool:
+    """Whether a label changes how istiod secures, routes or scopes an endpoint (mTLS, network, tunnel, revision)."""
+    prefix, slash, _ = key.partition("/")
+    if not slash:
+        return key == "service_account"
+    return (prefix == "istio.io" or prefix.endswith(".istio.io")) and key not in _HARMLESS
+
+
+def label_entry(endpoints: Sequence[WorkloadEntry], hosts: tuple[str, ...], policy: ConversionPolicy) -> Pairs:
+    """Return the labels of an entry: its source, its revision and what its endpoints and its first host supply.
+
+    `endpoints` are in canonical order; the first one that has a wanted label supplies it.
+    """
+    own = {"registry": policy.source}
+    if policy.revision:
+        own[REVISION_LABEL] = policy.revision
+    supplied = _supply_labels(endpoints, hosts, policy)
+    if policy.profile is Profile.SLIME:
+        return sort_pairs({**own, **supplied})
+    return sort_pairs({**{key: value for key, value in supplied.items() if not steers_mesh(key)}, **own})
+
+
+def _supply_labels(
+    endpoints: Sequence[WorkloadEntry], hosts: tuple[str, ...], policy: ConversionPolicy
+) -> dict[str, str]:
+    supplied: dict[str, str] = {}
+    for item in sorted(policy.entry_label_keys, key=lambda each: each.startswith("$")):
+        key, target, mode = (*item.split(":", 2), "", "")[:3]
+        value = hosts[0] if key == "$host" else _find_label(endpoints, key)
+        if value is None:
+            continue
+        # Slime's `append` takes one value, too, and puts a comma before it.
+        is_appended = mode == "append" and key != "$host" and policy.profile is Profile.SLIME
+        supplied.setdefault(target or key.removeprefix("$"), f",{value}" if is_appended else value)
+    return supplied
+
+
+def _find_label(endpoints: Sequence[WorkloadEntry], key: str) -> str | None:
+    for endpoint in endpoints:
+        for name, value in endpoint.labels:
+            if name == key:
+                return value
+    return None

@@ -1,0 +1,76 @@
+"""How one source's instances become ServiceEntries: the conversion settings of that source, as one record."""
+
+from enum import StrEnum
+
+import msgspec
+
+from meshregistry.model.service_entry import Location
+
+
+class Profile(StrEnum):
+    """Whose rules the output obeys."""
+
+    ISTIO = "istio"
+    """Only what a stock istiod accepts."""
+
+    SLIME = "slime"
+    """What Slime emits, for meshes whose routes name its hosts and protocols."""
+
+
+class ConversionPolicy(msgspec.Struct, frozen=True):
+    """The conversion settings of one source; names and defaults are those of Slime's Nacos source.
+
+    Equal policies convert equally: nothing else but the instances decides what comes out.
+    """
+
+    source: str = "nacos"
+    """Source kind; the value of the entry label `registry`."""
+
+    profile: Profile = Profile.ISTIO
+    svc_protocol: str = "HTTP"
+    generic_protocol: bool = False
+    """Protocol `GENERIC` on every port. No effect in the istio profile: a stock istiod rejects it."""
+
+    svc_port: int = 80
+    """Service port in addition to the instances' own; 0 is none."""
+
+    instance_port_as_svc_port: bool = True
+    default_service_ns: str = "nacos"
+    """Service namespace of instances without `k8sNs` metadata."""
+
+    resource_ns: str = "nacos"
+    """Namespace of resources whose name carries none."""
+
+    ns_host: bool = True
+    k8s_domain_suffix: bool = True
+    dom_suffix: str = ""
+    location: Location = Location.MESH_INTERNAL
+    """Of every entry in the istio profile; the slime profile leaves it unset, as Slime does."""
+
+    drop_unhealthy: bool = True
+    locality_labels: tuple[str, str, str] = ("", "", "")
+    """Label keys of region, zone and subzone that are looked at before the built-in ones (`LOCALITY_LABELS`)."""
+
+    endpoint_relabel_items: tuple[tuple[str, str], ...] = ()
+    """Endpoint labels to copy: from key, to key (`ENDPOINT_RELABEL_ITEMS`)."""
+
+    skip_validate_label_value: bool = False
+    """Keep label values that Kubernetes would refuse. Slime profile only: istiod rejects their whole entry."""
+
+    entry_label_keys: tuple[str, ...] = ("app",)
+    """`key[:entryKey[:append]]` or `$host[:entryKey]` each (`SE_LABEL_SELECTOR_KEYS`)."""
+
+    revision: str = ""
+    """Value of the label `istio.io/rev` on every entry; "" is no label."""
+
+    meta_key_group: str = ""
+    meta_key_namespace: str = ""
+    registry_id_meta_key: str = "registry-id"
+    """Metadata keys under which group, namespace and registry id are injected; "" injects nothing."""
+
+    vip_range: str = "241.0.0.0/8"
+    """Network of the virtual addresses of hosts with a TCP port, istio profile only; "" is none."""
+
+    max_label_value_bytes: int = 4096
+    max_labels_bytes: int = 32768
+    """Bounds of one label value and of all labels of one endpoint, istio profile only."""
