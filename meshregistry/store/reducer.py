@@ -179,12 +179,6 @@ class Reducer:
                 self._metrics.held_services.labels(each.value).inc(step)
         _log.info("guard.changed resource=%s rule=%s before=%s", name, rule or "none", before or "none")
 
-    def _note_rejects(self, name: str, rejects: tuple[Reject, ...]) -> None:
-        if rejects:
-            self._resource_rejects[name] = rejects
-        else:
-            self._resource_rejects.pop(name, None)
-
     def _wait_s(self) -> float | None:
         deadline = self._timers.next()
         return None if deadline is None else max(0.0, deadline - self._clock())

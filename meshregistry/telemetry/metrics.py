@@ -21,6 +21,7 @@ class Metrics:
         self._declare_sources()
         self._declare_store()
         self._declare_ads()
+        self._declare_process()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"meshregistry_{name}", text, labels, registry=self.registry)
@@ -88,3 +89,7 @@ class Metrics:
         self.convergence_time = self._histogram(
             "convergence_seconds", "Seconds from the commit of a change to its ACK.", _LATENCY_BUCKETS, "kind"
         )
+
+    def _declare_process(self) -> None:
+        self.loop_lag = self._histogram("event_loop_lag_seconds", "Lateness of a 50 ms sleep.", _LATENCY_BUCKETS)
+        self.longest_block = self._gauge("event_loop_longest_block_seconds", "The longest lateness since the start.")
