@@ -1,0 +1,105 @@
+"""Authentication as the stock plug-in of Nacos does it: login for a token, token with every call."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from meshregistry.sim.nacos.exchange import Call, Refused, Reply, as_json, plain, spring_error
+from meshregistry.sim.nacos.views import Dialect
+
+_NO_USER = "user not found!"
+_NO_USER_V3 = "User not found! Please check user exist or password is right!"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """The one account of the server; `token_ttl_s` is how long a login is good for."""
+
+    username: str = "nacos"
+    password: str = "nacos"
+    token_ttl_s: int = 18000
+
+
+class Access:
+    """Owner of the issued tokens; without credentials everything is allowed."""
+
+    def __init__(self, dialect: Dialect, credentials: Credentials | None, clock: Callable[[], float]) -> None:
+        self._dialect = dialect
+        self._credentials = credentials
+        self._clock = clock
+        self._expiry: dict[str, float] = {}
+
+    def login(self, call: Call) -> Reply:
+        """Answer a login call of any API version."""
+        known = self._credentials
+        if known is None:
+            return _logged_in("AUTH_DISABLED", Credentials())
+        if "username" not in call.params:
+            return self._login_without_name(call)
+        if call.params["username"] != known.username or call.params.get("password") != known.password:
+            return self._login_refused(call, known)
+        token = f"eyJ{secrets.token_urlsafe(48)}"
+        self._expiry[token] = self._clock() + known.token_ttl_s
+        return _logged_in(token, known)
+
+    def check(self, call: Call) -> None:
+        """Raise Refused unless the call carries a good token, or name and password."""
+        known = self._credentials
+        if known is None:
+            return
+        token = _token(call)
+        if not token:
+            given = call.params.get("username"), call.params.get("password")
+            if given == (known.username, known.password):
+                return
+            raise self._forbidden(call, _NO_USER if self._dialect is Dialect.V2 else _NO_USER_V3)
+        if token not in self._expiry:
+            raise self._forbidden(call, "token invalid!")
+        if self._clock() >= self._expiry[token]:
+            raise self._forbidden(call, "token expired!")
+
+    def revoke_tokens(self) -> None:
+        """Make every issued token invalid, as a restart with another secret does."""
+        self._expiry.clear()
+
+    def _forbidden(self, call: Call, message: str) -> Refused:
+        if self._dialect is Dialect.V3:
+            message = f"Code: 401, Message: {message}."
+        return Refused(spring_error(call, 403, "Forbidden", message))
+
+    def _login_without_name(self, call: Call) -> Reply:
+        if self._dialect is Dialect.V2:
+            return plain("Parameter 'username' is missing", 400)
+        if call.path.startswith("/nacos/v3/"):
+            return spring_error(call, 500, "Internal Server Error", "No message available")
+        return spring_error(call, 400, "Bad Request", "Required parameter 'username' is not present.")
+
+    def _login_refused(self, call: Call, known: Credentials) -> Reply:
+        """Observed: each version has its own status for a wrong password and for an unknown user."""
+        wrong_name = call.params["username"] != known.username
+        if self._dialect is Dialect.V2:
+            if wrong_name:
+                return plain(f"caused: User {call.params['username']} not found;", 500)
+            return plain(_NO_USER, 403)
+        if not call.path.startswith("/nacos/v3/"):
+            reason = "Handle API Compatibility failed, please see log for detail."
+            return spring_error(call, 500, "Internal Server Error", reason)
+        if wrong_name:
+            return spring_error(call, 403, "Forbidden", "Access Denied")
+        return spring_error(call, 500, "Internal Server Error", "No message available")
+
+
+def _logged_in(token: str, known: Credentials) -> Reply:
+    body = {
+        "accessToken": token,
+        "tokenTtl": known.token_ttl_s,
+        "globalAdmin": True,
+        "username": known.username,
+    }
+    return Reply(as_json(body).body, headers={"Authorization": f"Bearer {token}"})
+
+
+def _token(call: Call) -> str:
+    bearer = call.headers.get("Authorization", "")
+    in_header = call.headers.get("accessToken", "") or bearer.removeprefix("Bearer ")
+    return call.params.get("accessToken", "") or in_header
