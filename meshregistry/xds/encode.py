@@ -13,6 +13,8 @@ import msgspec
 from meshregistry.model.service_entry import Kind
 from meshregistry.wire.protobuf import frame, text, varint
 from meshregistry.wire.resource import Resource
+from meshregistry.xds.delta import DeltaContent
+from meshregistry.xds.protocol import Push
 from meshregistry.xds.sotw import SotwContent
 from meshregistry.xds.views import Page, View
 
@@ -72,13 +74,33 @@ class BodyCache:
         yield body
 
 
-def wrap_sotw(content: SotwContent, body: Body, type_url: str, nonce: str, control_plane: str) -> Message:
-    """Return the DiscoveryResponse around a body."""
-    return Message(
-        head=text(b"\x0a", content.version),
-        body=body,
-        tail=text(b"\x22", type_url) + text(b"\x2a", nonce) + frame(b"\x32", text(b"\x0a", control_plane)),
-    )
+def encode(push: Push, bodies: BodyCache, control_plane: str) -> Iterator[Message | None]:
+    """Build the response to a push: yields None after each slice of work, and the message at last."""
+    content = push.content
+    if isinstance(content, DeltaContent):
+        yield _wrap_delta(push, content, control_plane)
+        return
+    assert isinstance(content, SotwContent)
+    for body in bodies.build(content):
+        yield None if body is None else _wrap_sotw(push, body, control_plane)
+
+
+def _wrap_sotw(push: Push, body: Body, control_plane: str) -> Message:
+    tail = text(b"\x22", push.type_url) + text(b"\x2a", push.nonce) + frame(b"\x32", text(b"\x0a", control_plane))
+    return Message(head=text(b"\x0a", push.content.version), body=body, tail=tail)
+
+
+def _wrap_delta(push: Push, content: DeltaContent, control_plane: str) -> Message:
+    tail = [text(b"\x22", push.type_url), text(b"\x2a", push.nonce)]
+    tail += [text(b"\x32", name) for name in content.removed]
+    tail += [frame(b"\x3a", text(b"\x0a", control_plane))]
+    body = _gather(map(_delta_frame, content.resources), len(content.resources))
+    return Message(head=text(b"\x0a", content.version), body=body, tail=b"".join(tail))
+
+
+def _delta_frame(resource: Resource) -> bytes:
+    named = text(b"\x0a", resource.version), frame(b"\x12", resource.any_bytes), text(b"\x1a", resource.name)
+    return frame(b"\x12", b"".join(named))
 
 
 def _encode_page(page: Page, base: View | None) -> bytes:

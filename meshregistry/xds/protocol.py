@@ -24,6 +24,9 @@ from meshregistry.xds.visibility import Visibility, read_visibility
 Look = Callable[[Kind | None, Visibility], View | None]
 """Gives what a client sees of a kind now; None while the kind is held."""
 
+NewType = Callable[[AdsOptions, str, Kind | None, float | None], TypeState]
+"""Makes a dialect's state of a type, from its URL, its kind and the age at which stubs are refreshed (None: never)."""
+
 _MAX_MESSAGE = 2000
 
 
@@ -72,12 +75,12 @@ class AdsStream:
 
     def __init__(
         self,
-        new_type: Callable[[str, Kind | None, float | None], TypeState],
+        new_type: NewType,
         options: AdsOptions,
         look: Look,
         stream_id: str,
     ) -> None:
-        """`new_type` makes the dialect's state of a type; `stream_id` makes the nonces unique among streams."""
+        """`stream_id` makes the nonces unique among streams."""
         self._new_type = new_type
         self._options = options
         self._look = look
@@ -159,7 +162,7 @@ class AdsStream:
         if len(self.types) >= self._options.limits.max_types:
             raise LimitExceeded(f"more than {self._options.limits.max_types} types on one stream")
         kind = served_kind(request.type_url)
-        state = self._new_type(request.type_url, kind, self._refresh_interval(request.type_url))
+        state = self._new_type(self._options, request.type_url, kind, self._refresh_interval(request.type_url))
         state.silent = kind is None and unserved_answer(request.type_url) is Answer.SILENCE
         state.begin(request)
         state.demand(Reason.FIRST)

@@ -7,27 +7,27 @@ its errors become its status, and nobody else notices.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from secrets import token_hex
-from typing import Final
+from typing import Any, Final
 
 from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
 
 from meshregistry.errors import AdsProtocolError
-from meshregistry.model.service_entry import Kind
 from meshregistry.store.snapshot import Change
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.xds.clients import Clients, ConnectedStream
-from meshregistry.xds.encode import BodyCache, Message, wrap_sotw
+from meshregistry.xds.delta import DeltaType
+from meshregistry.xds.encode import BodyCache, Message, encode
 from meshregistry.xds.options import AdsOptions, LimitExceeded
-from meshregistry.xds.protocol import AdsStream, Push, Receipt, Verdict
-from meshregistry.xds.requests import Request, read_sotw
-from meshregistry.xds.sotw import SotwContent, SotwType
+from meshregistry.xds.protocol import AdsStream, NewType, Push, Receipt, Verdict
+from meshregistry.xds.requests import Request, read_delta, read_sotw
+from meshregistry.xds.sotw import SotwType
 from meshregistry.xds.transport import ByteStream, abort, receive, send
-from meshregistry.xds.type_state import TypeState
 from meshregistry.xds.views import Catalog
 
 SERVICE: Final = "envoy.service.discovery.v3.AggregatedDiscoveryService"
@@ -41,10 +41,11 @@ class Dialect:
 
     name: str
     read: Callable[[bytes], Request]
-    new_type: Callable[[str, Kind | None, float | None], TypeState]
+    new_type: NewType
 
 
 SOTW: Final = Dialect("sotw", read_sotw, SotwType)
+DELTA: Final = Dialect("delta", read_delta, DeltaType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ class AdsServicer:
     def __mapping__(self) -> dict[str, Handler]:
         """Return the methods, by path, for grpclib."""
         return {
-            f"/{SERVICE}/StreamAggregatedResources": Handler(self._serve_sotw, Cardinality.STREAM_STREAM, bytes, bytes),
+            f"/{SERVICE}/StreamAggregatedResources": _handle(partial(self._serve, SOTW)),
+            f"/{SERVICE}/DeltaAggregatedResources": _handle(partial(self._serve, DELTA)),
         }
 
     def note_change(self, change: Change) -> None:
@@ -84,10 +86,7 @@ class AdsServicer:
         for session in self._sessions:
             session.drain()
 
-    async def _serve_sotw(self, stream: ByteStream) -> None:
-        await self._serve(stream, SOTW)
-
-    async def _serve(self, stream: ByteStream, dialect: Dialect) -> None:
+    async def _serve(self, dialect: Dialect, stream: ByteStream) -> None:
         self._admit()
         stream_id = f"{next(self._numbers)}-{token_hex(4)}"
         session = Session(stream, dialect, self._shared, stream_id)
@@ -205,13 +204,11 @@ class Session:
         self._shared.metrics.push_bytes.labels(*labels).inc(message.size)
 
     async def _build(self, push: Push) -> Message:
-        control_plane = self._shared.options.control_plane
-        if isinstance(push.content, SotwContent):
-            for body in self._shared.bodies.build(push.content):
-                if body is not None:
-                    return wrap_sotw(push.content, body, push.type_url, push.nonce, control_plane)
-                await asyncio.sleep(0)
-        raise AssertionError(f"no encoder for {type(push.content).__name__}")
+        for message in encode(push, self._shared.bodies, self._shared.options.control_plane):
+            if message is not None:
+                return message
+            await asyncio.sleep(0)
+        raise AssertionError("the encoder ended without a message")
 
     def _observe(self, request: Request, receipt: Receipt) -> None:
         metrics, labels = self._shared.metrics, (self._dialect.name, receipt.state.kind or "other")
@@ -250,6 +247,10 @@ class Session:
     @property
     def _node_id(self) -> str:
         return self._machine.node.id[:200]
+
+
+def _handle(serve: Callable[[ByteStream], Coroutine[Any, Any, None]]) -> Handler:
+    return Handler(serve, Cardinality.STREAM_STREAM, bytes, bytes)
 
 
 def _pick(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -10,6 +10,7 @@ from typing import ClassVar
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.snapshot import Change
 from meshregistry.wire.resource import Resource
+from meshregistry.xds.options import AdsOptions
 from meshregistry.xds.requests import Request
 from meshregistry.xds.subscription import Subscription
 from meshregistry.xds.type_state import Content, Reason, TypeState
@@ -36,7 +37,7 @@ class SotwType(TypeState):
     honours_stale_names: ClassVar[bool] = False
     answers_empty_nonce: ClassVar[bool] = True
 
-    def __init__(self, type_url: str, kind: Kind | None, refresh_s: float | None) -> None:
+    def __init__(self, options: AdsOptions, type_url: str, kind: Kind | None, refresh_s: float | None) -> None:
         """`refresh_s` is the greatest age of a full response for a client of version stubs; None means no stubs."""
         super().__init__(type_url, kind)
         self._refresh_s = refresh_s
