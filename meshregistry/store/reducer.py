@@ -140,7 +140,7 @@ class Reducer:
         """Decide what is served under a resource name now, and remember when to decide again."""
         claims = self._contributions.claims(name)
         history = self._histories.get(name)
-        assembled = merge_claims(claims) if claims else None
+        assembled = merge_claims(claims, self._cache) if claims else None
         self._rejects.replace(name, assembled.rejects if assembled else ())
         decision = decide(
             history,
