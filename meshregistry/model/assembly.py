@@ -63,10 +63,10 @@ class ConversionCache:
 
     _MAX_POLICIES = 8
 
-    def __init__(self, size: int = 200_000) -> None:
+    def __init__(self, size: int = 50_000) -> None:
         self._size = size
         self._converters: dict[ConversionPolicy, _Converter] = {}
-        self._legal_labels: set[Pairs] = set()
+        self._legal_pairs: set[tuple[str, str]] = set()
 
     def converter(self, policy: ConversionPolicy) -> "_Converter":
         """Return the converter of a policy."""
@@ -77,11 +77,11 @@ class ConversionCache:
             converter = self._converters[policy] = _Converter(policy, self._size)
         return converter
 
-    def legal_labels(self) -> set[Pairs]:
-        """Return the label maps already found legal."""
-        if len(self._legal_labels) >= self._size:
-            self._legal_labels.clear()
-        return self._legal_labels
+    def legal_pairs(self) -> set[tuple[str, str]]:
+        """Return the labels that `validate_entry` has found legal."""
+        if len(self._legal_pairs) >= self._size:
+            self._legal_pairs.clear()
+        return self._legal_pairs
 
 
 class _Member(NamedTuple):
@@ -222,7 +222,7 @@ def merge_claims(claims: Sequence[Claim], cache: ConversionCache | None = None) 
         _list_addresses(winner.hosts[0], ports, policy),
         labels=label_entry(endpoints, winner.hosts, policy),
     )
-    validated = validate_entry(entry, policy.profile, None if cache is None else cache.legal_labels())
+    validated = validate_entry(entry, policy.profile, None if cache is None else cache.legal_pairs())
     shared = _report_sharing(ordered) if len(ordered) > 1 else ()
     return Validated(validated.entry, (*shared, *validated.rejects)) if shared else validated
 

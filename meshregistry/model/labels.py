@@ -4,7 +4,7 @@ Rules: Slime pkg/util/validation.go (endpoint labels), pkg/features/serviceentry
 profile, labels that steer the mesh are never taken from registry data, and sizes are bounded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -62,7 +62,9 @@ class LabelFilter:
         self._istio = policy.profile is Profile.ISTIO
         self._cache_size = cache_size
         self._locality_keys = list_locality_keys(policy)
-        self._verdicts: dict[tuple[str, str], str] = {}
+        self._key_reasons: dict[str, str] = {}
+        self._legal: set[tuple[str, str]] = set()
+        self._most_known_legal = policy.max_labels_bytes // _LONGEST_REMEMBERED
         self._namespaces: dict[str | None, str] = {}
         self._known: dict[tuple[Pairs, Pairs], EndpointLabels] = {}
 
@@ -72,15 +74,29 @@ class LabelFilter:
         if known is not None:
             return known
         converted = self._convert(metadata, injected)
-        if sum(len(value) for _, value in metadata) <= self._policy.max_labels_bytes:
+        if len(metadata) <= self._most_known_legal and not converted.dropped:
             remember(self._known, (metadata, injected), converted, self._cache_size)
         return converted
 
     def _convert(self, metadata: Pairs, injected: Pairs) -> EndpointLabels:
-        labels: dict[str, str] = {}
         dropped: list[Dropped] = []
+        pairs = tuple({**dict(metadata), **dict(injected)}.items()) if injected else metadata
+        if len(pairs) <= self._most_known_legal and self._legal.issuperset(pairs):
+            labels = dict(pairs)
+        else:
+            labels = self._filter(sorted(pairs), dropped)
+        for source, target in self._policy.endpoint_relabel_items:
+            if source in labels:
+                labels[target] = labels[source]
+        locality = find_locality(labels, self._locality_keys, self._policy.profile)
+        if locality.label:
+            labels[LOCALITY_LABEL] = locality.label
+        service_ns = self._name_namespace(labels.get(_NAMESPACE_LABEL))
+        return EndpointLabels(sort_pairs(labels), locality.path, service_ns, tuple(dropped))
+
+    def _filter(self, pairs: Iterable[tuple[str, str]], dropped: list[Dropped]) -> dict[str, str]:
+        labels: dict[str, str] = {}
         room = self._policy.max_labels_bytes
-        pairs = sorted({**dict(metadata), **dict(injected)}.items()) if injected else metadata
         for key, raw in pairs:
             value = raw.replace(":", "_") if key == _INSTANCE_ID else raw
             reason = self._judge(key, value)
@@ -90,14 +106,7 @@ class LabelFilter:
                 labels[key] = value
             elif key != "@class":
                 dropped.append(Dropped(reason, key, value[:_LONGEST_REMEMBERED]))
-        for source, target in self._policy.endpoint_relabel_items:
-            if source in labels:
-                labels[target] = labels[source]
-        locality = find_locality(labels, self._locality_keys, self._policy.profile)
-        if locality.label:
-            labels[LOCALITY_LABEL] = locality.label
-        service_ns = self._name_namespace(labels.get(_NAMESPACE_LABEL))
-        return EndpointLabels(sort_pairs(labels), locality.path, service_ns, tuple(dropped))
+        return labels
 
     def _name_namespace(self, label: str | None) -> str:
         known = self._namespaces.get(label)
@@ -108,12 +117,18 @@ class LabelFilter:
 
     def _judge(self, key: str, value: str) -> str:
         """Return why a pair cannot be a label, or ""."""
-        verdict = self._verdicts.get((key, value))
-        if verdict is None:
-            verdict = self._judge_key(key) or self._judge_value(value)
-            if len(key) + len(value) <= _LONGEST_REMEMBERED:
-                remember(self._verdicts, (key, value), verdict, self._cache_size)
-        return verdict
+        if (key, value) in self._legal:
+            return ""
+        reason = self._key_reasons.get(key)
+        if reason is None:
+            reason = self._judge_key(key)
+            remember(self._key_reasons, key, reason, self._cache_size)
+        reason = reason or self._judge_value(value)
+        if not reason and len(key) + len(value) <= _LONGEST_REMEMBERED:
+            if len(self._legal) >= self._cache_size:
+                self._legal.clear()
+            self._legal.add((key, value))
+        return reason
 
     def _judge_key(self, key: str) -> str:
         if not is_label_key(key):

@@ -31,6 +31,9 @@ class Locality(NamedTuple):
     """`region/zone/subzone`, or ""."""
 
 
+_NOWHERE = Locality("", "")
+
+
 def list_locality_keys(policy: ConversionPolicy) -> LocalityKeys:
     """Return the label keys a policy looks at: its own first."""
     own = zip(policy.locality_labels, _BUILT_IN_LABELS, strict=True)
@@ -40,21 +43,29 @@ def list_locality_keys(policy: ConversionPolicy) -> LocalityKeys:
 def find_locality(labels: Mapping[str, str], keys: LocalityKeys, profile: Profile) -> Locality:
     """Return the locality that filtered labels state; a locality without a region is none."""
     stated = labels.get(LOCALITY_LABEL)
-    parts = _split(stated) if stated else tuple(_first_value(labels, each) for each in keys)
-    present = tuple(part for part in parts if part)
+    parts = _split(stated) if stated else _look_up(labels, keys)
     if not parts[0]:
-        return Locality("", "")
+        return _NOWHERE
+    present = [part for part in parts if part]
+    label = ".".join(present)
     if profile is Profile.SLIME:
-        label = ".".join(present)
-        return Locality(label, "/".join(part for part in _split(label) if part))
-    return Locality(".".join(present).replace("/", "."), "/".join(present))
+        return Locality(label, "/".join([part for part in _split(label) if part]))
+    return Locality(label.replace("/", "."), "/".join(present))
+
+
+def _look_up(labels: Mapping[str, str], keys: LocalityKeys) -> tuple[str, ...]:
+    region = _first_value(labels, keys[0])
+    return (region, *[_first_value(labels, each) for each in keys[1:]]) if region else ("",)
 
 
 def _split(value: str) -> tuple[str, ...]:
     path = value if "/" in value else value.replace(".", "/")
-    parts = tuple(path.split("/", 2))
-    return parts if parts[0] else ("",)
+    return tuple(path.split("/", 2))
 
 
 def _first_value(labels: Mapping[str, str], keys: tuple[str, ...]) -> str:
-    return next((value for key in keys if (value := labels.get(key))), "")
+    for key in keys:
+        value = labels.get(key)
+        if value:
+            return value
+    return ""

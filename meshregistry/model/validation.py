@@ -6,7 +6,6 @@ pkg/config/validation/validation.go (ValidateServiceEntry and the metadata check
 are legal there.
 """
 
-import operator
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -54,16 +53,16 @@ class Validated(msgspec.Struct, frozen=True):
     rejects: tuple[Reject, ...] = ()
 
 
-def validate_entry(entry: ServiceEntry, profile: Profile, legal_labels: set[Pairs] | None = None) -> Validated:
+def validate_entry(entry: ServiceEntry, profile: Profile, legal_pairs: set[tuple[str, str]] | None = None) -> Validated:
     """Return the publishable form of an entry.
 
-    `legal_labels` remembers label maps of endpoints already found legal in the istio profile; its owner bounds it.
+    `legal_pairs` remembers labels of endpoints already found legal in the istio profile; its owner bounds it.
     A valid entry comes back as the same object, so validating twice changes nothing.
     """
     gate = _Gate(entry.resource_name)
     repaired = gate.check_names(entry)
     if repaired is not None and profile is Profile.ISTIO:
-        repaired = gate.check_istio(repaired, set() if legal_labels is None else legal_labels)
+        repaired = gate.check_istio(repaired, set() if legal_pairs is None else legal_pairs)
     elif repaired is not None:
         repaired = gate.check_wire(repaired)
     return Validated(repaired, tuple(sorted(gate.rejects)))
@@ -97,7 +96,7 @@ class _Gate:
             endpoints=self._keep(entry.endpoints, _is_encodable_endpoint, "endpoint_encoding", _endpoint_subject),
         )
 
-    def check_istio(self, entry: ServiceEntry, legal_labels: set[Pairs]) -> ServiceEntry | None:
+    def check_istio(self, entry: ServiceEntry, legal_pairs: set[tuple[str, str]]) -> ServiceEntry | None:
         """Handle what istiod rejects."""
         if not entry.namespace:
             return self._hold("name_invalid", entry.resource_name, "no namespace")
@@ -112,7 +111,7 @@ class _Gate:
             hosts=self._check_sharing(hosts, ports, entry.resolution),
             ports=ports,
             addresses=self._check_addresses(entry),
-            endpoints=self._check_endpoints(entry, ports, legal_labels),
+            endpoints=self._check_endpoints(entry, ports, legal_pairs),
             annotations=self._keep(
                 entry.annotations, lambda pair: pair[0] not in _FORBIDDEN_ANNOTATIONS, "annotation", _pair_subject
             ),
@@ -154,33 +153,31 @@ class _Gate:
         return self._keep(entry.addresses, is_legal, "address_invalid", str)
 
     def _check_endpoints(
-        self, entry: ServiceEntry, ports: tuple[ServicePort, ...], legal_labels: set[Pairs]
+        self, entry: ServiceEntry, ports: tuple[ServicePort, ...], legal_pairs: set[tuple[str, str]]
     ) -> tuple[WorkloadEntry, ...]:
         if entry.resolution is Resolution.NONE:
             return self._keep(entry.endpoints, lambda _: False, "endpoint_resolution", _endpoint_subject)
-        is_legal = is_ip if entry.resolution is Resolution.STATIC else _is_ip_or_fqdn
+        names = frozenset([port.name for port in ports])
+        is_address = is_ip if entry.resolution is Resolution.STATIC else _is_ip_or_fqdn
+        if _are_endpoints_legal(entry.endpoints, names, is_address, legal_pairs):
+            return entry.endpoints
         endpoints = self._keep(
-            entry.endpoints, lambda each: is_legal(each.address), "address_invalid", _endpoint_subject
+            entry.endpoints, lambda each: is_address(each.address), "address_invalid", _endpoint_subject
         )
         endpoints = self._keep(endpoints, _has_real_ports, "port_range", _endpoint_subject)
         endpoints = self._keep(endpoints, _has_encodable_fields, "endpoint_encoding", _endpoint_subject)
-        names = frozenset(port.name for port in ports)
-        checked = tuple([self._check_endpoint(each, names, legal_labels) for each in endpoints])
-        return endpoints if all(map(operator.is_, checked, endpoints)) else checked
+        repaired = tuple([self._repair_endpoint(each, names, legal_pairs) for each in endpoints])
+        return entry.endpoints if repaired == entry.endpoints else repaired
 
-    def _check_endpoint(
-        self, endpoint: WorkloadEntry, names: frozenset[str], legal_labels: set[Pairs]
+    def _repair_endpoint(
+        self, endpoint: WorkloadEntry, names: frozenset[str], legal_pairs: set[tuple[str, str]]
     ) -> WorkloadEntry:
-        if not all(name in names for name, _ in endpoint.ports):
-            ports = self._keep(endpoint.ports, lambda pair: pair[0] in names, "port_unknown", _pair_subject)
-            endpoint = msgspec.structs.replace(endpoint, ports=ports)
-        if endpoint.labels not in legal_labels:
-            labels = self._keep(endpoint.labels, lambda pair: is_label_key(pair[0]), "label_key", _pair_subject)
-            labels = self._keep(labels, lambda pair: is_label_value(pair[1]), "label_value", _pair_subject)
-            legal_labels.add(labels)
-            if labels is not endpoint.labels:
-                endpoint = msgspec.structs.replace(endpoint, labels=labels)
-        return endpoint
+        ports = self._keep(endpoint.ports, lambda pair: pair[0] in names, "port_unknown", _pair_subject)
+        labels = self._keep(endpoint.labels, lambda pair: is_label_key(pair[0]), "label_key", _pair_subject)
+        labels = self._keep(labels, lambda pair: is_label_value(pair[1]), "label_value", _pair_subject)
+        if ports is endpoint.ports and labels is endpoint.labels:
+            return endpoint
+        return msgspec.structs.replace(endpoint, ports=ports, labels=labels)
 
     def _keep(
         self, items: tuple[_T, ...], is_legal: Callable[[_T], bool], reason: str, subject: Callable[[_T], str]
@@ -226,6 +223,30 @@ def _is_encodable_endpoint(endpoint: WorkloadEntry) -> bool:
         and all(is_utf8(name) and 0 <= number <= _MAX_UINT32 for name, number in endpoint.ports)
         and all(map(_is_encodable_pair, endpoint.labels))
     )
+
+
+def _are_endpoints_legal(
+    endpoints: tuple[WorkloadEntry, ...],
+    names: frozenset[str],
+    is_address: Callable[[str], bool],
+    legal_pairs: set[tuple[str, str]],
+) -> bool:
+    """Whether nothing needs repair: the usual case, without a look at each endpoint's parts."""
+    port_maps = {each.ports for each in endpoints}
+    return (
+        all(name in names and 1 <= number <= _MAX_PORT for ports in port_maps for name, number in ports)
+        and all(map(is_address, [each.address for each in endpoints]))
+        and all(map(_has_encodable_fields, endpoints))
+        and all(_are_labels_legal(each.labels, legal_pairs) for each in endpoints)
+    )
+
+
+def _are_labels_legal(labels: Pairs, legal_pairs: set[tuple[str, str]]) -> bool:
+    if legal_pairs.issuperset(labels):
+        return True
+    legal = [pair for pair in labels if pair in legal_pairs or (is_label_key(pair[0]) and is_label_value(pair[1]))]
+    legal_pairs.update(legal)
+    return len(legal) == len(labels)
 
 
 def _has_encodable_fields(endpoint: WorkloadEntry) -> bool:
