@@ -78,9 +78,10 @@ def test_the_reference_runtime_reads_what_was_encoded(entry: ServiceEntry) -> No
     resource = encoder().encode(entry)
     expected = expected_any(entry, resource.version)
     decoded = type(expected).FromString(resource.any_bytes)
-    inner: Any = message_class("istio.mcp.v1alpha1.Resource").FromString(decoded.value)
+    resource_class: Any = message_class("istio.mcp.v1alpha1.Resource")
+    inner = resource_class.FromString(decoded.value)
 
-    assert message_class("istio.mcp.v1alpha1.Resource").FromString(expected.value).metadata == inner.metadata
+    assert resource_class.FromString(expected.value).metadata == inner.metadata
     assert spec_message(entry) == type(spec_message(entry)).FromString(inner.body.value)
     assert len(expected.SerializeToString()) == len(resource.any_bytes)
 
