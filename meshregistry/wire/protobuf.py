@@ -4,11 +4,13 @@ Fields are written in number order and maps sorted by key, so the bytes equal up
 output and can be hashed as content (protobuf encoding guide: varints, tags, length-delimited fields).
 """
 
+_SHORT = tuple(bytes((value,)) for value in range(0x80))
+
 
 def varint(value: int) -> bytes:
     """Encode a non-negative integer below 2^64 as a base-128 varint."""
     if value < 0x80:
-        return bytes((value,))
+        return _SHORT[value]
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -19,7 +21,8 @@ def varint(value: int) -> bytes:
 
 def frame(tag: bytes, payload: bytes) -> bytes:
     """Encode a length-delimited field: `tag` is the encoded field tag."""
-    return tag + varint(len(payload)) + payload
+    size = len(payload)
+    return tag + (_SHORT[size] if size < 0x80 else varint(size)) + payload
 
 
 def text(tag: bytes, value: str) -> bytes:

@@ -6,6 +6,7 @@ one changed endpoint costs one encoding and a join.
 """
 
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 import xxhash
@@ -20,6 +21,9 @@ SERVICE_ENTRY_URL = "type.googleapis.com/istio.networking.v1alpha3.ServiceEntry"
 _RESOURCE_URL_FIELD = text(b"\x0a", RESOURCE_URL)
 _SERVICE_ENTRY_URL_FIELD = text(b"\x0a", SERVICE_ENTRY_URL)
 _REVISION_LABEL = "istio.io/rev"
+
+PortMap = tuple[tuple[str, int], ...]
+CacheKey = TypeVar("CacheKey")
 
 
 class Resource(msgspec.Struct, frozen=True, gc=False):
@@ -42,7 +46,7 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
 
 
 class ResourceEncoder:
-    """Encodes ServiceEntries; owns the caches of label and endpoint frames.
+    """Encodes ServiceEntries; owns the caches of label, port and endpoint frames.
 
     `create_time` is the fixed creation instant of all resources (istiod uses the age to choose between
     two claims of one host, so it must be stable and equal on all replicas). It is not part of the version.
@@ -53,6 +57,7 @@ class ResourceEncoder:
         self._create_time = _encode_timestamp(create_time)
         self._cache_size = cache_size
         self._labels: dict[Pairs, bytes] = {}
+        self._ports: dict[PortMap, bytes] = {}
         self._endpoints: dict[WorkloadEntry, bytes] = {}
 
     def encode(self, entry: ServiceEntry) -> Resource:
@@ -79,28 +84,34 @@ class ResourceEncoder:
         cached = self._endpoints.get(endpoint)
         if cached is not None:
             return cached
-        payload = b"".join(
-            (
-                text(b"\x0a", endpoint.address),
-                *[_encode_port_pair(name, port) for name, port in endpoint.ports],
-                self._encode_labels(endpoint.labels),
-                text(b"\x2a", endpoint.locality),
-                number(b"\x30", endpoint.weight),
-            )
+        payload = (
+            text(b"\x0a", endpoint.address)
+            + (self._ports.get(endpoint.ports) or self._keep_ports(endpoint.ports))
+            + (self._labels.get(endpoint.labels) or self._keep_labels(endpoint.labels))
+            + text(b"\x2a", endpoint.locality)
+            + number(b"\x30", endpoint.weight)
         )
         encoded = frame(b"\x32", payload)
-        if len(self._endpoints) >= self._cache_size:
-            self._endpoints.clear()
+        _make_room(self._endpoints, self._cache_size)
         self._endpoints[endpoint] = encoded
         return encoded
 
-    def _encode_labels(self, labels: Pairs) -> bytes:
-        cached = self._labels.get(labels)
-        if cached is None:
-            if len(self._labels) >= self._cache_size:
-                self._labels.clear()
-            cached = self._labels[labels] = string_map(b"\x1a", labels)
-        return cached
+    def _keep_ports(self, ports: PortMap) -> bytes:
+        _make_room(self._ports, self._cache_size)
+        encoded = b"".join(_encode_port_pair(name, port) for name, port in ports)
+        self._ports[ports] = encoded
+        return encoded
+
+    def _keep_labels(self, labels: Pairs) -> bytes:
+        _make_room(self._labels, self._cache_size)
+        encoded = string_map(b"\x1a", labels)
+        self._labels[labels] = encoded
+        return encoded
+
+
+def _make_room(cache: dict[CacheKey, bytes], size: int) -> None:
+    if len(cache) >= size:
+        cache.clear()
 
 
 def _encode_port(port: ServicePort) -> bytes:
