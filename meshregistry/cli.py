@@ -1,0 +1,113 @@
+"""The command line: parse arguments, load settings, choose the event loop, run.
+
+Exit codes: 0, 1 (failed), 2 (wrong usage or settings).
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import click
+
+from meshregistry import __version__
+from meshregistry.errors import ListenError, SettingsError
+from meshregistry.settings.load import Loaded, load_settings
+from meshregistry.settings.render import render_settings
+from meshregistry.telemetry.logs import configure_logs
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+
+@click.group()
+@click.version_option(__version__, prog_name="meshregistry")
+def main() -> None:
+    """Bring services registered in Nacos, ZooKeeper and Eureka into an Istio mesh."""
+
+
+@main.command()
+@click.option("--config", "path", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Settings file.")
+def run(path: Path) -> None:
+    """Start the service and run until SIGTERM or SIGINT."""
+    from meshregistry.app import serve  # the server rooms take a second to import; other commands need none of them
+
+    loaded = _load(path)
+    log = loaded.settings.log
+    configure_logs(level=log.level, as_json=log.format == "json")
+    _print_lines("warning", loaded.warnings)
+    _run_loop(serve(loaded.settings))
+
+
+@main.command("check-config")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+def check_config(path: Path) -> None:
+    """Print the effective settings without secrets, or every fault of the file."""
+    loaded = _load(path)
+    _print_lines("warning", loaded.warnings)
+    click.echo(render_settings(loaded.settings), nl=False)
+
+
+@main.command()
+@click.argument("target", metavar="HOST:PORT")
+@click.option(
+    "--istio", "family", default="1.24", show_default=True, help="Version family to imitate: 1.18, 1.24, 1.30."
+)
+@click.option("--revision", default="", help="istiod's revision (ISTIO_REVISION).")
+def watch(target: str, family: str, revision: str) -> None:
+    """Connect as istiod does and print what would happen in the mesh."""
+    from meshregistry.watch.command import WatchOptions
+    from meshregistry.watch.command import watch as watch_target
+
+    try:
+        _run_loop(watch_target(WatchOptions(target, family, revision), click.echo))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+@main.command()
+@click.option("--nacos-port", default=8848, show_default=True, help="Port of the simulated Nacos.")
+@click.option("--ads-port", default=16010, show_default=True, help="Port of the ADS server.")
+@click.option("--http-port", default=8081, show_default=True, help="Port of the pages.")
+def demo(nacos_port: int, ads_port: int, http_port: int) -> None:
+    """Run everything on an embedded simulated Nacos, with a mesh client attached."""
+    from meshregistry.demo import DemoPorts, run_demo
+
+    configure_logs(level="warning", as_json=False)
+    _run_loop(run_demo(DemoPorts(nacos_port, ads_port, http_port), click.echo))
+
+
+def _load(path: Path) -> Loaded:
+    try:
+        return load_settings(path.read_text("utf-8"), os.environ, base_dir=path.parent)
+    except (OSError, UnicodeDecodeError) as error:
+        click.echo(f"error: {path}: {error}", err=True)
+    except SettingsError as error:
+        _print_lines(f"error: {path}", error.faults)
+    sys.exit(EXIT_USAGE)
+
+
+def _run_loop(work: Coroutine[object, object, None]) -> None:
+    """Run to the end on uvloop where it is installed; a port that cannot be opened ends with its message."""
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(work)
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+    except ListenError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(EXIT_FAILED)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _print_lines(prefix: str, lines: list[str]) -> None:
+    for line in lines:
+        click.echo(f"{prefix}: {line}", err=True)
