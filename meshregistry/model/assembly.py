@@ -5,7 +5,6 @@ Slime pkg/source/nacos/conversion.go; where the profiles differ, see `Profile` a
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -84,9 +83,7 @@ class ConversionCache:
         return self._legal_pairs
 
 
-class _Member(NamedTuple):
-    instance: Instance
-    labels: EndpointLabels
+_Member = tuple[Instance, EndpointLabels]
 
 
 class _Converter:
@@ -119,7 +116,7 @@ class _Converter:
         for instance in instances:
             if self._is_wanted(instance):
                 labels = self._labels.convert(instance.metadata, injected)
-                groups.setdefault(labels.service_ns, []).append(_Member(instance, labels))
+                groups.setdefault(labels.service_ns, []).append((instance, labels))
         return groups
 
     def _is_wanted(self, instance: Instance) -> bool:
@@ -128,20 +125,19 @@ class _Converter:
         return not self._is_istio or instance.weight > 0
 
     def _claim(self, key: ServiceKey, named: ServiceName, members: list[_Member], notes: RejectNotes) -> Claim | None:
-        usable = [member for member in members if self._is_usable(member, notes)]
+        judged = [(self._judge(member, notes), member) for member in members]
+        usable = [member for resolution, member in judged if resolution is not None]
         if not usable:
             return None
-        ports = self._ports.list_service_ports(frozenset([member.instance.port for member in usable]))
-        endpoints = self._place(usable, ports, notes)
-        is_static = all(is_ip(endpoint.address) for endpoint in endpoints)
+        ports = self._ports.list_service_ports(frozenset([instance.port for instance, _ in usable]))
         return Claim(
             key,
             named.namespace,
             named.name,
             (named.host,),
             ports,
-            endpoints,
-            Resolution.STATIC if is_static else Resolution.DNS,
+            self._place(usable, ports, notes),
+            max(resolution for resolution, _ in judged if resolution is not None),
             self._policy,
         )
 
@@ -166,24 +162,29 @@ class _Converter:
             notes.add("endpoint_duplicate", "", f"{len(endpoints) - len(unique)} registered more than once; dropped")
         return unique
 
-    def _is_usable(self, member: _Member, notes: RejectNotes) -> bool:
-        address, port = member.instance.address, member.instance.port
-        for dropped in member.labels.dropped:
+    def _judge(self, member: _Member, notes: RejectNotes) -> Resolution | None:
+        """Return the resolution an endpoint needs, None when it cannot be published."""
+        instance, labels = member
+        for dropped in labels.dropped:
             notes.add(dropped.reason, dropped.key, dropped.detail)
-        if not is_usable_port(port, self._policy):
-            notes.add("port_range", f"{address}:{port}", "no such port; endpoint dropped")
-            return False
-        if self._is_istio and not (is_ip(address) or is_fqdn(address)):
-            notes.add("address_invalid", address, "neither an IP address nor a host name; endpoint dropped")
-            return False
-        return True
+        if not is_usable_port(instance.port, self._policy):
+            notes.add("port_range", f"{instance.address}:{instance.port}", "no such port; endpoint dropped")
+            return None
+        if is_ip(instance.address):
+            return Resolution.STATIC
+        if self._is_istio and not is_fqdn(instance.address):
+            notes.add("address_invalid", instance.address, "neither an IP address nor a host name; endpoint dropped")
+            return None
+        return Resolution.DNS
 
     def _weigh(self, weight: float) -> int:
         """Return the weight as an integer: 1.0 is 100, so that 0.5 is half of it; at least 1.
 
         It never depends on other endpoints: one changed weight changes one endpoint. Slime sets no weight.
         """
-        return max(1, round(min(weight, _MAX_WEIGHT) * _WEIGHT_SCALE)) if self._is_istio else 0
+        if not self._is_istio:
+            return 0
+        return max(1, round(min(weight, _MAX_WEIGHT) * _WEIGHT_SCALE))
 
 
 def convert_service(

@@ -46,7 +46,7 @@ def is_host(text: str) -> bool:
 
 def is_ip(text: str) -> bool:
     """Whether it is an IPv4 or IPv6 address in Go's sense (no leading zeros in IPv4) without a zone."""
-    return _match_ipv4(text) is not None or (":" in text and _is_ipv6(text))
+    return bool(_match_ipv4(text)) or (":" in text and _is_ipv6(text))
 
 
 def is_ip_or_cidr(text: str) -> bool:

@@ -4,6 +4,7 @@ Rules: Slime pkg/util/validation.go (endpoint labels), pkg/features/serviceentry
 profile, labels that steer the mesh are never taken from registry data, and sizes are bounded.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from meshregistry.model.bounded import remember
 from meshregistry.model.grammar import is_label_key, is_label_value, is_utf8
 from meshregistry.model.instance import Pairs, sort_pairs
-from meshregistry.model.locality import LOCALITY_LABEL, SUBZONE_LABEL, find_locality, list_locality_keys
+from meshregistry.model.locality import LOCALITY_LABEL, SUBZONE_LABEL, Locality, find_locality, list_locality_keys
 from meshregistry.model.naming import name_service_namespace
 from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.service_entry import WorkloadEntry
@@ -20,6 +21,8 @@ REVISION_LABEL = "istio.io/rev"
 _NAMESPACE_LABEL = "k8sNs"
 _INSTANCE_ID = "instanceId"
 _LONGEST_REMEMBERED = 256
+_MOST_REMEMBERED = 4096
+"""Whole label maps repeat among the instances of a service and its neighbours, seldom further apart."""
 
 _HARMLESS = frozenset(
     {
@@ -62,6 +65,8 @@ class LabelFilter:
         self._istio = policy.profile is Profile.ISTIO
         self._cache_size = cache_size
         self._locality_keys = list_locality_keys(policy)
+        self._flat_locality_keys = (LOCALITY_LABEL, *itertools.chain.from_iterable(self._locality_keys))
+        self._localities: dict[tuple[str | None, ...], Locality] = {}
         self._key_reasons: dict[str, str] = {}
         self._legal: set[tuple[str, str]] = set()
         self._most_known_legal = policy.max_labels_bytes // _LONGEST_REMEMBERED
@@ -75,24 +80,29 @@ class LabelFilter:
             return known
         converted = self._convert(metadata, injected)
         if len(metadata) <= self._most_known_legal and not converted.dropped:
-            remember(self._known, (metadata, injected), converted, self._cache_size)
+            remember(self._known, (metadata, injected), converted, _MOST_REMEMBERED)
         return converted
 
     def _convert(self, metadata: Pairs, injected: Pairs) -> EndpointLabels:
         dropped: list[Dropped] = []
         pairs = tuple({**dict(metadata), **dict(injected)}.items()) if injected else metadata
-        if len(pairs) <= self._most_known_legal and self._legal.issuperset(pairs):
-            labels = dict(pairs)
-        else:
-            labels = self._filter(sorted(pairs), dropped)
+        labels = dict(pairs) if self._are_legal(pairs) else self._filter(sorted(pairs), dropped)
         for source, target in self._policy.endpoint_relabel_items:
             if source in labels:
                 labels[target] = labels[source]
-        locality = find_locality(labels, self._locality_keys, self._policy.profile)
+        locality = self._locate(labels)
         if locality.label:
             labels[LOCALITY_LABEL] = locality.label
         service_ns = self._name_namespace(labels.get(_NAMESPACE_LABEL))
         return EndpointLabels(sort_pairs(labels), locality.path, service_ns, tuple(dropped))
+
+    def _are_legal(self, pairs: Pairs) -> bool:
+        """Whether all pairs become labels as they are: the usual case."""
+        if self._legal.issuperset(pairs):
+            return len(pairs) <= self._most_known_legal
+        if any(self._judge(key, value) for key, value in pairs if (key, value) not in self._legal):
+            return False
+        return sum(len(key) + len(value) for key, value in pairs) <= self._policy.max_labels_bytes
 
     def _filter(self, pairs: Iterable[tuple[str, str]], dropped: list[Dropped]) -> dict[str, str]:
         labels: dict[str, str] = {}
@@ -108,6 +118,15 @@ class LabelFilter:
                 dropped.append(Dropped(reason, key, value[:_LONGEST_REMEMBERED]))
         return labels
 
+    def _locate(self, labels: dict[str, str]) -> Locality:
+        values = tuple(map(labels.get, self._flat_locality_keys))
+        known = self._localities.get(values)
+        if known is None:
+            known = find_locality(labels, self._locality_keys, self._policy.profile)
+            if sum(map(len, filter(None, values))) <= _LONGEST_REMEMBERED:
+                remember(self._localities, values, known, self._cache_size)
+        return known
+
     def _name_namespace(self, label: str | None) -> str:
         known = self._namespaces.get(label)
         if known is None:
@@ -122,7 +141,8 @@ class LabelFilter:
         reason = self._key_reasons.get(key)
         if reason is None:
             reason = self._judge_key(key)
-            remember(self._key_reasons, key, reason, self._cache_size)
+            if len(key) <= _LONGEST_REMEMBERED:
+                remember(self._key_reasons, key, reason, self._cache_size)
         reason = reason or self._judge_value(value)
         if not reason and len(key) + len(value) <= _LONGEST_REMEMBERED:
             if len(self._legal) >= self._cache_size:
