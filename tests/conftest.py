@@ -2,6 +2,13 @@
 
 import pytest
 
+pytest_plugins = ["tests.integration.fixtures_nacos"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Real registries are part of the suite; leaving them out must be said."""
+    parser.addoption("--no-real", action="store_true", help="skip the tests that need a real registry")
+
 
 @pytest.fixture(
     params=[

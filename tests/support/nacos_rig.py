@@ -1,0 +1,284 @@
+"""One way to drive a Nacos in a test, be it the simulator or a real server.
+
+Each rig has a namespace of its own, so tests that share a server do not see each other.
+"""
+
+import asyncio
+import functools
+import json
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypedDict, Unpack
+
+import aiohttp
+import anyio.to_thread
+
+from meshregistry.sim.nacos.access import Credentials
+from meshregistry.sim.nacos.server import SimNacos, SimOptions
+from meshregistry.sim.nacos.state import DEFAULT_CLUSTER, DEFAULT_GROUP, Instance, Namespace, ServiceKey
+from meshregistry.sim.nacos.views import Dialect
+from tests.support.nacos_servers import IDENTITY, NacosServer
+
+# Ephemeral instances registered over HTTP live without heartbeats for as long as their metadata allows.
+LONG_LIFE = {"preserved.heart.beat.timeout": "3600000", "preserved.ip.delete.timeout": "7200000"}
+
+_VISIBLE_TIMEOUT_S = 10.0
+_POLL_S = 0.02
+
+
+class InstanceDetails(TypedDict, total=False):
+    """What a registration may say beside the address; defaults as Nacos's, the namespace is the rig's."""
+
+    group: str
+    namespace: str
+    metadata: Mapping[str, str]
+    weight: float
+    enabled: bool
+    healthy: bool
+    ephemeral: bool
+    cluster: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    key: ServiceKey
+    instance: Instance
+
+
+class NacosRig(ABC):
+    """A running Nacos and the means to change what it holds.
+
+    Ephemeral instances (the default) get LONG_LIFE added to their metadata, on the simulator too, so that
+    the same registrations read the same everywhere. `is_real` tells the two apart where it must be.
+    """
+
+    dialect: Dialect
+    base_url: str
+    username = ""
+    password = ""
+    is_real: bool
+
+    def __init__(self) -> None:
+        self.namespace = f"t-{uuid.uuid4().hex[:12]}"
+        self._registered: dict[tuple[ServiceKey, str, int], _Registered] = {}
+
+    async def register(self, service: str, ip: str, port: int, **details: Unpack[InstanceDetails]) -> None:
+        """Register or overwrite an instance; returns when readers see it."""
+        entry = self._entry(service, ip, port, details)
+        self._registered[entry.key, ip, port] = entry
+        await self._register(entry)
+
+    async def deregister(
+        self, service: str, ip: str, port: int, *, group: str = DEFAULT_GROUP, namespace: str = ""
+    ) -> None:
+        """Deregister what this rig registered; returns when readers do not see it any more."""
+        key = ServiceKey(service, group, namespace or self.namespace)
+        await self._deregister(self._registered.pop((key, ip, port)))
+
+    async def remove_service(self, service: str, *, group: str = DEFAULT_GROUP, namespace: str = "") -> None:
+        """Remove an empty service, as Nacos itself does a minute after its last instance left."""
+        await self._remove_service(ServiceKey(service, group, namespace or self.namespace))
+
+    async def cleanup(self) -> None:
+        """Leave the server running and without this rig's instances."""
+        await self._ensure_running()
+        for entry in self._registered.values():
+            await self._deregister(entry)
+        self._registered.clear()
+
+    @abstractmethod
+    async def create_namespace(self, namespace: str) -> None:
+        """Make the namespace appear in the namespace listing; using one needs no creation."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Stop the server: connections are refused from now on."""
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Start the stopped server on its old address, with the instances that this rig registered.
+
+        A real server forgets ephemeral instances when it stops; here they register again as their owners
+        would, so for a moment after the start readers may see none of them.
+        """
+
+    @abstractmethod
+    async def _register(self, entry: _Registered) -> None: ...
+
+    @abstractmethod
+    async def _deregister(self, entry: _Registered) -> None: ...
+
+    @abstractmethod
+    async def _remove_service(self, key: ServiceKey) -> None: ...
+
+    @abstractmethod
+    async def _ensure_running(self) -> None: ...
+
+    def _entry(self, service: str, ip: str, port: int, details: InstanceDetails) -> _Registered:
+        key = ServiceKey(service, details.get("group", DEFAULT_GROUP), details.get("namespace", self.namespace))
+        ephemeral = details.get("ephemeral", True)
+        instance = Instance(
+            ip,
+            port,
+            weight=details.get("weight", 1.0),
+            healthy=details.get("healthy", True),
+            enabled=details.get("enabled", True),
+            ephemeral=ephemeral,
+            cluster=details.get("cluster", DEFAULT_CLUSTER),
+            metadata={**details.get("metadata", {}), **(LONG_LIFE if ephemeral else {})},
+        )
+        return _Registered(key, instance)
+
+
+class SimRig(NacosRig):
+    """The simulator in the test's own loop; `sim` has the faults and counters."""
+
+    is_real = False
+
+    def __init__(self, dialect: Dialect, *, auth: bool) -> None:
+        super().__init__()
+        self.dialect = dialect
+        credentials = Credentials(password="sim-pw") if auth else None
+        if credentials is not None:
+            self.username, self.password = credentials.username, credentials.password
+        self.sim = SimNacos(SimOptions(dialect=dialect, credentials=credentials))
+        self._running = False
+
+    async def start(self) -> None:
+        await self.sim.start()
+        self.base_url = self.sim.base_url
+        self._running = True
+
+    async def stop(self) -> None:
+        await self.sim.stop()
+        self._running = False
+
+    async def create_namespace(self, namespace: str) -> None:
+        self.sim.registry.create_namespace(Namespace(namespace, namespace))
+
+    async def _register(self, entry: _Registered) -> None:
+        self.sim.registry.register(entry.key, entry.instance)
+
+    async def _deregister(self, entry: _Registered) -> None:
+        self.sim.registry.deregister(entry.key, entry.instance.ip, entry.instance.port)
+
+    async def _remove_service(self, key: ServiceKey) -> None:
+        self.sim.registry.remove_service(key)
+
+    async def _ensure_running(self) -> None:
+        if not self._running:
+            await self.start()
+
+
+class RealRig(NacosRig):
+    """A real server, driven over HTTP; needs `session` open for as long as it lives."""
+
+    is_real = True
+
+    def __init__(self, server: NacosServer, session: aiohttp.ClientSession) -> None:
+        super().__init__()
+        self.dialect = server.kind.dialect
+        self.base_url = server.base_url
+        self.username, self.password = server.username, server.password
+        self._server = server
+        self._session = session
+
+    async def start(self) -> None:
+        await anyio.to_thread.run_sync(self._server.start)
+        for entry in self._registered.values():
+            await self._register(entry)
+
+    async def stop(self) -> None:
+        await anyio.to_thread.run_sync(self._server.stop)
+
+    async def create_namespace(self, namespace: str) -> None:
+        if self.dialect is Dialect.V3:
+            params = {"namespaceId": namespace, "namespaceName": namespace}
+            await self._call("POST", "/nacos/v3/admin/core/namespace", params)
+        else:
+            params = {"customNamespaceId": namespace, "namespaceName": namespace}
+            await self._call("POST", "/nacos/v1/console/namespaces", params)
+
+    async def _register(self, entry: _Registered) -> None:
+        instance = entry.instance
+        params = _identity(entry) | {
+            "weight": str(instance.weight),
+            "enabled": str(instance.enabled).lower(),
+            "healthy": str(instance.healthy).lower(),
+            "metadata": json.dumps(instance.metadata),
+        }
+        await self._call("POST", "/nacos/v1/ns/instance", params)
+        await self._wait_until(entry, functools.partial(_shows, instance))
+
+    async def _deregister(self, entry: _Registered) -> None:
+        await self._call("DELETE", "/nacos/v1/ns/instance", _identity(entry))
+        await self._wait_until(entry, functools.partial(_lacks, entry.instance))
+
+    async def _remove_service(self, key: ServiceKey) -> None:
+        params = {"serviceName": key.name, "groupName": key.group, "namespaceId": key.namespace}
+        v3 = self.dialect is Dialect.V3
+        await self._call("DELETE", "/nacos/v3/admin/ns/service" if v3 else "/nacos/v1/ns/service", params)
+
+    async def _ensure_running(self) -> None:
+        if not self._server.running:
+            await anyio.to_thread.run_sync(self._server.start)
+
+    async def _wait_until(self, entry: _Registered, condition: Callable[[list[Instance]], bool]) -> None:
+        """Nacos shows a change to readers after a delay; wait for it as an operator's listing shows it."""
+        with anyio.fail_after(_VISIBLE_TIMEOUT_S):
+            while not condition(await self._listed(entry)):  # noqa: ASYNC110 - another process changes it
+                await asyncio.sleep(_POLL_S)
+
+    async def _listed(self, entry: _Registered) -> list[Instance]:
+        key, cluster = entry.key, entry.instance.cluster
+        params = {"namespaceId": key.namespace, "clusterName": cluster, "pageNo": "1", "pageSize": "100000"}
+        if self.dialect is Dialect.V3:
+            path = "/nacos/v3/admin/ns/instance/list"
+            params |= {"serviceName": key.name, "groupName": key.group}
+        else:
+            path = "/nacos/v1/ns/catalog/instances"
+            params["serviceName"] = key.grouped
+        async with self._session.get(self.base_url + path, params=params, headers=IDENTITY) as reply:
+            if reply.status == 404:  # no such service or cluster: nothing is listed
+                return []
+            reply.raise_for_status()
+            answer = await reply.json()
+        rows = answer["data"] if self.dialect is Dialect.V3 else answer["list"]
+        return [_instance(row) for row in rows]
+
+    async def _call(self, method: str, path: str, params: Mapping[str, str]) -> None:
+        url = self.base_url + path
+        async with self._session.request(method, url, params=params, headers=IDENTITY) as reply:
+            text = await reply.text()
+            assert reply.status == 200, f"{method} {path}: {reply.status} {text}"
+
+
+def _identity(entry: _Registered) -> dict[str, str]:
+    key, instance = entry.key, entry.instance
+    return {
+        "serviceName": key.name,
+        "groupName": key.group,
+        "namespaceId": key.namespace,
+        "clusterName": instance.cluster,
+        "ip": instance.ip,
+        "port": str(instance.port),
+        "ephemeral": str(instance.ephemeral).lower(),
+    }
+
+
+def _instance(row: Mapping[str, object]) -> Instance:
+    fields = ("ip", "port", "weight", "healthy", "enabled", "ephemeral", "metadata")
+    named = {name: row[name] for name in fields}
+    return Instance(cluster=str(row["clusterName"]), **named)  # type: ignore[arg-type]
+
+
+def _shows(wanted: Instance, listed: list[Instance]) -> bool:
+    """Whether the instance is there as registered; the health of persistent ones is the server's affair."""
+    same_health = [each if each.ephemeral else replace(each, healthy=wanted.healthy) for each in listed]
+    return wanted in same_health
+
+
+def _lacks(unwanted: Instance, listed: list[Instance]) -> bool:
+    return all((each.ip, each.port) != (unwanted.ip, unwanted.port) for each in listed)

@@ -1,0 +1,192 @@
+"""Real Nacos servers as processes: started when first asked for, one at a time, stopped at the end."""
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+
+from meshregistry.sim.nacos.views import Dialect
+from tests.support.registries import RegistryUnavailable, last_lines, prepare
+
+# Header and value by which the servers let the suite itself pass without a token (see start.sh).
+IDENTITY = {"fixture": "fixture"}
+
+_PROJECTS = {Dialect.V2: "nacos2", Dialect.V3: "nacos3"}
+_PASSWORDS = {Dialect.V2: "nacos", Dialect.V3: "fixture-pw"}
+_HEAP = "384m"
+_START_TIMEOUT_S = 90.0
+_LOGIN_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 20.0
+_POLL_S = 0.1
+_ATTEMPTS = 2  # the embedded database may miss its start limit on a busy machine
+# A reader sees a change this much later; the default of 500 ms would be waited for hundreds of times.
+_QUICK_CHANGES = "--nacos.naming.push.pushTaskDelay=50"
+_DERIVED_PORTS = (0, 1000, 1001, -1000)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerKind:
+    """Which server is wanted."""
+
+    dialect: Dialect
+    auth: bool
+
+    def __str__(self) -> str:
+        return f"nacos-{self.dialect}-{'auth' if self.auth else 'open'}"
+
+
+class NacosServer:
+    """One real server; keeps port and data over `stop` and `start`. Blocking: call it off the loop."""
+
+    def __init__(self, kind: ServerKind, home: Path) -> None:
+        self.kind = kind
+        self.username = "nacos" if kind.auth else ""
+        self.password = _PASSWORDS[kind.dialect] if kind.auth else ""
+        self._home = home
+        self._port = 0
+        self._settled = False  # once it ran, port and data stay what they are
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def base_url(self) -> str:
+        """`http://host:port` without the context path."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start and wait until logins and reads are answered; raises RegistryUnavailable."""
+        project = prepare(_PROJECTS[self.kind.dialect])
+        for attempt in range(1, _ATTEMPTS + 1):
+            if not self._settled:
+                self._port = _free_port()
+                shutil.rmtree(self._home, ignore_errors=True)
+            try:
+                self._launch(project)
+                self._wait_for("the ready line", self._announced, _START_TIMEOUT_S)
+                self._wait_for("a login", self._answers, _LOGIN_TIMEOUT_S)
+            except RegistryUnavailable:
+                self.stop()
+                if attempt == _ATTEMPTS:
+                    raise
+            else:
+                self._settled = True
+                return
+
+    def stop(self) -> None:
+        """End the process and its children; SIGKILL if SIGTERM is not enough."""
+        if self._process is None:
+            return
+        for number, timeout_s in ((signal.SIGTERM, _STOP_TIMEOUT_S), (signal.SIGKILL, _STOP_TIMEOUT_S)):
+            if self.running:
+                os.killpg(self._process.pid, number)
+            try:
+                self._process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        self._process = None
+
+    def _launch(self, project: Path) -> None:
+        self._home.mkdir(parents=True, exist_ok=True)
+        auth = "auth" if self.kind.auth else "none"
+        command = [str(project / "start.sh"), str(self._port), str(self._home), auth, _QUICK_CHANGES]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "NACOS_HEAP": _HEAP},
+                start_new_session=True,
+            )
+
+    def _wait_for(self, what: str, condition: Callable[[], bool], timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if not self.running or time.monotonic() > deadline:
+                state = f"no {what} within {timeout_s:.0f} s" if self.running else "it ended"
+                log = last_lines(self._log.read_text(errors="replace"))
+                raise RegistryUnavailable(f"{self.kind} did not start: {state}\n{log}")
+            time.sleep(_POLL_S)
+
+    @property
+    def _log(self) -> Path:
+        return self._home.with_suffix(".log")
+
+    def _announced(self) -> bool:
+        return b"FIXTURE READY" in self._log.read_bytes()
+
+    def _answers(self) -> bool:
+        listed = self._status("GET", "/nacos/v1/ns/service/list", pageNo="1", pageSize="1")
+        if listed != HTTPStatus.OK or not self.kind.auth:
+            return listed == HTTPStatus.OK
+        if self.kind.dialect is Dialect.V3:
+            self._status("POST", "/nacos/v3/auth/user/admin", password=self.password)
+        login = {"username": self.username, "password": self.password}
+        return self._status("POST", "/nacos/v1/auth/users/login", **login) == HTTPStatus.OK
+
+    def _status(self, method: str, path: str, **params: str) -> int:
+        url = f"{self.base_url}{path}?{urllib.parse.urlencode(params)}"
+        request = urllib.request.Request(url, method=method, headers=IDENTITY)
+        try:
+            with urllib.request.urlopen(request, timeout=5) as reply:
+                return int(reply.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+        except OSError:
+            return 0
+
+
+class NacosServers:
+    """Owner of all real servers of a test run, each in a folder of its own below `home`."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._servers: dict[ServerKind, NacosServer] = {}
+
+    def get(self, kind: ServerKind) -> NacosServer:
+        """The running server of this kind, started if need be; raises RegistryUnavailable."""
+        if kind not in self._servers:
+            self._servers[kind] = NacosServer(kind, self._home / str(kind))
+        server = self._servers[kind]
+        if not server.running:
+            server.start()
+        return server
+
+    def stop(self) -> None:
+        """Stop them all."""
+        for server in self._servers.values():
+            server.stop()
+
+
+def _free_port() -> int:
+    """A main port whose three derived ports are free too, below the range of outgoing connections."""
+    for _ in range(100):
+        port = random.randrange(12000, 30000)
+        if all(_is_free(port + offset) for offset in _DERIVED_PORTS):
+            return port
+    raise RegistryUnavailable("no four free ports found")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,91 @@
+"""Builds the real registries that the integration tests start: `python -m tests.support.registries prepare`.
+
+Each is a small Maven project under tests/integration/registries; building it only collects its jars into
+`lib/` and compiles a main class into `classes/`.
+"""
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PROJECTS = Path(__file__).resolve().parents[1] / "integration" / "registries"
+NACOS = ("nacos2", "nacos3")
+
+_BUILD = ("mvn", "-B", "-ntp", "-q", "prepare-package")
+_BUILD_TIMEOUT_S = 1800
+_SHOWN_LINES = 20
+
+
+class RegistryUnavailable(Exception):
+    """A real registry could not be built or started; the message ends with what it printed last."""
+
+
+def prepare(name: str) -> Path:
+    """Build the project unless this very source has been built; returns its folder.
+
+    Safe to call from several processes at once: the others wait. Raises RegistryUnavailable.
+    """
+    project = PROJECTS / name
+    with _locked(project / "target"):
+        stamp = project / "target" / "prepared"
+        source = _fingerprint(project)
+        built = (project / "lib").is_dir() and (project / "classes").is_dir()
+        if not built or not stamp.is_file() or stamp.read_text() != source:
+            stamp.unlink(missing_ok=True)
+            _build(project)
+            stamp.write_text(source)
+    return project
+
+
+def last_lines(text: str) -> str:
+    """The end of a log, for an error message."""
+    return "\n".join(text.splitlines()[-_SHOWN_LINES:])
+
+
+def _build(project: Path) -> None:
+    if shutil.which(_BUILD[0]) is None:
+        raise RegistryUnavailable(f"{_BUILD[0]} is not installed, {project.name} cannot be built")
+    try:
+        done = subprocess.run(
+            _BUILD, cwd=project, capture_output=True, text=True, timeout=_BUILD_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RegistryUnavailable(f"{project.name}: no build within {_BUILD_TIMEOUT_S} s") from error
+    if done.returncode != 0:
+        raise RegistryUnavailable(f"{project.name}: build failed\n{last_lines(done.stdout + done.stderr)}")
+
+
+def _fingerprint(project: Path) -> str:
+    digest = hashlib.sha256()
+    for path in (project / "pom.xml", *sorted((project / "src").rglob("*"))):
+        if path.is_file():
+            digest.update(f"{path.relative_to(project)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    folder.mkdir(exist_ok=True)
+    with (folder / "prepare.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> None:
+    """Build every real registry that is not built yet."""
+    if sys.argv[1:] != ["prepare"]:
+        sys.exit("usage: python -m tests.support.registries prepare")
+    for name in NACOS:
+        try:
+            prepare(name)
+        except RegistryUnavailable as error:
+            sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
