@@ -53,6 +53,11 @@ class Draft:
         """Note a fault at the place where the path, or what holds it, was written."""
         self.faults.append(Finding(path, self.origin(path), message))
 
+    def conflict(self, path: Path, involved: tuple[Path, ...], message: str) -> None:
+        """Note fields that do not fit together, at the first of them that was written."""
+        written = next((here for here in involved if here in self.origins), path)
+        self.faults.append(Finding(path, self.origin(written), message))
+
     def origin(self, path: Path) -> Origin | None:
         """Return where a value, or the nearest thing around it, was written."""
         for length in range(len(path), -1, -1):
@@ -165,11 +170,11 @@ def _decode_scalar(node: Node, target: object, path: Path, draft: Draft) -> Plai
         return Absent.ABSENT
     if target is SecretStr:
         return _resolve(node, path, draft)
-    if target is bool and node.tag == _BOOL:
+    if target not in (bool, int, float):
+        return str(node.value)
+    if node.tag == _BOOL:
         return bool(SafeConstructor().construct_yaml_bool(node))
-    if target in (int, float) and node.tag in _NUMBERS:
-        return _number(node)
-    return str(node.value)
+    return _number(node) if node.tag in _NUMBERS else str(node.value)
 
 
 def _resolve(node: ScalarNode, path: Path, draft: Draft) -> str | Absent:
@@ -206,11 +211,11 @@ def _note_unknown(entry: Entry, section: type[Section], path: Path, draft: Draft
 
 
 def _nearest(key: str, section: type[Section]) -> str:
-    """Return the likeliest field: of this section, else of another one, else whatever is least unlike."""
+    """Return the likeliest field: the same name elsewhere, one like it here or elsewhere, else the least unlike."""
     loose = loosen(key)
     here = {loosen(name): name for name in section.model_fields}
     elsewhere = {loosen(path.rpartition(".")[2]): path for path in reversed(_all_paths(Settings, ""))}
-    for names, cutoff in ((here, 0.7), (elsewhere, 0.85)):
+    for names, cutoff in ((elsewhere, 1.0), (here, 0.7), (elsewhere, 0.85)):
         close = difflib.get_close_matches(loose, names, n=1, cutoff=cutoff)
         if close:
             return names[close[0]]

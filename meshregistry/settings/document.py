@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import yaml
+from yaml.composer import ComposerError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from meshregistry.errors import SettingsError
@@ -49,9 +50,20 @@ def read_document(text: str) -> Document:
     return _unwrap(boots[0] if boots else nodes[0])
 
 
+class _Loader(yaml.SafeLoader):
+    def compose_scalar_node(self, anchor: dict[object, Node]) -> ScalarNode:
+        """Join the surrogate pairs with which JSON escapes rare characters; PyYAML leaves them apart."""
+        node = super().compose_scalar_node(anchor)
+        try:
+            node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            raise ComposerError(None, None, "half of a surrogate pair", node.start_mark) from None
+        return node
+
+
 def _compose(text: str) -> list[Node | None]:
     try:
-        return list(yaml.compose_all(_without_tabs(text), Loader=yaml.SafeLoader))
+        return list(yaml.compose_all(_without_tabs(text), Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = f"not valid YAML: {error.problem}"

@@ -136,13 +136,10 @@ def parse_listen(text: str) -> ListenAddress:
     return ListenAddress(host, int(port))
 
 
-def _check_listen(text: str) -> str:
-    parse_listen(text)
-    return text
-
-
 def _check_optional_listen(text: str) -> str:
-    return _check_listen(text) if text else text
+    if text:
+        parse_listen(text)
+    return text
 
 
 def _check_ads_url(text: str) -> str:
@@ -150,7 +147,7 @@ def _check_ads_url(text: str) -> str:
         raise ValueError("Slime's long-poll protocol is not served; use xds://HOST:PORT")
     if not text.startswith("xds://"):
         raise ValueError("expected xds://HOST:PORT")
-    _check_listen(text.removeprefix("xds://").removesuffix("/"))
+    parse_listen(text.removeprefix("xds://").removesuffix("/"))
     return text
 
 
@@ -188,7 +185,7 @@ def _check_ip(text: str) -> str:
 
 
 def _check_ipv4_range(text: str) -> str:
-    if ipaddress.ip_network(text).version != 4:
+    if text and ipaddress.ip_network(text).version != 4:
         raise ValueError("expected an IPv4 range such as 241.0.0.0/8")
     return text
 
@@ -233,9 +230,8 @@ Port = Annotated[int, Field(ge=0, le=65535), Kind("port")]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Url = Annotated[str, AfterValidator(_check_url), Kind("URL")]
 HostPort = Annotated[str, AfterValidator(_check_host_port), Kind("host:port")]
-Listen = Annotated[str, AfterValidator(_check_listen), Kind("[host]:port")]
 OptionalListen = Annotated[str, AfterValidator(_check_optional_listen), Kind("[host]:port")]
 AdsUrl = Annotated[str, AfterValidator(_check_ads_url), Kind("xds://host:port")]
 Cidr = Annotated[str, AfterValidator(_check_cidr), Kind("CIDR")]
 Ip = Annotated[str, AfterValidator(_check_ip), Kind("IP")]
-Ipv4Range = Annotated[str, AfterValidator(_check_ipv4_range), Kind("CIDR")]
+OptionalIpv4Range = Annotated[str, AfterValidator(_check_ipv4_range), Kind("CIDR")]

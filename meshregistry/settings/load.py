@@ -114,6 +114,6 @@ def _check(settings: Settings, draft: Draft, faulty: set[Path]) -> None:
     tainted = {path[:length] for path in faulty for length in range(2, len(path) + 1)}
     for conflict in find_conflicts(settings):
         if not tainted.intersection(conflict.involved):
-            draft.fault(conflict.path, conflict.message)
+            draft.conflict(*conflict)
     if not any(source.enabled for source in settings.sources().values()) and not draft.faults:
         draft.warnings.append(Finding((), None, "no source is enabled: only empty lists are served"))

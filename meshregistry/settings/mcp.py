@@ -16,7 +16,6 @@ from meshregistry.settings.fields import (
     setting,
 )
 
-_FILTERS = "the revision filter"
 _PRIVATE_DIALECT = "Slime's private incremental dialect"
 
 
@@ -45,6 +44,7 @@ class Mcp(Section):
         "The shortest time between two responses of a type on a stream; istiod debounces over 100 ms, so faster "
         "responses arrive later.",
     )
+    delta_push_pause: Duration = setting(0.0, "The same for clients of the delta protocol.")
     ack_timeout: Duration = setting(30.0, "The next response is sent after this time when a client never acknowledges.")
     send_timeout: Duration = setting(
         30.0, "A client that does not read for this long loses its stream.", slime_default="5s"
@@ -52,6 +52,11 @@ class Mcp(Section):
     drain_timeout: Duration = setting(5.0, "The time that streams get to end at a stop.")
     max_request_bytes: Count = setting(16_777_216, "A longer request ends its stream.", unit="bytes")
     max_streams: Count = setting(1000, "Streams served at once; further ones are refused.")
+    max_types: Count = setting(200, "Types one stream may ask for.")
+    max_names: Count = setting(50_000, "Names one subscription may hold.")
+    max_delta_bytes: Count = setting(
+        2_097_152, "A longer delta response is split; most clients refuse more than 4 MiB.", unit="bytes"
+    )
     create_time: Instant = setting(
         datetime(2100, 1, 1, tzinfo=UTC),
         "Creation time of every resource. For one host the oldest resource supplies the attributes, so any resource "
@@ -61,13 +66,9 @@ class Mcp(Section):
         "auto", "Send unchanged resources as stubs to clients that ask as istiod 1.24 and newer do."
     )
     full_push_interval: Duration = setting(600.0, "A response without stubs follows at least this often; 0 = never.")
-    control_plane_id: str = setting("", "The identifier of this replica in responses.")
-    strict_istio_rev: bool = setting(
-        False, "Do not send resources without a revision to clients that have one.", later=_FILTERS
-    )
-    extra_rev_map: Mapping[str, str] = setting(
-        {}, "Further revisions that a client's revision accepts.", later=_FILTERS
-    )
+    control_plane_id: str = setting("meshregistry", "The identifier of this replica in responses.")
+    strict_istio_rev: bool = setting(False, "Do not send resources without a revision to clients that have one.")
+    extra_rev_map: Mapping[str, str] = setting({}, "Further revisions that a client's revision accepts.")
 
     def listen(self) -> ListenAddress:
         """Return host and port of `server_url`."""

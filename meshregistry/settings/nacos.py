@@ -97,6 +97,7 @@ class NacosSource(NacosServer, Source):
         later="several servers",
     )
 
+    drop_unhealthy: bool = setting(True, "Leave out instances that the registry calls unhealthy.")
     client_headers: Mapping[str, Secret] = setting({}, "Headers added to every request.")
     request_timeout: Duration = setting(10.0, "The longest one request may take (Slime: 30s, fixed).")
     concurrency: Count = setting(16, "Requests under way at once when services are read one by one.")

@@ -1,7 +1,9 @@
 """Prints settings: what is in effect, with Go durations and without secrets."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any, ClassVar
 
 import yaml
 from pydantic import SecretStr
@@ -17,9 +19,23 @@ Printable = None | bool | int | float | str | list["Printable"] | dict[str, "Pri
 """What JSON and YAML can hold."""
 
 
+_LINE_BREAKS = re.compile("[\x85\u2028\u2029]")
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Quote text with Unicode line breaks so that they are escaped; PyYAML would print them as they are."""
+    style = '"' if _LINE_BREAKS.search(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+class _Dumper(yaml.SafeDumper):
+    yaml_representers: ClassVar[Any] = {**yaml.SafeDumper.yaml_representers, str: _represent_text}
+
+
 def render_settings(settings: Settings) -> str:
     """Return the settings as YAML that `load_settings` reads back to the same settings, secrets aside."""
-    return yaml.safe_dump(printable_settings(settings), sort_keys=False, allow_unicode=True, width=110)
+    plain = printable_settings(settings)
+    return str(yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110))
 
 
 def printable_settings(settings: Section) -> dict[str, Printable]:

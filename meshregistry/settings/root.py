@@ -8,14 +8,12 @@ from pydantic import Field
 from meshregistry.settings.eureka import EurekaSource
 from meshregistry.settings.fields import (
     LOWERED,
+    Count,
     Duration,
-    Ipv4Range,
-    Listen,
-    ListenAddress,
+    OptionalIpv4Range,
     OptionalListen,
     Secret,
     Section,
-    parse_listen,
     setting,
 )
 from meshregistry.settings.guard import Guard
@@ -38,22 +36,31 @@ class Conversion(Section):
     endpoint_relabel_items: Mapping[str, str] = setting({}, "Endpoint labels to copy: from → to.")
     istio_revision: str = setting("", "Value of the label istio.io/rev on every resource; empty = none.")
     registry_id_meta_key: str = setting("registry-id", "Instance metadata key that gets the registry id.")
-    skip_validate_label_value: bool = setting(False, "Accept any label value, also ones that istiod rejects.")
+    skip_validate_label_value: bool = setting(
+        False, "Accept any label value; profile slime only, as istiod rejects the whole entry."
+    )
     se_label_selector_keys: tuple[str, ...] = setting(
         ("app",), "Labels that a ServiceEntry takes from its endpoints: key, key:newKey or $host:newKey."
     )
-    virtual_addresses: Ipv4Range = setting(
-        "241.0.0.0/8", "Range of the stable virtual addresses of hosts with TCP ports (profile istio)."
+    virtual_addresses: OptionalIpv4Range = setting(
+        "241.0.0.0/8",
+        "Range of the stable virtual addresses of hosts with TCP ports, profile istio only; empty = none.",
+    )
+    max_label_value_bytes: Count = setting(4096, "A longer label value is dropped; profile istio only.", unit="bytes")
+    max_labels_bytes: Count = setting(
+        32_768, "Labels of one endpoint beyond this are dropped; profile istio only.", unit="bytes"
     )
 
 
 class Http(Section):
     """The HTTP pages."""
 
-    token: Secret = setting(Secret(""), "Bearer token that the pages ask for; empty = none.", later="the bearer token")
+    token: Secret = setting(Secret(""), "Bearer token that all pages but the probes ask for; empty = none.")
     path_redirect: Mapping[str, str] = setting(
-        {}, "Further paths for pages: alias → page (`pathRedirect` in a Slime wrapper)."
+        {}, "Further paths for pages: alias → page (`global.misc.pathRedirect` in a Slime wrapper)."
     )
+    send_timeout: Duration = setting(30.0, "How long a client may leave an answer unread.")
+    stop_timeout: Duration = setting(2.0, "The time that requests in progress get at a stop.")
 
 
 class Log(Section):
@@ -83,12 +90,13 @@ class Settings(Section):
         "istio emits what a stock istiod accepts; slime reproduces Slime's conversion, and is the default inside "
         "Slime's wrappers.",
     )
-    aux_addr: Listen = setting(":8081", "Where the HTTP pages listen (`global.misc.aux-addr` in a Slime wrapper).")
+    aux_addr: OptionalListen = setting(
+        ":8081", "Where the HTTP pages listen; empty = nowhere (`global.misc.aux-addr` in a Slime wrapper)."
+    )
     http_server_addr: OptionalListen = setting(
         "",
         "A second address for the pages, without the module prefix; empty = none.",
         slime="HTTPServerAddr",
-        later="the second address",
     )
     data_dir: str = setting("", "Directory of the saved snapshot; empty = none.", later="the saved snapshot")
     registry_start_delay: Duration = setting(
@@ -113,10 +121,6 @@ class Settings(Section):
     guard: Guard = setting(Guard(), "Protection against shrinking.")
     http: Http = setting(Http(), "The HTTP pages.")
     log: Log = setting(Log(), "The log.")
-
-    def aux_listen(self) -> ListenAddress:
-        """Return host and port of `aux_addr`."""
-        return parse_listen(self.aux_addr)
 
     def sources(self) -> dict[str, Source]:
         """Return every source by the name of its section, enabled or not."""

@@ -128,10 +128,11 @@ def _missing_addresses(settings: Settings) -> Iterator[Conflict]:
 
 
 def _missing(name: str, servers: list[bool], *, own: bool) -> Iterator[Conflict]:
-    involved: tuple[Path, ...] = ((name, "address"), (name, "servers"))
     message = "an enabled source needs an address"
+    everywhere: Path = (name, "servers")
     if not servers and not own:
-        yield Conflict((name, "address"), involved, message)
+        here: Path = (name, "address")
+        yield Conflict(here, (here, everywhere), message)
     for index, given in enumerate(servers):
         if not given:
-            yield Conflict((name, "servers", index, "address"), involved, message)
+            yield Conflict((name, "servers", index, "address"), ((name, "servers", index), everywhere), message)

@@ -17,7 +17,7 @@ _SELECTION = "instance selection, renaming and enrichment"
 _MERGED_PORTS = "the merged-port service"
 _PODS = "a cache of Kubernetes pods"
 
-Location = Annotated[Literal["MESH_INTERNAL", "MESH_EXTERNAL", ""], UPPERED]
+Location = Annotated[Literal["MESH_INTERNAL", "MESH_EXTERNAL"], UPPERED]
 
 
 class Source(Section):
@@ -51,8 +51,7 @@ class Source(Section):
     resource_ns: str = setting("", "Namespace of the generated resources.", slime="ResourceNs")
     location: Location = setting(
         "MESH_INTERNAL",
-        "Location of the generated ServiceEntries; empty = unset, which istiod reads as MESH_EXTERNAL.",
-        slime_profile="",
+        "Location of the generated ServiceEntries; the profile slime leaves it unset, as Slime does.",
         slime_default="",
     )
     endpoint_selectors: tuple[EndpointSelector, ...] = setting(
