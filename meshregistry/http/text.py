@@ -1,7 +1,7 @@
 """Values as text: indented JSON and YAML, whole or in slices that join to one valid document."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import orjson
@@ -60,7 +60,7 @@ def json_lists(groups: Iterable[tuple[str, Iterable[Sequence[object]]]]) -> Iter
     yield b"{}" if opening == b"{" else b"\n}"
 
 
-def json_members(slices: Iterable[dict[str, object]]) -> Iterator[bytes]:
+def json_members(slices: Iterable[Mapping[str, object]]) -> Iterator[bytes]:
     """Yield the parts of one JSON object whose members come in slices; no slice may be empty."""
     opening = b"{"
     for members in slices:

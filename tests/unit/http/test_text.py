@@ -1,0 +1,96 @@
+"""Documents in slices: however they are cut, they join to the document that one dump gives."""
+
+import json
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from meshregistry.http.text import (
+    documents,
+    json_list,
+    json_lists,
+    json_members,
+    json_text,
+    yaml_list,
+    yaml_lists,
+    yaml_text,
+)
+
+texts = st.text(max_size=8)
+items = st.dictionaries(texts, texts | st.integers(0, 1 << 40) | st.none() | st.lists(texts, max_size=2), max_size=3)
+slices = st.lists(st.lists(items, min_size=1, max_size=3), max_size=3)
+groups = st.dictionaries(st.sampled_from(["a/v1/A", "b/v1/B", "c/v1/C"]), slices)
+
+
+def flat(cut: list[list[dict[str, object]]]) -> list[dict[str, object]]:
+    return [item for part in cut for item in part]
+
+
+def joined(parts: Iterator[bytes]) -> str:
+    return b"".join(parts).decode()
+
+
+@settings(max_examples=50)
+@given(cut=slices)
+def test_a_sliced_json_list_is_the_whole_list(cut: list[list[dict[str, object]]]) -> None:
+    assert json.dumps(flat(cut), indent=2, ensure_ascii=False) == joined(json_list(cut))
+
+
+@settings(max_examples=50)
+@given(grouped=groups)
+def test_sliced_json_lists_are_the_whole_object(grouped: dict[str, list[list[dict[str, object]]]]) -> None:
+    expected = {key: flat(cut) for key, cut in grouped.items() if cut}
+    assert json.dumps(expected, indent=2, ensure_ascii=False) == joined(json_lists(grouped.items()))
+
+
+@given(members=st.dictionaries(texts, items, max_size=5), size=st.integers(1, 3))
+def test_sliced_json_members_are_the_whole_object(members: dict[str, dict[str, object]], size: int) -> None:
+    keys = list(members)
+    cut = [{key: members[key] for key in keys[start : start + size]} for start in range(0, len(keys), size)]
+    assert json.dumps(members, indent=2, ensure_ascii=False) == joined(json_members(cut))
+
+
+@settings(max_examples=50)
+@given(cut=slices)
+def test_a_sliced_yaml_list_is_the_whole_list(cut: list[list[dict[str, object]]]) -> None:
+    assert flat(cut) == yaml.safe_load(joined(yaml_list(cut)))
+
+
+@settings(max_examples=50)
+@given(grouped=groups)
+def test_sliced_yaml_lists_are_the_whole_mapping(grouped: dict[str, list[list[dict[str, object]]]]) -> None:
+    expected = {key: flat(cut) for key, cut in grouped.items() if cut}
+    assert expected == yaml.safe_load(joined(yaml_lists(grouped.items())))
+
+
+def test_documents_are_each_followed_by_a_separator() -> None:
+    assert '"a"\n---\n"b"\n---\n"c"\n---\n' == joined(documents([["a", "b"], ["c"]], json_text))
+
+
+def test_yaml_keeps_long_and_chinese_texts_readable_and_repeats_no_alias() -> None:
+    shared = {"主机": "订单 " * 40 + "end"}
+    assert f"- 主机: {shared['主机']}\n" * 2 == yaml_text([shared, shared]).decode()
+
+
+def test_texts_that_look_like_numbers_stay_texts_in_yaml() -> None:
+    assert b"version: '1'\n" == yaml_text({"version": "1"})
+
+
+@pytest.mark.parametrize(("text", "read"), [(json_text, json.loads), (yaml_text, yaml.safe_load)])
+def test_lone_surrogates_become_question_marks(
+    text: Callable[[object], bytes], read: Callable[[bytes], object]
+) -> None:
+    assert {"a?": ["?", "正常"]} == read(text({"a\ud800": ["\udfff", "正常"]}))
+
+
+def test_records_are_written_as_objects() -> None:
+    class Record(msgspec.Struct):
+        name: str
+        tags: tuple[str, ...]
+
+    assert {"name": "a", "tags": ["\ud7ff"]} == json.loads(json_text(Record("a", ("\ud7ff",))))
+    assert [{"name": "?", "tags": []}] == json.loads(json_text([Record("\ud800", ())]))
