@@ -8,6 +8,7 @@ GOAWAY h2 refuses further frames, trailers included.
 import asyncio
 import ssl
 from collections.abc import Callable, Collection
+from typing import cast
 
 from grpclib._typing import IServable
 from grpclib.config import Configuration
@@ -113,8 +114,8 @@ class Connection(H2Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the HTTP/2 conversation."""
         super().connection_made(transport)
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are none by inheritance.
+        self._transport = cast("asyncio.Transport", transport)
         self._note(self, alive=True)
 
     def connection_lost(self, exc: BaseException | None) -> None:

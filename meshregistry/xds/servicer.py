@@ -152,6 +152,10 @@ class Session:
                 await self._read()
                 writer.cancel()
         except BaseExceptionGroup as errors:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # The client reset the stream while it was ending: grpclib expects its cancellation to get through.
+                raise asyncio.CancelledError from errors
             raise _pick(errors) from None
 
     async def _read(self) -> None:
