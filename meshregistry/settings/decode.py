@@ -89,7 +89,6 @@ def decode_section(node: Node, section: type[Section], path: Path, draft: Draft)
         draft.fault(path, f"expected settings as key: value, found {_shape(node)}")
         return {}
     names = {loosen(name): name for name in section.model_fields}
-    ignored = {loosen(name): why for name, why in section.ignored.items()}
     found: dict[str, Plain] = {}
     seen: dict[str, str] = {}
     for entry in entries(node):
@@ -101,11 +100,8 @@ def decode_section(node: Node, section: type[Section], path: Path, draft: Draft)
             value = _decode_field(entry, section, (*path, names[loose]), draft)
             if not isinstance(value, Absent):
                 found[names[loose]] = value
-        elif loose in ignored:
-            message = f"accepted, but without effect: {ignored[loose]}"
-            draft.warnings.append(Finding((*path, entry.key), entry.origin, message))
         else:
-            _note_unknown(entry, section, path, draft)
+            _note_unused(entry, section, path, draft)
         seen.setdefault(loose, entry.key)
     return found
 
@@ -201,10 +197,14 @@ def _shape(node: Node) -> str:
     return "a list" if isinstance(node, SequenceNode) else "a single value"
 
 
-def _note_unknown(entry: Entry, section: type[Section], path: Path, draft: Draft) -> None:
+def _note_unused(entry: Entry, section: type[Section], path: Path, draft: Draft) -> None:
+    ignored = {loosen(name): why for name, why in section.ignored.items()}
     hint = f"nearest known key `{_nearest(entry.key, section)}`"
     here = (*path, entry.key)
-    if draft.wrapped:
+    if loosen(entry.key) in ignored:
+        message = f"accepted, but without effect: {ignored[loosen(entry.key)]}"
+        draft.warnings.append(Finding(here, entry.origin, message))
+    elif draft.wrapped:
         draft.warnings.append(Finding(here, entry.origin, f"unknown key, ignored as Slime does; {hint}"))
     else:
         draft.faults.append(Finding(here, entry.origin, f"unknown key; {hint}"))

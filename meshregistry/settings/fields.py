@@ -221,6 +221,9 @@ UPPERED = BeforeValidator(_upper)
 Duration = Annotated[float, BeforeValidator(parse_duration), DURATION]
 """Seconds."""
 
+PositiveDuration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0), DURATION]
+"""Seconds, more than 0."""
+
 OptionalDuration = Annotated[float | None, BeforeValidator(_parse_optional_duration), DURATION]
 """Seconds, or None (`none` in a file)."""
 

@@ -11,6 +11,7 @@ from meshregistry.settings.fields import (
     Duration,
     Instant,
     ListenAddress,
+    PositiveDuration,
     Section,
     parse_listen,
     setting,
@@ -45,8 +46,10 @@ class Mcp(Section):
         "responses arrive later.",
     )
     delta_push_pause: Duration = setting(0.0, "The same for clients of the delta protocol.")
-    ack_timeout: Duration = setting(30.0, "The next response is sent after this time when a client never acknowledges.")
-    send_timeout: Duration = setting(
+    ack_timeout: PositiveDuration = setting(
+        30.0, "The next response is sent after this time when a client never acknowledges."
+    )
+    send_timeout: PositiveDuration = setting(
         30.0, "A client that does not read for this long loses its stream.", slime_default="5s"
     )
     drain_timeout: Duration = setting(5.0, "The time that streams get to end at a stop.")

@@ -5,12 +5,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
-from meshregistry.settings.fields import LOWERED, Count, Duration, Port, Secret, Section, Url, setting
+from meshregistry.settings.fields import LOWERED, Count, Duration, Port, PositiveDuration, Secret, Section, Url, setting
 from meshregistry.settings.source import Source, restate
 
 DEFAULT_GROUP = "DEFAULT_GROUP"
-
-_SCOPES = "more than one namespace and group"
 
 
 def _check_namespace_groups(text: str) -> str:
@@ -35,13 +33,15 @@ class NacosServer(Section):
     username: str = setting("", "User for the login; empty = no login.", slime="Username")
     password: Secret = setting(Secret(""), "Password for the login.", slime="Password")
     all_namespaces: bool = setting(
-        False, "Read every namespace and group the server shows.", slime="AllNamespaces", later=_SCOPES
+        False,
+        "Read every namespace and group the server shows.",
+        slime="AllNamespaces",
+        later="the listing of namespaces",
     )
     namespace_groups: tuple[NamespaceGroups, ...] = setting(
         (),
         "What to read as namespace:group1,group2 (no colon: the default group); wins over namespace and group.",
         slime="NamespaceGroups",
-        later=_SCOPES,
     )
 
     def scopes(self) -> tuple[tuple[str, str], ...]:
@@ -94,14 +94,21 @@ class NacosSource(NacosServer, Source):
         (),
         "Several Nacos clusters; when not empty the server given directly in this section is not used.",
         slime="Servers",
-        later="several servers",
     )
 
     drop_unhealthy: bool = setting(True, "Leave out instances that the registry calls unhealthy.")
     client_headers: Mapping[str, Secret] = setting({}, "Headers added to every request.")
-    request_timeout: Duration = setting(10.0, "The longest one request may take (Slime: 30s, fixed).")
+    request_timeout: PositiveDuration = setting(10.0, "The longest one request may take (Slime: 30s, fixed).")
+    connect_timeout: PositiveDuration = setting(3.0, "The longest a connection may take to open.")
     concurrency: Count = setting(16, "Requests under way at once when services are read one by one.")
-    page_size: Count = setting(1000, "Services per page of a listing.")
+    page_size: Count = setting(1000, "Services per page of the bulk listing.")
+    names_page_size: Count = setting(100_000, "Names per page of the service list.")
+    bulk_retry_polls: Count = setting(
+        20, "A bulk listing that the server refused is tried again after so many polls.", unit="polls"
+    )
+    login_pause: PositiveDuration = setting(
+        60.0, "The shortest time between two logins because of a denied call, the longest between refused logins."
+    )
     max_body_bytes: Count = setting(268_435_456, "An answer longer than this is an error of its scope.", unit="bytes")
 
     def active_servers(self) -> tuple[NacosServer, ...]:

@@ -12,6 +12,7 @@ from meshregistry.settings.fields import (
     Duration,
     OptionalIpv4Range,
     OptionalListen,
+    PositiveDuration,
     Secret,
     Section,
     setting,
@@ -59,7 +60,7 @@ class Http(Section):
     path_redirect: Mapping[str, str] = setting(
         {}, "Further paths for pages: alias → page (`global.misc.pathRedirect` in a Slime wrapper)."
     )
-    send_timeout: Duration = setting(30.0, "How long a client may leave an answer unread.")
+    send_timeout: PositiveDuration = setting(30.0, "How long a client may leave an answer unread.")
     stop_timeout: Duration = setting(2.0, "The time that requests in progress get at a stop.")
 
 

@@ -183,6 +183,7 @@ def test_an_unknown_mode_is_a_fault_in_a_bare_file_and_slimes_choice_in_a_wrappe
             "{namespace_groups: ['a:b,']}",
             "namespace_groups[0] (line 1): expected namespace or namespace:group1,group2",
         ),
+        ("{request_timeout: 0}", "request_timeout (line 1): must be greater than 0"),
         ("{address: [~]}", "address[0] (line 1): expected text, found nothing"),
         ("{concurrency: 1.5}", "concurrency (line 1): expected a whole number, found a number"),
         ("{concurrency: true}", "concurrency (line 1): expected a whole number, found true or false"),
@@ -207,12 +208,15 @@ nacos_source:
   endpoint_selectors: []
   servers:
   - address: ["http://a:1"]
-    all_namespaces: false
+  - address: ["http://b:1"]
+    all_namespaces: true
 mcp: {enable_inc_push: true, clean_zombie_interval: 0}
 data_dir: /data
 """
     warnings = load_settings(text, {}).warnings
-    assert ["nacos_source.servers", "mcp.enable_inc_push", "data_dir"] == [line.split(" ")[0] for line in warnings]
+    assert ["nacos_source.servers[1].all_namespaces", "mcp.enable_inc_push", "data_dir"] == [
+        line.split(" ")[0] for line in warnings
+    ]
 
 
 def test_relative_secret_files_start_at_the_directory_of_the_settings(tmp_path: Path) -> None:
