@@ -1,0 +1,172 @@
+"""HTTP calls to Nacos, one at a time: bytes out or an error that says what the caller should do."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+
+from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
+from meshregistry.sources.nacos.options import NacosOptions
+from meshregistry.telemetry.metrics import Metrics
+
+_EXCERPT_CHARACTERS = 160
+_NOT_OFFERED = frozenset({404, 405, 410, 501})
+_IDLE_CONNECTIONS_OUTLIVE_PERIOD_S = 5.0
+
+
+class AccessDenied(SourceAuthError):
+    """The server answered 401 or 403 to a data call."""
+
+
+class NotOffered(SourceUnavailable):
+    """The server does not have this call: 404, 410 (3.x without compatibility), 501 (unknown v1 path)."""
+
+
+class Endpoint(NamedTuple):
+    """One node of a Nacos cluster."""
+
+    address: str
+    """Base URL as configured."""
+
+    context_path: str
+
+    def __str__(self) -> str:
+        """The base URL without credentials."""
+        return displayed(self.address)
+
+    def url(self, path: str) -> str:
+        """The URL of an API path such as `/v1/ns/service/list`."""
+        return f"{self.address.rstrip('/')}{self.context_path.rstrip('/')}{path}"
+
+
+class Answer(NamedTuple):
+    """What came back, whatever its status."""
+
+    status: int
+    body: bytes
+
+
+def displayed(address: str) -> str:
+    """Return a base URL fit for logs and pages: without user, password and query."""
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+
+
+def excerpt(body: bytes) -> str:
+    """Return the beginning of a body on one printable line."""
+    text = body[: 4 * _EXCERPT_CHARACTERS].decode("utf-8", "replace")
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return line if len(line) <= _EXCERPT_CHARACTERS else f"{line[:_EXCERPT_CHARACTERS]}…"
+
+
+class NacosClient:
+    """One aiohttp session for all servers of the source. Use as an async context manager.
+
+    Redirects are not followed, so that a token goes only to configured addresses; cookies are not kept.
+    """
+
+    def __init__(self, options: NacosOptions, metrics: Metrics) -> None:
+        self._options = options
+        self._requests = metrics.source_client_request_count
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "NacosClient":
+        options = self._options
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                limit_per_host=options.concurrency,
+                keepalive_timeout=options.polling.refresh_period_s + _IDLE_CONNECTIONS_OUTLIVE_PERIOD_S,
+            ),
+            timeout=aiohttp.ClientTimeout(total=options.request_timeout_s, sock_connect=options.connect_timeout_s),
+            headers={"User-Agent": "meshregistry", "Accept": "application/json", **dict(options.headers)},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def get(self, endpoint: Endpoint, path: str, params: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
+        """Return the body of a 200 answer.
+
+        Raises AccessDenied, NotOffered, SourceUnavailable (no answer in time, 3xx, 429, 5xx) or SourceDataError
+        (another 4xx, a body that is too long); texts name address, path and status, never parameters or tokens.
+        Cancelling it is safe.
+        """
+        answer = await self._send("GET", endpoint, path, params=params, headers=headers)
+        if answer.status != 200:
+            raise error_of(answer, endpoint, path)
+        return answer.body
+
+    async def post_form(self, endpoint: Endpoint, path: str, form: Mapping[str, str]) -> Answer:
+        """Return whatever is answered to a form; raises SourceUnavailable if nothing is. Cancelling it is safe."""
+        return await self._send("POST", endpoint, path, data=form)
+
+    async def _send(
+        self,
+        method: str,
+        endpoint: Endpoint,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        data: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        if self._session is None:
+            raise AssertionError("the client is used outside its context")
+        request = self._session.request(
+            method, endpoint.url(path), params=params, data=data, headers=headers, allow_redirects=False
+        )
+        try:
+            async with request as response:
+                body = await self._read(response, endpoint, path)
+        except (aiohttp.ClientError, OSError) as error:
+            self._count(succeeded=False)
+            raise SourceUnavailable(f"{endpoint} {path}: {_cause(error)}") from error
+        self._count(succeeded=response.status == 200)
+        return Answer(response.status, body)
+
+    async def _read(self, response: aiohttp.ClientResponse, endpoint: Endpoint, path: str) -> bytes:
+        chunks: list[bytes] = []
+        length = 0
+        async for chunk in response.content.iter_any():
+            length += len(chunk)
+            if length > self._options.max_body_bytes:
+                raise SourceDataError(f"{endpoint} {path}: body longer than {self._options.max_body_bytes} bytes")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _count(self, *, succeeded: bool) -> None:
+        self._requests.labels("nacos", "true" if succeeded else "false").inc()
+
+
+def error_of(answer: Answer, endpoint: Endpoint, path: str) -> SourceError:
+    """Return the error that an answer other than 200 stands for (Nacos 2.3.1 and 3.1.0, measured)."""
+    text = f"{endpoint} {path}: status {answer.status}: {excerpt(answer.body)}"
+    if answer.status in (401, 403):
+        return AccessDenied(text)
+    if answer.status in _NOT_OFFERED:
+        return NotOffered(text)
+    if answer.status == 429 or answer.status >= 500 or answer.status < 400:
+        return SourceUnavailable(text)
+    return SourceDataError(text)
+
+
+def _cause(error: Exception) -> str:
+    """Return the reason in one line; aiohttp's own texts can hold URLs, which may hold a password."""
+    match error:
+        case TimeoutError():
+            return "no complete answer in time"
+        case aiohttp.InvalidURL():
+            return "not a usable URL"
+        case aiohttp.ClientConnectorError():
+            reason = str(error.os_error)
+        case aiohttp.ClientResponseError():
+            reason = error.message
+        case _:
+            reason = str(error)
+    return f"{type(error).__name__}: {excerpt(reason.encode())}"

@@ -1,0 +1,78 @@
+"""Which HTTP API a server speaks, found by asking it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
+
+from meshregistry.errors import SourceDataError, SourceUnavailable
+from meshregistry.sources.nacos import wire
+from meshregistry.sources.nacos.client import AccessDenied, NotOffered
+
+Fetch = Callable[[str, Mapping[str, str]], Awaitable[bytes]]
+"""Asks one server: API path and parameters in, body of a 200 answer out."""
+
+SERVICE_LIST = "/v1/ns/service/list"
+INSTANCE_LIST = "/v1/ns/instance/list"
+"""These two exist on 1.x to 3.1. The v3 client API has no service list, and its instance list reads one cluster
+(`DEFAULT`) unless told all their names, so it cannot replace them."""
+
+_STATE_V3 = "/v3/admin/core/state"
+_STATE_V1 = "/v1/console/server/state"
+_METRICS_V1 = "/v1/ns/operator/metrics"
+_FIRST_WITH_BULK = 2
+"""1.x counts the pages of the listing with instances from 0 (CatalogController 1.4.8), later ones from 1."""
+
+
+class Dialect(NamedTuple):
+    """What to ask a server for, and how to read its answer."""
+
+    name: str
+    """`v1` or `v3`."""
+
+    version: str
+    """The server's own, or "" when it does not tell."""
+
+    bulk_path: str | None
+    """The listing of a namespace with all instances; None where it cannot be trusted."""
+
+    decode_bulk: Callable[[bytes], wire.BulkPage]
+    login_paths: tuple[str, ...]
+    """In the order to be tried."""
+
+
+def dialect_v3(version: str) -> Dialect:
+    """The API of servers from 3.0 on."""
+    logins = ("/v3/auth/user/login", "/v1/auth/users/login")
+    return Dialect("v3", version, "/v3/admin/ns/service/list", wire.decode_admin_page, logins)
+
+
+def dialect_v1(version: str) -> Dialect:
+    """The API of 1.x and 2.x. Bulk listing only where the version is known to count pages from 1."""
+    major = version.partition(".")[0]
+    bulk = "/v1/ns/catalog/services" if major.isdigit() and int(major) >= _FIRST_WITH_BULK else None
+    return Dialect("v1", version, bulk, wire.decode_catalog_page, ("/v1/auth/users/login", "/v1/auth/login"))
+
+
+async def probe(fetch: Fetch) -> Dialect:
+    """Find out what a server speaks: v3 state, v1 state, v1 metrics, in this order.
+
+    Raises SourceUnavailable when the server does not answer or is not ready, SourceDataError when what
+    answers is not Nacos. Cancelling it is safe.
+    """
+    version = await _version(fetch, _STATE_V3, wire.decode_state_v3)
+    if version is not None:
+        return dialect_v3(version)
+    version = await _version(fetch, _STATE_V1, wire.decode_state_v1)
+    if version is not None:
+        return dialect_v1(version)
+    status = wire.decode_metrics(await fetch(_METRICS_V1, {}))
+    if status != "UP":
+        raise SourceUnavailable(f"the server says it is {status}")
+    return dialect_v1("")
+
+
+async def _version(fetch: Fetch, path: str, decode: Callable[[bytes], str]) -> str | None:
+    """Return the version, or None when the server does not have the call or answers something else."""
+    try:
+        return decode(await fetch(path, {}))
+    except (NotOffered, AccessDenied, SourceDataError):
+        return None

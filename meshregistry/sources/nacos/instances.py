@@ -1,0 +1,175 @@
+"""Nacos instances as model records: one way for every call that lists them, so that all rungs give equal values.
+
+Disabled instances are left out: the per-service list never has them, the listing with instances does.
+Weight 0 and unhealthy ones stay; the conversion judges them.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from meshregistry.errors import SourceDataError
+from meshregistry.model.instance import Instance, Pairs
+from meshregistry.sources.interning import Interner
+from meshregistry.sources.nacos import wire
+from meshregistry.sources.nacos.options import DEFAULT_CLUSTER
+
+_POOL_LIMIT = 8192
+_POOLED_METADATA_BYTES = 4096
+
+_ITEM = msgspec.json.Decoder(wire.BulkItem)
+_KEY = msgspec.json.Decoder(wire.ItemKey)
+_LIST = msgspec.json.Decoder(wire.InstanceList)
+_LOOSE_ITEM = msgspec.json.Decoder(wire.LooseItem)
+_LOOSE_LIST = msgspec.json.Decoder(wire.LooseInstanceList)
+_HOST = msgspec.json.Decoder(wire.Host)
+_TEXTS = msgspec.json.Decoder(dict[str, str | None])
+_VALUES = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_TEXT = msgspec.json.Decoder(str)
+
+
+OpenedItem = wire.BulkItem | wire.LooseItem | wire.ItemKey
+
+
+class BadRecord(Exception):
+    """One instance record cannot be used; `reason` is the word it is counted by."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class Harvest(NamedTuple):
+    """What one service's answer gave."""
+
+    instances: tuple[Instance, ...]
+    """In canonical order."""
+
+    bad: Counter[str]
+    """Records dropped alone, by reason: `malformed`, `address`, `port`, `metadata`."""
+
+    @property
+    def has_unhealthy(self) -> bool:
+        """Whether any usable instance is unhealthy."""
+        return not all(instance.healthy for instance in self.instances)
+
+
+def open_item(raw: msgspec.Raw) -> OpenedItem | None:
+    """Return a service of the listing in the tightest form it allows, or None if not even its name can be told."""
+    for decode in (_ITEM.decode, _LOOSE_ITEM.decode, _KEY.decode):
+        try:
+            item = decode(raw)
+        except wire.DECODE_ERRORS:
+            continue
+        return item if item.service_name else None
+    return None
+
+
+class InstanceReader:
+    """Turns answers into instances. Owner of the pools that let equal metadata share memory."""
+
+    def __init__(self) -> None:
+        self._pairs: dict[bytes, Pairs] = {}
+        self._pair = Interner[tuple[str, str]](_POOL_LIMIT)
+        self._cluster = Interner[str](_POOL_LIMIT)
+
+    def read_item(self, item: OpenedItem) -> Harvest:
+        """Read one service of the listing with instances.
+
+        Raises SourceDataError when no instance of it can be known: what is known of the service must stay.
+        """
+        if isinstance(item, wire.ItemKey):
+            raise SourceDataError("clusters not understood")
+        clusters = item.cluster_map or {}
+        return self._harvest((name, host) for name, each in clusters.items() if each for host in each.hosts or ())
+
+    def read_list(self, body: bytes) -> Harvest:
+        """Read the v1 instance list of one service; raises SourceDataError as `read_item` does."""
+        try:
+            hosts = _LIST.decode(body).hosts or ()
+        except wire.DECODE_ERRORS:
+            raws = wire.understood(_LOOSE_LIST.decode, body).hosts or ()
+            return self._harvest((None, raw) for raw in raws)
+        return self._harvest((None, host) for host in hosts)
+
+    def _harvest(self, hosts: Iterable[tuple[str | None, wire.Host | msgspec.Raw]]) -> Harvest:
+        bad: Counter[str] = Counter()
+        instances: list[Instance] = []
+        disabled = 0
+        for cluster, host in hosts:
+            try:
+                instance = self._instance(cluster, host)
+            except BadRecord as error:
+                bad[error.reason] += 1
+                continue
+            if instance is None:
+                disabled += 1
+            else:
+                instances.append(instance)
+        if bad and not instances and not disabled:
+            raise SourceDataError(f"none of {bad.total()} instance records is usable: {dict(bad)}")
+        instances.sort()
+        return Harvest(tuple(instances), bad)
+
+    def _instance(self, cluster: str | None, host: wire.Host | msgspec.Raw) -> Instance | None:
+        """Return the instance, or None for a disabled one; raises BadRecord."""
+        if isinstance(host, msgspec.Raw):
+            host = _decode_host(host)
+        if host.enabled is False:
+            return None
+        if not host.ip or host.ip.isspace():
+            raise BadRecord("address")
+        if host.port is None:
+            raise BadRecord("port")
+        healthy = host.valid if host.healthy is None else host.healthy
+        return Instance(
+            host.ip,
+            host.port,
+            cluster or self._cluster.share(host.cluster_name or DEFAULT_CLUSTER),
+            healthy is not False,
+            True,
+            1.0 if host.weight is None else host.weight,
+            self._metadata(host.metadata),
+        )
+
+    def _metadata(self, raw: msgspec.Raw) -> Pairs:
+        key = bytes(raw)
+        pairs = self._pairs.get(key)
+        if pairs is None:
+            pairs = tuple(self._pair.share(pair) for pair in sorted(_texts(key).items()))
+            if len(key) <= _POOLED_METADATA_BYTES:
+                if len(self._pairs) >= _POOL_LIMIT:
+                    self._pairs.clear()
+                self._pairs[key] = pairs
+        return pairs
+
+
+def _decode_host(raw: msgspec.Raw) -> wire.Host:
+    try:
+        return _HOST.decode(raw)
+    except wire.DECODE_ERRORS as error:
+        raise BadRecord("malformed") from error
+
+
+def _texts(raw: bytes) -> dict[str, str]:
+    """Return metadata as texts: nulls are left out, other values that are not text keep their JSON form."""
+    if raw == b"null":
+        return {}
+    try:
+        return {key: value for key, value in _TEXTS.decode(raw).items() if value is not None}
+    except wire.DECODE_ERRORS:
+        return _loose_texts(raw)
+
+
+def _loose_texts(raw: bytes) -> dict[str, str]:
+    try:
+        values = {key: bytes(value) for key, value in _VALUES.decode(raw).items()}
+        return {
+            key: _TEXT.decode(value) if value.startswith(b'"') else value.decode()
+            for key, value in values.items()
+            if value != b"null"
+        }
+    except wire.DECODE_ERRORS as error:
+        raise BadRecord("metadata") from error

@@ -1,0 +1,54 @@
+"""The Nacos source: every configured registry, each polled on its own."""
+
+import asyncio
+
+from meshregistry.model.events import Sink
+from meshregistry.sources.nacos.client import NacosClient
+from meshregistry.sources.nacos.options import NacosOptions
+from meshregistry.sources.nacos.server import NacosServer
+from meshregistry.sources.polling import Clock, PollLoop
+from meshregistry.sources.readiness import Readiness
+from meshregistry.telemetry.metrics import Metrics
+
+
+class NacosSource:
+    """A `model.events.Source`. Constructed without I/O; a slow registry does not delay the others."""
+
+    def __init__(self, options: NacosOptions, metrics: Metrics, clock: Clock = Clock()) -> None:  # noqa: B008
+        self._options = options
+        self._metrics = metrics
+        self._clock = clock
+        self._client = NacosClient(options, metrics)
+        self._servers = tuple(NacosServer(server, options, self._client, metrics, clock) for server in options.servers)
+        scopes = frozenset(reader.scope for server in self._servers for reader in server.scopes)
+        self._readiness = Readiness(self.name, scopes, metrics, clock)
+
+    @property
+    def name(self) -> str:
+        """Source kind."""
+        return "nacos"
+
+    async def run(self, sink: Sink) -> None:
+        """Poll every registry until cancelled. Cancelling it is safe: connections are closed, nothing is lost."""
+        async with self._client, asyncio.TaskGroup() as group:
+            group.create_task(self._readiness.give_up_after(self._options.wait_time_s, sink))
+            for server in self._servers:
+                group.create_task(self._poll_forever(server, sink))
+
+    def describe(self) -> list[dict[str, object]]:
+        """Return what the status page `/meshregistry/nacos?registries=true` shows, one object per registry.
+
+        Slime shows `registry_id` and `addresses` there; the rest is ours. Fit for JSON, without secrets.
+        """
+        return [server.describe() for server in self._servers]
+
+    async def _poll_forever(self, server: NacosServer, sink: Sink) -> None:
+        async def poll() -> None:
+            try:
+                await server.poll(sink, self._readiness)
+            finally:
+                healthy = all(each.healthy for each in self._servers)
+                self._metrics.source_connection_status.labels(self.name).set(healthy)
+
+        loop = PollLoop(self.name, self._options.polling, self._metrics, self._clock)
+        await loop.run(poll)

@@ -1,0 +1,94 @@
+"""When to read a registry again: the loop every polling source runs, one per registry.
+
+The first reading happens at once (Slime waits 5 s and then a whole period), readings of one registry never
+overlap, and after a failure the pauses start small and grow to the period.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import msgspec
+
+from meshregistry.errors import SourceError
+from meshregistry.telemetry.metrics import Metrics
+
+_LEAST_PAUSE = 0.1
+"""A reading that takes longer than the period is followed by this part of the period, so that a slow
+registry is not asked without pause."""
+
+
+class PollOptions(msgspec.Struct, frozen=True):
+    """The rhythm of one source's readings."""
+
+    refresh_period_s: float = 30.0
+    """From the start of one reading to the start of the next."""
+
+    start_delay_s: float = 0.0
+    jitter: float = 0.1
+    """Pauses are shorter by up to this part, so that replicas spread; never longer than configured."""
+
+    first_retry_s: float = 1.0
+    """Pause after the first failure; doubles with each further one up to the period."""
+
+
+class Clock(NamedTuple):
+    """Where time and chance come from; tests put their own."""
+
+    now: Callable[[], float] = time.monotonic
+    unix: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    dice: Callable[[], float] = random.random
+
+
+def pause_after_success(options: PollOptions, elapsed_s: float, dice: float) -> float:
+    """Return the seconds to wait after a reading that took `elapsed_s`; `dice` is in [0, 1)."""
+    period = options.refresh_period_s * (1 - options.jitter * dice)
+    return max(period - elapsed_s, options.refresh_period_s * _LEAST_PAUSE)
+
+
+def pause_after_failure(options: PollOptions, failures: int, dice: float) -> float:
+    """Return the seconds to wait after the given number of failures in a row, at least 1."""
+    grown = options.first_retry_s * 2.0 ** min(failures - 1, 30)
+    return min(grown, options.refresh_period_s) * (1 - options.jitter * dice)
+
+
+class PollLoop:
+    """Reads one registry again and again. Owner of the count of failures in a row."""
+
+    def __init__(self, source: str, options: PollOptions, metrics: Metrics, clock: Clock) -> None:
+        self._source = source
+        self._options = options
+        self._metrics = metrics
+        self._clock = clock
+        self._failures = 0
+
+    async def run(self, poll: Callable[[], Awaitable[None]]) -> None:
+        """Call `poll` for ever. A SourceError is one failure; `poll` itself has told of it.
+
+        Anything else `poll` raises ends the loop. Cancelling it is safe whenever cancelling `poll` is.
+        """
+        if self._options.start_delay_s > 0:
+            await self._clock.sleep(self._options.start_delay_s)
+        while True:
+            started = self._clock.now()
+            try:
+                await poll()
+                self._failures = 0
+            except SourceError:
+                self._failures += 1
+            elapsed = self._clock.now() - started
+            self._count(elapsed)
+            await self._clock.sleep(self._pause(elapsed))
+
+    def _pause(self, elapsed_s: float) -> float:
+        if self._failures:
+            return pause_after_failure(self._options, self._failures, self._clock.dice())
+        return pause_after_success(self._options, elapsed_s, self._clock.dice())
+
+    def _count(self, elapsed_s: float) -> None:
+        status = "false" if self._failures else "true"
+        self._metrics.polling_time.labels(self._source, status).observe(elapsed_s)
+        self._metrics.pollings_count.labels(self._source, status).inc()
