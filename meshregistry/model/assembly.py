@@ -87,7 +87,7 @@ _Member = tuple[Instance, EndpointLabels]
 
 
 class _Converter:
-    """Converts by one policy; owns its label, port and namespace tables."""
+    """Converts by one policy; owns its label and port tables."""
 
     def __init__(self, policy: ConversionPolicy, cache_size: int) -> None:
         self._policy = policy
@@ -166,7 +166,7 @@ class _Converter:
         """Return the resolution an endpoint needs, None when it cannot be published."""
         instance, labels = member
         for dropped in labels.dropped:
-            notes.add(dropped.reason, dropped.key, dropped.detail)
+            notes.add(dropped.reason, dropped.key, f"{dropped.value!r} is no label; dropped")
         if not is_usable_port(instance.port, self._policy):
             notes.add("port_range", f"{instance.address}:{instance.port}", "no such port; endpoint dropped")
             return None

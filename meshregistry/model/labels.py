@@ -40,7 +40,8 @@ class Dropped(msgspec.Struct, frozen=True, gc=False):
 
     reason: str
     key: str
-    detail: str
+    value: str
+    """At most its first 256 characters."""
 
 
 class EndpointLabels(msgspec.Struct, frozen=True, gc=False):
@@ -79,7 +80,7 @@ class LabelFilter:
         if known is not None:
             return known
         converted = self._convert(metadata, injected)
-        if len(metadata) <= self._most_known_legal and not converted.dropped:
+        if len(metadata) <= self._most_known_legal and self._legal.issuperset(metadata):
             remember(self._known, (metadata, injected), converted, _MOST_REMEMBERED)
         return converted
 
@@ -100,7 +101,8 @@ class LabelFilter:
         """Whether all pairs become labels as they are: the usual case."""
         if self._legal.issuperset(pairs):
             return len(pairs) <= self._most_known_legal
-        if any(self._judge(key, value) for key, value in pairs if (key, value) not in self._legal):
+        unknown = (pair for pair in pairs if pair not in self._legal)
+        if any(key == _INSTANCE_ID or self._judge(key, value) for key, value in unknown):
             return False
         return sum(len(key) + len(value) for key, value in pairs) <= self._policy.max_labels_bytes
 
@@ -110,10 +112,11 @@ class LabelFilter:
         for key, raw in pairs:
             value = raw.replace(":", "_") if key == _INSTANCE_ID else raw
             reason = self._judge(key, value)
-            if not reason and self._istio and (room := room - len(key) - len(value)) < 0:
+            if not reason and self._istio and len(key) + len(value) > room:
                 reason = "labels_size"
             if not reason:
                 labels[key] = value
+                room -= len(key) + len(value)
             elif key != "@class":
                 dropped.append(Dropped(reason, key, value[:_LONGEST_REMEMBERED]))
         return labels

@@ -100,7 +100,7 @@ class _Gate:
         """Handle what istiod rejects."""
         if not entry.namespace:
             return self._hold("name_invalid", entry.resource_name, "no namespace")
-        if not _is_export_legal(entry.export_to):
+        if not _is_export_legal(entry.export_to, entry.namespace):
             return self._hold("export_to", ",".join(entry.export_to), "no legal visibility")
         hosts = self._check_hosts(entry)
         if not hosts:
@@ -261,11 +261,12 @@ def _is_ip_or_fqdn(address: str) -> bool:
     return is_ip(address) or is_fqdn(address)
 
 
-def _is_export_legal(export_to: tuple[str, ...]) -> bool:
+def _is_export_legal(export_to: tuple[str, ...], own_namespace: str) -> bool:
     """Whether it is nothing, `*` alone, `~` alone, or distinct namespaces (`.` is the own one)."""
-    if len(export_to) == 1 and export_to[0] in ("*", "~"):
+    if export_to in (("*",), ("~",)):
         return True
-    return len(set(export_to)) == len(export_to) and all(each == "." or is_dns_label(each) for each in export_to)
+    namespaces = {own_namespace if each == "." else each for each in export_to}
+    return len(namespaces) == len(export_to) and all(each == "." or is_dns_label(each) for each in export_to)
 
 
 def _port_subject(port: ServicePort) -> str:
