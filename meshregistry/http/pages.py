@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import msgspec
@@ -17,6 +18,9 @@ from meshregistry.telemetry.metrics import Metrics
 MODULE_PREFIX = "/meshregistry"
 
 _log = logging.getLogger(__name__)
+
+_PLAIN_PATH = re.compile(r"/[^{}?#]+")
+"""A path that is not the list of pages and that aiohttp does not read as a pattern."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -77,7 +81,7 @@ def with_aliases(pages: list[Page], aliases: Mapping[str, str]) -> list[Page]:
     known = {page.path: page for page in pages}
     added = []
     for alias, real in aliases.items():
-        if alias in known or real not in known or not alias.startswith("/"):
+        if alias in known or real not in known or not _PLAIN_PATH.fullmatch(alias):
             _log.warning("http.alias_ignored alias=%s path=%s", alias, real)
         else:
             added.append(msgspec.structs.replace(known[real], path=alias, summary=f"the same as {real}"))

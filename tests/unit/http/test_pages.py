@@ -102,7 +102,9 @@ async def test_an_alias_answers_like_its_page() -> None:
         assert 200 == await status(client, "/cache", Authorization="Bearer geheim")
 
 
-@pytest.mark.parametrize("alias", [{"/new": "/unknown"}, {"/b": "/a"}, {"relative": "/a"}, {"/a": "/a"}])
+@pytest.mark.parametrize(
+    "alias", [{"/new": "/unknown"}, {"/b": "/a"}, {"relative": "/a"}, {"/a": "/a"}, {"/": "/a"}, {"/{a}": "/a"}]
+)
 def test_an_alias_that_cannot_be_is_passed_over_with_a_warning(
     alias: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
