@@ -43,6 +43,9 @@ class Clock(NamedTuple):
     dice: Callable[[], float] = random.random
 
 
+REAL_CLOCK = Clock()
+
+
 def pause_after_success(options: PollOptions, elapsed_s: float, dice: float) -> float:
     """Return the seconds to wait after a reading that took `elapsed_s`; `dice` is in [0, 1)."""
     period = options.refresh_period_s * (1 - options.jitter * dice)

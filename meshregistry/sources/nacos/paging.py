@@ -70,10 +70,9 @@ async def read_pages(read: ReadPage[P], size: int, known: Set[str]) -> list[P]:
 
 
 async def _read_to_the_end(read: ReadPage[P], size: int) -> list[P]:
-    """Read until a page is not full, or repeats the one before.
+    """Read until a page is not full, or repeats the one before (then page numbers are ignored by what answers).
 
-    Counts do not end it: 2.0.0 to 2.0.3 send the length of the page as total. The catalogue of 2.x answers every
-    page number with everything when everything fits into one page exactly (2.3.1, measured).
+    Counts do not end it: 2.0.0 to 2.0.3 send the length of the page as total.
     """
     pages: list[P] = []
     while len(pages) * size < ONE_PAGE:

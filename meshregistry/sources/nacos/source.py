@@ -6,7 +6,7 @@ from meshregistry.model.events import Sink
 from meshregistry.sources.nacos.client import NacosClient
 from meshregistry.sources.nacos.options import NacosOptions
 from meshregistry.sources.nacos.server import NacosServer
-from meshregistry.sources.polling import Clock, PollLoop
+from meshregistry.sources.polling import REAL_CLOCK, Clock, PollLoop
 from meshregistry.sources.readiness import Readiness
 from meshregistry.telemetry.metrics import Metrics
 
@@ -14,7 +14,7 @@ from meshregistry.telemetry.metrics import Metrics
 class NacosSource:
     """A `model.events.Source`. Constructed without I/O; a slow registry does not delay the others."""
 
-    def __init__(self, options: NacosOptions, metrics: Metrics, clock: Clock = Clock()) -> None:  # noqa: B008
+    def __init__(self, options: NacosOptions, metrics: Metrics, clock: Clock = REAL_CLOCK) -> None:
         self._options = options
         self._metrics = metrics
         self._clock = clock
@@ -35,7 +35,7 @@ class NacosSource:
             for server in self._servers:
                 group.create_task(self._poll_forever(server, sink))
 
-    def describe(self) -> list[dict[str, object]]:
+    def registries(self) -> list[dict[str, object]]:
         """Return what the status page `/meshregistry/nacos?registries=true` shows, one object per registry.
 
         Slime shows `registry_id` and `addresses` there; the rest is ours. Fit for JSON, without secrets.
