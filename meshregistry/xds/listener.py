@@ -6,7 +6,6 @@ GOAWAY h2 refuses further frames, trailers included.
 """
 
 import asyncio
-import ssl
 from collections.abc import Callable, Collection
 from typing import cast
 
@@ -17,6 +16,7 @@ from grpclib.server import Handler, Server
 from h2.config import H2Configuration
 from h2.exceptions import ProtocolError
 
+from meshregistry.xds.tls import Certificate
 from meshregistry.xds.transport import BytesCodec
 
 _WINDOW_BYTES = 1024 * 1024
@@ -37,8 +37,9 @@ _CONFIGURATION = Configuration(
 class Listener(Server):
     """Owns the listening sockets and the connections made to them."""
 
-    def __init__(self, services: Collection[IServable]) -> None:
+    def __init__(self, services: Collection[IServable], certificate: Certificate | None = None) -> None:
         super().__init__(services, codec=BytesCodec(), config=_CONFIGURATION)
+        self._certificate = certificate
         self._connections: set[Connection] = set()
         self._all_lost = asyncio.Event()
         self._all_lost.set()
@@ -49,9 +50,9 @@ class Listener(Server):
         sockets = getattr(self._server, "sockets", ())
         return next((int(sock.getsockname()[1]) for sock in sockets), 0)
 
-    async def open(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+    async def open(self, host: str, port: int) -> None:
         """Listen on the address; "" means all. Raises OSError if that is impossible."""
-        await self.start(host or None, port, ssl=tls)
+        await self.start(host or None, port, ssl=self._certificate.context if self._certificate else None)
 
     def refuse(self) -> None:
         """Stop listening; open connections stay."""
@@ -82,6 +83,9 @@ class Listener(Server):
             await asyncio.wait(tasks, timeout=timeout_s)
 
     def _protocol_factory(self) -> H2Protocol:
+        # Both loops make the protocol before the handshake begins.
+        if self._certificate is not None:
+            self._certificate.refresh()
         self.__gc_step__()
         handler = Handler(self._mapping, self._codec, self._status_details_codec, self.__dispatch__)
         self._handlers.add(handler)

@@ -26,6 +26,10 @@ class Limits:
 
     max_request_bytes: int = 4 * 1024 * 1024
     max_streams: int = 1000
+    new_streams_per_s: float = 50.0
+    """Pace of a mass reconnect beyond the burst: each stream costs one full answer."""
+
+    new_streams_burst: int = 100
     max_types: int = 200
     """Type URLs on one stream."""
 
@@ -34,6 +38,24 @@ class Limits:
 
     max_delta_bytes: int = 2 * 1024 * 1024
     """Size at which a delta response is split; most gRPC clients refuse more than 4 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """Files in PEM; they are read again when they change."""
+
+    certificate: str
+    """The server's chain."""
+
+    key: str
+    client_ca: str = ""
+    """Who signs client certificates; "" means that none is asked for."""
+
+    require_client_certificate: bool = False
+    """A stock istiod has no client certificate."""
+
+    client_names: tuple[str, ...] = ()
+    """DNS names or URIs of which a client certificate must have one; empty: any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +79,12 @@ class AdsOptions:
 
     control_plane: str = "meshregistry"
     """`control_plane.identifier` of every response."""
+
+    allowed_peers: tuple[str, ...] = ()
+    """Networks, as CIDR, that clients may come from; empty: anywhere."""
+
+    tls: TlsOptions | None = None
+    """None: plaintext HTTP/2, as a stock istiod expects."""
 
     rhythm: Rhythm = field(default_factory=Rhythm)
     limits: Limits = field(default_factory=Limits)

@@ -12,6 +12,7 @@ from meshregistry.xds.health import HealthServicer
 from meshregistry.xds.listener import Listener
 from meshregistry.xds.options import AdsOptions
 from meshregistry.xds.servicer import SERVICE, AdsServicer, Shared
+from meshregistry.xds.tls import Certificate
 from meshregistry.xds.views import Catalog
 
 _log = logging.getLogger(__name__)
@@ -43,10 +44,11 @@ class AdsServer:
         """Open the port; streams are accepted from now on, held kinds answered when the snapshot is complete.
 
         Raises:
-            ListenError: the address cannot be listened on.
+            ListenError: the address cannot be listened on, or the certificate cannot be used.
         """
-        listener = Listener([self._ads, self._health])
+        tls = self._options.tls
         try:
+            listener = Listener([self._ads, self._health], Certificate(tls) if tls else None)
             await listener.open(self._options.host, self._options.port)
         except OSError as error:
             address = f"{self._options.host or '*'}:{self._options.port}"

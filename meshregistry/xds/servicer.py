@@ -20,6 +20,7 @@ from grpclib.exceptions import GRPCError
 from meshregistry.errors import AdsProtocolError
 from meshregistry.store.snapshot import Change
 from meshregistry.telemetry.metrics import Metrics
+from meshregistry.xds.admission import Admission, Refused
 from meshregistry.xds.clients import Clients, ConnectedStream
 from meshregistry.xds.delta import DeltaType
 from meshregistry.xds.encode import BodyCache, Message, encode
@@ -66,6 +67,7 @@ class AdsServicer:
         self._shared = shared
         self._sessions: set[Session] = set()
         self._numbers = count(1)
+        self._admission = Admission(shared.options)
         self._draining = False
 
     def __mapping__(self) -> dict[str, Handler]:
@@ -87,22 +89,24 @@ class AdsServicer:
             session.drain()
 
     async def _serve(self, dialect: Dialect, stream: ByteStream) -> None:
-        self._admit()
+        wait_s = self._admit(stream)
         stream_id = f"{next(self._numbers)}-{token_hex(4)}"
         session = Session(stream, dialect, self._shared, stream_id)
         self._sessions.add(session)
         try:
-            await session.run()
+            await session.run(wait_s)
         finally:
             self._sessions.discard(session)
 
-    def _admit(self) -> None:
+    def _admit(self, stream: ByteStream) -> float:
         if self._draining:
             raise GRPCError(Status.UNAVAILABLE, "server is shutting down")
-        limit = self._shared.options.limits.max_streams
-        if len(self._sessions) >= limit:
-            self._shared.metrics.bad_requests.labels("too_many_streams").inc()
-            raise GRPCError(Status.RESOURCE_EXHAUSTED, f"server has {limit} streams already")
+        address = (stream.peer.addr() or ("",))[0]
+        try:
+            return self._admission.admit(len(self._sessions), address, stream.peer.cert(), time.monotonic())
+        except Refused as refused:
+            self._shared.metrics.bad_requests.labels(refused.reason).inc()
+            raise
 
 
 class Session:
@@ -127,8 +131,8 @@ class Session:
         self._draining = True
         self._wake.set()
 
-    async def run(self) -> None:
-        """Serve until the client ends the stream.
+    async def run(self, wait_s: float) -> None:
+        """Serve, after a wait, until the client ends the stream.
 
         Raises:
             GRPCError: how the stream ends otherwise. Never inside an exception group, which grpclib does not read.
@@ -139,6 +143,7 @@ class Session:
         self._shared.clients.add(self._row)
         try:
             await self._stream.send_initial_metadata()
+            await self._rest(wait_s)
             await self._converse()
         finally:
             self._shared.clients.remove(self._row.stream_id)
@@ -178,17 +183,18 @@ class Session:
             self._wake.clear()
             while (push := self._next_push()) is not None:
                 await self._send(push)
-            await self._rest()
+            wake_up = self._machine.next_wake_up()
+            await self._rest(None if wake_up is None else max(wake_up - time.monotonic(), 0.0))
 
     def _next_push(self) -> Push | None:
         if self._draining:
             raise GRPCError(Status.UNAVAILABLE, "server is shutting down")
         return self._machine.next_push(time.monotonic())
 
-    async def _rest(self) -> None:
-        wake_up = self._machine.next_wake_up()
+    async def _rest(self, seconds: float | None) -> None:
+        """Wait for the clock or for something new, the drain included."""
         try:
-            async with asyncio.timeout(None if wake_up is None else max(wake_up - time.monotonic(), 0.0)):
+            async with asyncio.timeout(seconds):
                 await self._wake.wait()
         except TimeoutError:
             return
