@@ -118,7 +118,19 @@ class IstiodClient:
             await self._progress.wait()
 
     async def _follow_stream(self, connection: Connection, backoff: Backoff) -> str:
-        """One stream from its opening to its end; returns why it ended."""
+        """One stream from its opening to its end; returns why it ended.
+
+        It runs in a task of its own: grpclib reports a lost stream by cancelling the task that uses it, and a
+        cancellation from outside that comes at the same moment would be lost with it.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                task = group.create_task(self._use_stream(connection, backoff))
+        except ExceptionGroup as failure:
+            raise failure.exceptions[0] from failure
+        return task.result()
+
+    async def _use_stream(self, connection: Connection, backoff: Backoff) -> str:
         try:
             async with connection.stream() as stream:
                 backoff.reset()
