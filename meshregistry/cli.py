@@ -90,14 +90,19 @@ def _load(path: Path) -> Loaded:
 
 def _run_loop(work: Coroutine[object, object, None]) -> None:
     """Run to the end on uvloop where it is installed; a port that cannot be opened ends with its message."""
+    code = 0
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(work)
-    except KeyboardInterrupt:
+    except* KeyboardInterrupt:
         click.echo("stopped", err=True)
-    except ListenError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(EXIT_FAILED)
+    except* ListenError as errors:
+        _print_lines("error", [str(error) for error in errors.exceptions])
+        code = EXIT_FAILED
+    except* SettingsError as errors:
+        _print_lines("error", [str(error) for error in errors.exceptions])
+        code = EXIT_USAGE
+    sys.exit(code)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -1,0 +1,61 @@
+"""What the pages see of the other rooms: the Protocols of `http.views`, satisfied."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from meshregistry.store.reducer import Reducer
+from meshregistry.xds.clients import Clients
+
+
+class DescribedSource(Protocol):
+    """A source that can tell how its registries are doing."""
+
+    def registries(self) -> Sequence[Mapping[str, object]]:
+        """Return one mapping per server: `registry_id`, `addresses` without credentials, and its status."""
+        ...
+
+
+class Readiness:
+    """Ready while the ports are open and every enabled source has been read; `listening` is set by the root."""
+
+    def __init__(self, reducer: Reducer) -> None:
+        self._reducer = reducer
+        self.listening = False
+
+    @property
+    def not_ready(self) -> tuple[str, ...]:
+        """What is not ready besides sources."""
+        return () if self.listening else ("xds not ready",)
+
+    @property
+    def sources_not_ready(self) -> tuple[str, ...]:
+        """Enabled sources that have not read all their scopes."""
+        return self._reducer.pending_sources
+
+
+class ClientsPage:
+    """Slime's record of each client, and beside it everything known of its stream under `Stream`."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def clients(self) -> Mapping[str, object]:
+        """Return connection id → the client."""
+        details = {stream.connection: stream for stream in self._clients.streams()}
+        return {
+            connection: {**msgspec.structs.asdict(client), "Stream": details.get(connection)}
+            for connection, client in self._clients.slime().items()
+        }
+
+
+class SourcesPage:
+    """The state of every source by its kind."""
+
+    def __init__(self, sources: Mapping[str, DescribedSource]) -> None:
+        self._sources = sources
+
+    def sources(self) -> Mapping[str, object]:
+        """Return source kind → the status of its registries."""
+        return {kind: source.registries() for kind, source in self._sources.items()}

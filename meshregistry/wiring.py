@@ -1,0 +1,155 @@
+"""From settings to the option records of the rooms: pure, one function per room."""
+
+from meshregistry.errors import SettingsError
+from meshregistry.http.server import HttpOptions
+from meshregistry.model.policy import ConversionPolicy, Profile
+from meshregistry.model.service_entry import Location
+from meshregistry.settings.mcp import Mcp
+from meshregistry.settings.nacos import NacosServer, NacosSource
+from meshregistry.settings.root import Settings
+from meshregistry.settings.source import Source
+from meshregistry.sources.nacos.options import NacosOptions, NacosScope, NacosServerOptions
+from meshregistry.sources.polling import PollOptions
+from meshregistry.store.guard import GuardPolicy
+from meshregistry.store.reducer import SourceRules
+from meshregistry.xds.options import AdsOptions, Limits, Rhythm
+
+_UNREADABLE = {"zookeeper_source": "ZooKeeper", "eureka_source": "Eureka", "k8s_source": "configuration files"}
+
+
+def check_readable(settings: Settings) -> None:
+    """Raise SettingsError when the settings ask for a registry that this version cannot read.
+
+    Serving the rest would delete in every istiod what the missing part had delivered before.
+    """
+    faults = [
+        f"{name}.enabled: this version cannot read {_UNREADABLE[name]}, and half a catalogue deletes the other half"
+        for name, source in settings.sources().items()
+        if source.enabled and name in _UNREADABLE
+    ]
+    if settings.nacos_source.enabled and any(
+        server.all_namespaces for server in settings.nacos_source.active_servers()
+    ):
+        faults.append("nacos_source.all_namespaces: this version reads only namespaces and groups that are named")
+    if faults:
+        raise SettingsError(faults)
+
+
+def source_rules(settings: Settings) -> dict[str, SourceRules]:
+    """Return how the services of each enabled source are converted and guarded."""
+    rules = {}
+    if settings.nacos_source.enabled:
+        policy = _nacos_policy(settings, settings.nacos_source)
+        rules["nacos"] = SourceRules(policy, guard_policy(settings, settings.nacos_source))
+    return rules
+
+
+def guard_policy(settings: Settings, source: Source) -> GuardPolicy:
+    """Return a source's guard. The ports' grace and the mark of an emptied entry are the istio profile's alone."""
+    is_istio = settings.profile == "istio"
+    return GuardPolicy(
+        empty_grace_s=source.guard.empty_grace,
+        delete_after_s=source.guard.delete_after,
+        port_grace_s=source.guard.port_grace if is_istio else 0.0,
+        mark_emptied=is_istio,
+    )
+
+
+def nacos_options(settings: Settings) -> NacosOptions:
+    """Return the options of the Nacos source."""
+    source = settings.nacos_source
+    return NacosOptions(
+        servers=tuple(_nacos_server(server) for server in source.active_servers()),
+        polling=PollOptions(refresh_period_s=source.refresh_period, start_delay_s=settings.registry_start_delay),
+        wait_time_s=source.wait_time,
+        request_timeout_s=source.request_timeout,
+        connect_timeout_s=source.connect_timeout,
+        concurrency=source.concurrency,
+        page_size=source.page_size,
+        names_page_size=source.names_page_size,
+        bulk_retry_polls=source.bulk_retry_polls,
+        login_pause_s=source.login_pause,
+        max_body_bytes=source.max_body_bytes,
+        headers=tuple((name, value.get_secret_value()) for name, value in source.client_headers.items()),
+    )
+
+
+def ads_options(mcp: Mcp) -> AdsOptions:
+    """Return the options of the ADS server."""
+    address = mcp.listen()
+    return AdsOptions(
+        host="" if address.host in ("", "0.0.0.0", "::") else address.host,
+        port=address.port,
+        send_timeout_s=mcp.send_timeout,
+        drain_timeout_s=mcp.drain_timeout,
+        version_stubs=mcp.version_stubs == "auto",
+        strict_revision=mcp.strict_istio_rev,
+        extra_revisions=tuple(mcp.extra_rev_map.items()),
+        control_plane=mcp.control_plane_id or "meshregistry",
+        rhythm=Rhythm(
+            push_pause_s=mcp.push_pause,
+            delta_push_pause_s=mcp.delta_push_pause,
+            ack_timeout_s=mcp.ack_timeout,
+            full_push_interval_s=mcp.full_push_interval,
+        ),
+        limits=Limits(
+            max_request_bytes=mcp.max_request_bytes,
+            max_streams=mcp.max_streams,
+            max_types=mcp.max_types,
+            max_names=mcp.max_names,
+            max_delta_bytes=mcp.max_delta_bytes,
+        ),
+    )
+
+
+def http_options(settings: Settings) -> HttpOptions:
+    """Return the options of the HTTP server."""
+    return HttpOptions(
+        aux_addr=settings.aux_addr,
+        http_server_addr=settings.http_server_addr,
+        path_aliases=settings.http.path_redirect,
+        token=settings.http.token.get_secret_value(),
+        send_timeout_s=settings.http.send_timeout,
+        stop_timeout_s=settings.http.stop_timeout,
+    )
+
+
+def _nacos_server(server: NacosServer) -> NacosServerOptions:
+    return NacosServerOptions(
+        registry_id=server.registry_id,
+        addresses=server.address,
+        scopes=tuple(NacosScope(namespace, group) for namespace, group in server.scopes()),
+        username=server.username,
+        password=server.password.get_secret_value(),
+    )
+
+
+def _nacos_policy(settings: Settings, source: NacosSource) -> ConversionPolicy:
+    shared = settings.conversion
+    region, zone, subzone = (*shared.locality_labels, "", "", "")[:3]
+    return ConversionPolicy(
+        source="nacos",
+        profile=Profile(settings.profile),
+        svc_protocol=source.svc_protocol,
+        generic_protocol=source.generic_protocol,
+        svc_port=source.svc_port,
+        instance_port_as_svc_port=source.instance_port_as_svc_port,
+        default_service_ns=source.default_service_ns,
+        resource_ns=source.resource_ns,
+        ns_host=source.ns_host,
+        k8s_domain_suffix=source.k8s_domain_suffix,
+        dom_suffix=source.dom_suffix,
+        location=Location[source.location],
+        drop_unhealthy=source.drop_unhealthy,
+        locality_labels=(region, zone, subzone),
+        endpoint_relabel_items=tuple(shared.endpoint_relabel_items.items()),
+        skip_validate_label_value=shared.skip_validate_label_value,
+        entry_label_keys=shared.se_label_selector_keys,
+        revision=shared.istio_revision,
+        meta_key_group=source.meta_key_group,
+        meta_key_namespace=source.meta_key_namespace,
+        registry_id_meta_key=shared.registry_id_meta_key,
+        vip_range=shared.virtual_addresses,
+        max_label_value_bytes=shared.max_label_value_bytes,
+        max_labels_bytes=shared.max_labels_bytes,
+    )

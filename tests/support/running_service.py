@@ -1,0 +1,112 @@
+"""The whole service in the test's own loop, with an istiod model attached that decodes with Google's runtime."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import orjson
+
+from meshregistry.app import App
+from meshregistry.settings.load import load_settings
+from meshregistry.watch.client import ClientOptions, IstiodClient, Seams
+from meshregistry.watch.families import FAMILIES
+from meshregistry.watch.model import ConfigKey, IstiodModel
+from meshregistry.watch.transport import DialOptions
+from tests.support.nacos_rig import NacosRig
+from tests.support.pb2_decoder import Pb2Codec
+
+TIMEOUT_S = 20.0
+POLL_S = 0.2
+"""The refresh period of the service under test."""
+
+_SETTINGS = """
+aux_addr: 127.0.0.1:{http}
+mcp: {{server_url: "xds://127.0.0.1:{ads}", drain_timeout: 2s}}
+guard: {{empty_grace: {grace}s, delete_after: {delete}s}}
+nacos_source:
+  enabled: true
+  address: ["{address}"]
+  namespace: {namespace}
+  username: "{username}"
+  password: "{password}"
+  refresh_period: {period}s
+"""
+
+
+def free_ports(count: int) -> list[int]:
+    """Return that many different TCP ports that were free a moment ago."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+class Deployment:
+    """Where one service listens and what it reads; the service can be run several times in a row."""
+
+    def __init__(self, rig: NacosRig, *, grace_s: float = 1.0, delete_s: float = 1.0) -> None:
+        self.ads, self.http = free_ports(2)
+        self._settings = _SETTINGS.format(
+            http=self.http,
+            ads=self.ads,
+            grace=grace_s,
+            delete=delete_s,
+            address=rig.base_url,
+            namespace=rig.namespace,
+            username=rig.username,
+            password=rig.password,
+            period=POLL_S,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the service for as long as the block lasts, then stop it as SIGTERM would."""
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            app = App(load_settings(self._settings, {}).settings)
+            tasks.create_task(app.run(stop))
+            await app.listening.wait()
+            try:
+                yield
+            finally:
+                stop.set()
+
+    async def get(self, path: str) -> tuple[int, bytes]:
+        """Fetch a page."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{self.http}{path}") as answer,
+        ):
+            return answer.status, await answer.read()
+
+    async def cached_entries(self) -> dict[str, Any]:
+        """Return the ServiceEntry specs of `/meshregistry/xdsCache` by name."""
+        status, body = await self.get("/meshregistry/xdsCache?layout=list")
+        assert status == 200
+        return {item["name"]: item["Spec"] for item in orjson.loads(body)}
+
+
+@asynccontextmanager
+async def attached_istiod(deployment: Deployment, family: str = "1.24") -> AsyncIterator[IstiodClient]:
+    """Attach an istiod model for as long as the block lasts."""
+    options = ClientOptions(DialOptions("127.0.0.1", deployment.ads), FAMILIES[family])
+    client = IstiodClient(options, seams=Seams(codec=Pb2Codec()))
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(client.run())
+        try:
+            yield client
+        finally:
+            following.cancel()
+
+
+def endpoints(model: IstiodModel, name: str) -> list[str] | None:
+    """Return the endpoint addresses that istiod holds for `nacos/<name>`; None when it holds no such entry."""
+    config = model.configs.get(ConfigKey("ServiceEntry", "nacos", name))
+    return None if config is None else sorted(endpoint.address for endpoint in config.spec.endpoints)  # type: ignore[union-attr]
