@@ -1,0 +1,93 @@
+"""Response bytes: built once, shared, in the smallest form where stubs are allowed."""
+
+import gc
+
+from envoy.service.discovery.v3 import discovery_pb2 as pb
+
+from meshregistry.model.service_entry import Kind
+from meshregistry.xds.encode import Body, BodyCache
+from meshregistry.xds.sotw import SotwContent
+from meshregistry.xds.views import Catalog, View
+from meshregistry.xds.visibility import Visibility
+from tests.support.ads_world import commit, make_resource, make_store
+from tests.support.pb2_decoder import message_class
+
+
+def build(cache: BodyCache, view: View, base: View | None = None) -> Body:
+    """Build a body without pauses."""
+    bodies = [body for body in cache.build(SotwContent(version="v", view=view, base=base)) if body is not None]
+    (body,) = bodies
+    return body
+
+
+def look(catalog: Catalog) -> View:
+    """Return the present view of ServiceEntries."""
+    view = catalog.look(Kind.SERVICE_ENTRY, Visibility())
+    assert view is not None
+    return view
+
+
+def test_equal_responses_share_their_bytes() -> None:
+    """X35 H3: the same objects for all streams in step."""
+    catalog = Catalog(make_store(*(make_resource(f"s{number:04}") for number in range(300))))
+    cache = BodyCache()
+    assert build(cache, look(catalog)) is build(cache, look(catalog))
+
+
+def test_a_change_encodes_one_page_anew() -> None:
+    """P8: everything else is the bytes of before."""
+    store = make_store(*(make_resource(f"s{number:04}") for number in range(1000)))
+    catalog = Catalog(store)
+    store.listen(catalog.note_change)
+    before = look(catalog)
+    commit(store, {"s0500": 2})
+    after = look(catalog)
+    assert (len(before.pages), 1) == (len(after.pages), sum(not before.has_page(page) for page in after.pages))
+
+
+def test_only_the_last_few_bodies_are_kept() -> None:
+    """Memory does not grow with commits."""
+    store = make_store(*(make_resource(f"s{number:04}") for number in range(100)))
+    catalog = Catalog(store)
+    store.listen(catalog.note_change)
+    cache = BodyCache()
+    for mark in range(20):
+        commit(store, {"s0000": f"m{mark}"})
+        build(cache, look(catalog))
+    gc.collect()
+    assert sum(isinstance(thing, View) for thing in gc.get_objects()) < 15
+
+
+def test_stub_has_no_byte_to_spare() -> None:
+    """Name, version and 83 bytes of the shortest frame that istiod accepts: below 130 for a name of 30 characters."""
+    view = View(()).updated(["x"], lambda name: make_resource("demo/com.example.order-service"))
+    body = build(BodyCache(), view, view)
+    assert (30 + 16 + 83, 1, 1) == (body.size, body.resources, body.stubs)
+
+
+def test_stub_repeats_the_revision_label_and_nothing_else() -> None:
+    """R4 R5: a stub without the body, or with another revision, would delete the resource in istiod."""
+    view = View(()).updated(["x"], lambda name: make_resource("a", 1, "canary"))
+    body = build(BodyCache(), view, view)
+    (item,) = pb.DiscoveryResponse.FromString(b"".join(body.chunks)).resources
+    stub = message_class("istio.mcp.v1alpha1.Resource").FromString(item.value)
+    full = make_resource("a", 1, "canary")
+    expected = message_class("istio.mcp.v1alpha1.Resource")(
+        metadata={"name": "ns/a", "version": full.version, "labels": {"istio.io/rev": "canary"}},
+        body={"type_url": "/istio.networking.v1alpha3.ServiceEntry"},
+    )
+    assert ("/istio.mcp.v1alpha1.Resource", expected) == (item.type_url, stub)
+
+
+def test_order_of_arrival_is_no_part_of_the_bytes() -> None:
+    """H6 R8 I10: two replicas that learnt the same in another order send the same."""
+    resources = [make_resource(f"s{number:04}") for number in range(200)]
+    one = make_store(*resources)
+    other = make_store()
+    catalog = Catalog(other)
+    other.listen(catalog.note_change)
+    look(catalog)
+    for resource in reversed(resources):
+        other.commit(Kind.SERVICE_ENTRY, [resource], ())
+    bodies = [build(BodyCache(), look(known)) for known in (Catalog(one), catalog)]
+    assert b"".join(bodies[0].chunks) == b"".join(bodies[1].chunks)
