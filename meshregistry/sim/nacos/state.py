@@ -1,8 +1,9 @@
 """What a Nacos server knows about services, without any of its protocols.
 
 Rules as observed on Nacos 2.3.1 and 3.1.0: a service is ephemeral or persistent, one address occurs once
-per service, a service outlives its last instance. Two things are left out: instances do not expire for
-want of heartbeats, and changes are visible at once (a real server shows them up to 0.6 s later).
+per service, a service outlives its last instance. Left out: instances do not expire for want of
+heartbeats, changes are visible at once (a real server shows them up to 0.6 s later), an operator's edit
+does not survive the next registration, and there is no protect threshold.
 """
 
 import re

@@ -1,5 +1,6 @@
 """Counters of what clients asked of the simulated server."""
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ class Traffic:
     requests: Counter[str] = field(default_factory=Counter)
     in_flight: int = 0
     in_flight_peak: int = 0
+    answered_at: float = 0.0
+    """Monotonic seconds at which the last call was answered: the same clock for every process of a machine."""
 
     def enter(self, method: str, path: str) -> None:
         """Count a call that begins."""
@@ -21,6 +24,7 @@ class Traffic:
     def leave(self) -> None:
         """A call has been answered or given up."""
         self.in_flight -= 1
+        self.answered_at = time.monotonic()
 
     def reset(self) -> None:
         """Forget the counts; calls in flight stay counted."""
