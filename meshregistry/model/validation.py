@@ -102,24 +102,37 @@ class _Gate:
             return self._hold("name_invalid", entry.resource_name, "no namespace")
         if not _is_export_legal(entry.export_to, entry.namespace):
             return self._hold("export_to", ",".join(entry.export_to), "no legal visibility")
-        hosts = self._check_hosts(entry)
+        ports = self._check_ports(entry.ports)
+        endpoints = self._check_endpoints(entry, ports, legal_pairs)
+        hosts = self._check_hosts(entry.hosts, ports, endpoints, entry.resolution)
         if not hosts:
             return self._hold("host_missing", entry.resource_name, "no legal host is left")
-        ports = self._check_ports(entry.ports)
         return _replace(
             entry,
-            hosts=self._check_sharing(hosts, ports, entry.resolution),
+            hosts=hosts,
             ports=ports,
             addresses=self._check_addresses(entry),
-            endpoints=self._check_endpoints(entry, ports, legal_pairs),
+            endpoints=endpoints,
             annotations=self._keep(
                 entry.annotations, lambda pair: pair[0] not in _FORBIDDEN_ANNOTATIONS, "annotation", _pair_subject
             ),
         )
 
-    def _check_hosts(self, entry: ServiceEntry) -> tuple[str, ...]:
-        is_legal = is_fqdn if entry.resolution is Resolution.DNS and not entry.endpoints else is_host
-        return self._keep(entry.hosts, is_legal, "host_invalid", str)
+    def _check_hosts(
+        self,
+        hosts: tuple[str, ...],
+        ports: tuple[ServicePort, ...],
+        endpoints: tuple[WorkloadEntry, ...],
+        resolution: Resolution,
+    ) -> tuple[str, ...]:
+        """Several hosts need ports on which a request names its host; else the first host stays alone."""
+        is_legal = is_fqdn if resolution is Resolution.DNS and not endpoints else is_host
+        hosts = self._keep(hosts, is_legal, "host_invalid", str)
+        if len(hosts) <= 1 or resolution is Resolution.NONE:
+            return hosts
+        if all(port.protocol.lower() in _SHARED_PROTOCOLS for port in ports):
+            return hosts
+        return self._keep(hosts, lambda host: host == hosts[0], "host_needs_http", str)
 
     def _check_ports(self, ports: tuple[ServicePort, ...]) -> tuple[ServicePort, ...]:
         numbers: set[int] = set()
@@ -137,16 +150,6 @@ class _Gate:
         ports = self._keep(ports, lambda port: is_dns_label(port.name), "port_name", _port_subject)
         ports = self._keep(ports, lambda port: port.protocol.lower() in _PROTOCOLS, "protocol", _port_subject)
         return self._keep(ports, is_new, "port_duplicate", _port_subject)
-
-    def _check_sharing(
-        self, hosts: tuple[str, ...], ports: tuple[ServicePort, ...], resolution: Resolution
-    ) -> tuple[str, ...]:
-        """Several hosts need ports on which a request names its host; else the first host stays alone."""
-        if len(hosts) == 1 or resolution is Resolution.NONE:
-            return hosts
-        if all(port.protocol.lower() in _SHARED_PROTOCOLS for port in ports):
-            return hosts
-        return self._keep(hosts, lambda host: host == hosts[0], "host_needs_http", str)
 
     def _check_addresses(self, entry: ServiceEntry) -> tuple[str, ...]:
         is_legal = is_ip if entry.resolution is Resolution.DNS else is_ip_or_cidr
