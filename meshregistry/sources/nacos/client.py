@@ -39,6 +39,10 @@ class Endpoint(NamedTuple):
         """The URL of an API path such as `/v1/ns/service/list`."""
         return f"{self.address.rstrip('/')}{self.context_path.rstrip('/')}{path}"
 
+    def shown(self, path: str) -> str:
+        """The same for logs and pages."""
+        return f"{self}{self.context_path.rstrip('/')}{path}"
+
 
 class Answer(NamedTuple):
     """What came back, whatever its status."""
@@ -126,7 +130,7 @@ class NacosClient:
                 body = await self._read(response, endpoint, path)
         except (aiohttp.ClientError, OSError) as error:
             self._count(succeeded=False)
-            raise SourceUnavailable(f"{endpoint} {path}: {_cause(error)}") from error
+            raise SourceUnavailable(f"{endpoint.shown(path)}: {_cause(error)}") from error
         self._count(succeeded=response.status == 200)
         return Answer(response.status, body)
 
@@ -136,7 +140,7 @@ class NacosClient:
         async for chunk in response.content.iter_any():
             length += len(chunk)
             if length > self._options.max_body_bytes:
-                raise SourceDataError(f"{endpoint} {path}: body longer than {self._options.max_body_bytes} bytes")
+                raise SourceDataError(f"{endpoint.shown(path)}: body longer than {self._options.max_body_bytes} bytes")
             chunks.append(chunk)
         return b"".join(chunks)
 
@@ -146,7 +150,7 @@ class NacosClient:
 
 def error_of(answer: Answer, endpoint: Endpoint, path: str) -> SourceError:
     """Return the error that an answer other than 200 stands for (Nacos 2.3.1 and 3.1.0, measured)."""
-    text = f"{endpoint} {path}: status {answer.status}: {excerpt(answer.body)}"
+    text = f"{endpoint.shown(path)}: status {answer.status}: {excerpt(answer.body)}"
     if answer.status in (401, 403):
         return AccessDenied(text)
     if answer.status in _NOT_OFFERED:

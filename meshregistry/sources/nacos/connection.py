@@ -38,7 +38,7 @@ class Connection:
 
     def fault(self, path: str, error: SourceDataError) -> SourceDataError:
         """Return the error with the place it happened at."""
-        return SourceDataError(f"{self.endpoint} {path}: {error}")
+        return SourceDataError(f"{self.endpoint.shown(path)}: {error}")
 
     def _explained(self, denial: AccessDenied) -> AccessDenied:
         refusal = self.login.refusal

@@ -2,13 +2,17 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Mapping
 
 from meshregistry.sources.nacos import wire
-from meshregistry.sources.nacos.client import Endpoint, NacosClient
+from meshregistry.sources.nacos.client import Answer, Endpoint
 from meshregistry.sources.nacos.options import NacosServerOptions
 from meshregistry.sources.polling import Clock
 
 _log = logging.getLogger(__name__)
+
+PostForm = Callable[[Endpoint, str, Mapping[str, str]], Awaitable[Answer]]
+"""Posts a form to an API path of a node: `NacosClient.post_form`."""
 
 _NOT_OFFERED = frozenset({404, 405, 410, 501})
 _FIRST_RETRY_S = 5.0
@@ -27,10 +31,10 @@ class Login:
     administrator answers 403), and reads fine without. Only a denied data call says that the token is needed.
     """
 
-    def __init__(self, server: NacosServerOptions, client: NacosClient, pause_s: float, clock: Clock) -> None:
+    def __init__(self, server: NacosServerOptions, post_form: PostForm, pause_s: float, clock: Clock) -> None:
         self._form = {"username": server.username, "password": server.password}
         self._wanted = bool(server.username and server.password)
-        self._client = client
+        self._post_form = post_form
         self._pause_s = pause_s
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -82,15 +86,15 @@ class Login:
     async def _log_in(self, endpoint: Endpoint, paths: tuple[str, ...]) -> None:
         refusal = "no login call"
         for path in paths:
-            answer = await self._client.post_form(endpoint, path, self._form)
+            answer = await self._post_form(endpoint, path, self._form)
             if answer.status == 200:
                 grant = wire.decode_login(answer.body)
                 if grant is not None:
                     self._accept(grant)
                     return
-                refusal = f"{endpoint} {path}: an answer without a token"
+                refusal = f"{endpoint.shown(path)}: an answer without a token"
                 break
-            refusal = f"{endpoint} {path}: status {answer.status}"
+            refusal = f"{endpoint.shown(path)}: status {answer.status}"
             if answer.status not in _NOT_OFFERED:
                 break
         self._refuse(refusal)

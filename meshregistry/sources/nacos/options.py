@@ -68,3 +68,6 @@ class NacosOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     login_pause_s: float = 60.0
     """Shortest time between two logins made because a call was denied, and longest between refused ones."""
+
+    def __repr__(self) -> str:
+        return f"NacosOptions(servers={self.servers!r})"

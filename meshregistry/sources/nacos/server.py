@@ -25,7 +25,7 @@ class NacosServer:
     ) -> None:
         self._server = server
         self._client = client
-        self._login = Login(server, client, options.login_pause_s, clock)
+        self._login = Login(server, client.post_form, options.login_pause_s, clock)
         self._endpoints = tuple(Endpoint(address, server.context_path) for address in server.addresses)
         self._current = 0
         self._connection: Connection | None = None

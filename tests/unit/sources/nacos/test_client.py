@@ -1,0 +1,74 @@
+"""What a status means, and what may be shown of an address and a body."""
+
+import pytest
+
+from meshregistry.errors import SourceDataError, SourceError, SourceUnavailable
+from meshregistry.sources.nacos.client import (
+    AccessDenied,
+    Answer,
+    Endpoint,
+    NotOffered,
+    displayed,
+    error_of,
+    excerpt,
+)
+from tests.unit.sources.nacos.bodies import captured
+
+NODE = Endpoint("http://user:s3cret@10.0.0.1:8848/", "/nacos/")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (301, SourceUnavailable),
+        (400, SourceDataError),
+        (401, AccessDenied),
+        (403, AccessDenied),
+        (404, NotOffered),
+        (405, NotOffered),
+        (410, NotOffered),
+        (418, SourceDataError),
+        (429, SourceUnavailable),
+        (500, SourceUnavailable),
+        (501, NotOffered),
+        (502, SourceUnavailable),
+        (503, SourceUnavailable),
+    ],
+)
+def test_each_status_says_what_to_do(status: int, kind: type[SourceError]) -> None:
+    assert kind is type(error_of(Answer(status, b""), NODE, "/v1/ns/service/list"))
+
+
+def test_an_error_names_address_path_status_and_the_start_of_the_body() -> None:
+    error = error_of(Answer(410, captured("gone-3.1.0.json")), NODE, "/v1/ns/catalog/services")
+
+    text = str(error)
+    assert text.startswith("http://10.0.0.1:8848/nacos/v1/ns/catalog/services: status 410: {")
+    assert text.endswith("…")
+    assert len(text) < 300
+    assert "s3cret" not in text
+
+
+def test_the_url_keeps_credentials_and_what_is_shown_does_not() -> None:
+    assert "http://user:s3cret@10.0.0.1:8848/nacos/v1/x" == NODE.url("/v1/x")
+    assert "http://10.0.0.1:8848/nacos/v1/x" == NODE.shown("/v1/x")
+    assert "http://10.0.0.1:8848" == str(NODE)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://nacos:8848", "http://nacos:8848"),
+        ("https://u:p@nacos/base/", "https://nacos/base"),
+        ("http://u:p@[::1]:8848", "http://[::1]:8848"),
+        ("http://nacos:8848?token=t", "http://nacos:8848"),
+    ],
+)
+def test_addresses_are_shown_without_secrets(address: str, shown: str) -> None:
+    assert shown == displayed(address)
+
+
+def test_an_excerpt_is_one_short_printable_line() -> None:
+    assert "a b c" == excerpt(b"a\r\n\tb \x00\x1b c")
+    assert "\N{REPLACEMENT CHARACTER}" == excerpt(b"\xff")
+    assert 161 == len(excerpt(b"x" * 10_000))

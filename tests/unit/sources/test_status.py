@@ -1,0 +1,76 @@
+"""One line per transition, counts for everything."""
+
+import logging
+
+import pytest
+
+from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
+from meshregistry.model.instance import Scope
+from meshregistry.sources.status import ScopeStatus, failure_reason
+from meshregistry.telemetry.metrics import Metrics
+from tests.support.source_fakes import ManualClock
+
+SCOPE = Scope("nacos", "", "public", "DEFAULT_GROUP")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(SourceAuthError(""), "auth"), (SourceDataError(""), "data"), (SourceUnavailable(""), "unavailable")],
+)
+def test_each_kind_of_failure_has_its_word(error: SourceError, reason: str) -> None:
+    assert reason == failure_reason(error)
+
+
+def test_only_transitions_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    clock = ManualClock()
+    status = ScopeStatus(SCOPE, Metrics(), clock.clock)
+
+    clock.time += 2
+    for _ in range(3):
+        status.succeed()
+    for _ in range(3):
+        status.fail(SourceUnavailable("refused"))
+    status.fail(SourceAuthError("denied"))
+    clock.time += 60
+    status.succeed()
+
+    assert [
+        ("INFO", "source.read source=nacos scope=nacos/public/DEFAULT_GROUP after_s=2.00"),
+        ("WARNING", "source.lost source=nacos scope=nacos/public/DEFAULT_GROUP reason=unavailable error=refused"),
+        ("ERROR", "source.lost source=nacos scope=nacos/public/DEFAULT_GROUP reason=auth error=denied"),
+        ("INFO", "source.recovered source=nacos scope=nacos/public/DEFAULT_GROUP stale_s=60.0"),
+    ] == [(record.levelname, record.getMessage()) for record in caplog.records]
+
+
+def test_health_and_age_follow_the_readings() -> None:
+    clock = ManualClock()
+    status = ScopeStatus(SCOPE, Metrics(), clock.clock)
+    assert (False, False, None) == (status.read_once, status.healthy, status.last_success_age_s)
+
+    status.succeed()
+    clock.time += 7
+    assert (True, True, 7.0) == (status.read_once, status.healthy, status.last_success_age_s)
+
+    status.fail(SourceDataError("garbage"))
+    assert (True, False, 7.0, "garbage") == (
+        status.read_once,
+        status.healthy,
+        status.last_success_age_s,
+        status.last_error,
+    )
+
+
+def test_failures_and_the_last_success_are_metrics() -> None:
+    metrics = Metrics()
+    status = ScopeStatus(SCOPE, metrics, ManualClock().clock)
+
+    status.succeed()
+    status.fail(SourceDataError("garbage"))
+    status.fail(SourceDataError("garbage"))
+
+    value = metrics.registry.get_sample_value
+    assert 1e9 + 100.0 == value(
+        "meshregistry_source_last_success_timestamp_seconds", {"source": "nacos", "scope": str(SCOPE)}
+    )
+    assert 2.0 == value("meshregistry_source_failures_total", {"source": "nacos", "reason": "data"})
