@@ -76,8 +76,8 @@ class NacosServer:
                 shutil.rmtree(self._home, ignore_errors=True)
             try:
                 self._launch(project)
-                self._wait_for("the ready line", self._announced, _START_TIMEOUT_S)
-                self._wait_for("a login", self._answers, _LOGIN_TIMEOUT_S)
+                self._wait_for("ready line", self._announced, _START_TIMEOUT_S)
+                self._wait_for("answer to a login", self._answers, _LOGIN_TIMEOUT_S)
             except RegistryUnavailable:
                 self.stop()
                 if attempt == _ATTEMPTS:
