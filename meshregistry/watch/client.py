@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from meshregistry.watch.codec import BetterprotoCodec, Codec, DecodeError
+from meshregistry.watch.codec import Codec, IstiodCodec
 from meshregistry.watch.effects import ServiceEntryController
 from meshregistry.watch.families import ISTIOD_124, Family
+from meshregistry.watch.fields import DecodeError
 from meshregistry.watch.model import IstiodModel
 from meshregistry.watch.observations import Observation, ResponseApplied, StreamLost, StreamOpened
 from meshregistry.watch.resources import Node, Request
@@ -51,7 +52,7 @@ class ClientOptions:
 class Seams:
     """What tests replace: the codec, the pause before a reconnect (seconds) and the jitter's source (0 to 1)."""
 
-    codec: Codec = field(default_factory=BetterprotoCodec)
+    codec: Codec = field(default_factory=IstiodCodec)
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     jitter: Callable[[], float] = random.random
 

@@ -1,18 +1,15 @@
-"""Bytes to decoded resources and requests to bytes: the only module that knows a protobuf runtime."""
+"""Bytes to decoded resources, requests to bytes: the only module that knows message layouts."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from dataclasses import replace
+from typing import Protocol
 
-import betterproto
-from betterproto.lib.google.protobuf import Any as ProtoAny
 from betterproto.lib.google.protobuf import Struct, Value
 
 from meshregistry._proto.envoy.config.core.v3 import Node as NodeMessage
-from meshregistry._proto.envoy.service.discovery.v3 import DiscoveryRequest, DiscoveryResponse
+from meshregistry._proto.envoy.service.discovery.v3 import DiscoveryRequest
 from meshregistry._proto.google.rpc import Status
-from meshregistry._proto.istio.mcp.v1alpha1 import Metadata as MetadataMessage
-from meshregistry._proto.istio.mcp.v1alpha1 import Resource as ResourceMessage
-from meshregistry._proto.istio.networking.v1alpha3 import ServiceEntry, WorkloadEntry
+from meshregistry.watch.fields import DecodeError, Fields
 from meshregistry.watch.resources import (
     DecodedResource,
     DecodedResponse,
@@ -50,10 +47,6 @@ BODY_TYPES = {
 NACK_CODE = 3  # google.rpc.Code INVALID_ARGUMENT
 
 
-class DecodeError(ValueError):
-    """Bytes that are not the message they should be."""
-
-
 class Codec(Protocol):
     """Both directions of the wire; the tests bring a second one built on Google's own runtime."""
 
@@ -80,8 +73,8 @@ def decode_body(name: str, value: bytes, decode_service_entry: Callable[[bytes],
     return OpaqueSpec(name, value)
 
 
-class BetterprotoCodec:
-    """The codec on the classes generated from our own protos."""
+class IstiodCodec:
+    """The codec of the watch command: requests through betterproto, responses through our own field reader."""
 
     def encode_request(self, request: Request) -> bytes:
         """The bytes of a DiscoveryRequest, with node and error detail only where the request has them."""
@@ -98,23 +91,13 @@ class BetterprotoCodec:
 
     def decode_response(self, data: bytes) -> DecodedResponse:
         """Decode a DiscoveryResponse; a bad resource becomes one with a fault, a bad envelope raises DecodeError."""
-        message = _parse(DiscoveryResponse, data)
-        return DecodedResponse(
-            type_url=message.type_url,
-            version_info=message.version_info,
-            nonce=message.nonce,
-            resources=tuple(_decode_resource(resource) for resource in message.resources),
-        )
-
-
-MessageT = TypeVar("MessageT", bound=betterproto.Message)
-
-
-def _parse(message_type: type[MessageT], data: bytes) -> MessageT:
-    try:
-        return message_type().parse(data)
-    except Exception as error:  # the runtime has no error type of its own
-        raise DecodeError(f"not a valid {message_type.__name__}: {error}") from error
+        try:
+            message = Fields(data)
+            wrapped = [(resource.text(1), resource.data(2)) for resource in message.messages(2)]
+            envelope = DecodedResponse(version_info=message.text(1), type_url=message.text(4), nonce=message.text(5))
+        except DecodeError as error:
+            raise DecodeError(f"not a valid DiscoveryResponse: {error}") from error
+        return replace(envelope, resources=tuple(_decode_resource(url, value) for url, value in wrapped))
 
 
 def _node_message(node: Node) -> NodeMessage:
@@ -122,56 +105,62 @@ def _node_message(node: Node) -> NodeMessage:
     return NodeMessage(id=node.id, metadata=Struct(fields=fields))
 
 
-def _decode_resource(wrapped: ProtoAny) -> DecodedResource:
-    if type_name(wrapped.type_url) != RESOURCE_TYPE:
-        return DecodedResource(None, fault=f"resource of type {wrapped.type_url!r} instead of {RESOURCE_TYPE}")
+def _decode_resource(type_url: str, value: bytes) -> DecodedResource:
+    if type_name(type_url) != RESOURCE_TYPE:
+        return DecodedResource(None, fault=f"resource of type {type_url!r} instead of {RESOURCE_TYPE}")
     try:
-        message = _parse(ResourceMessage, wrapped.value)
+        message = Fields(value)
+        body = message.message(2)
+        body_type, body_value = type_name(body.text(1)), body.data(2)
+        metadata = _metadata(message.message(1))
     except DecodeError as error:
-        return DecodedResource(None, fault=str(error))
-    if not betterproto.serialized_on_wire(message.metadata):
+        return DecodedResource(None, fault=f"not a valid {RESOURCE_TYPE}: {error}")
+    if not message.has(1):
         return DecodedResource(None)
-    metadata = _metadata(message.metadata)
     try:
-        spec = decode_body(type_name(message.body.type_url), message.body.value, _decode_service_entry)
+        return DecodedResource(metadata, decode_body(body_type, body_value, _decode_service_entry))
     except DecodeError as error:
         return DecodedResource(metadata, fault=str(error))
-    return DecodedResource(metadata, spec)
 
 
-def _metadata(message: MetadataMessage) -> ResourceMetadata:
+def _metadata(message: Fields) -> ResourceMetadata:
+    create_time = message.message(2)
     return ResourceMetadata(
-        name=message.name,
-        version=message.version,
-        create_time=message.create_time,
-        labels=message.labels,
-        annotations=message.annotations,
+        name=message.text(1),
+        version=message.text(3),
+        create_time_ns=create_time.int64(1) * 10**9 + create_time.int32(2),
+        labels=message.text_map(4),
+        annotations=message.text_map(5),
     )
 
 
 def _decode_service_entry(value: bytes) -> ServiceEntrySpec:
-    message = _parse(ServiceEntry, value)
-    selector = message.workload_selector
-    return ServiceEntrySpec(
-        hosts=tuple(message.hosts),
-        addresses=tuple(message.addresses),
-        ports=tuple(ServicePort(port.number, port.protocol, port.name, port.target_port) for port in message.ports),
-        location=int(message.location),
-        resolution=int(message.resolution),
-        endpoints=tuple(_endpoint(endpoint) for endpoint in message.endpoints),
-        export_to=tuple(message.export_to),
-        subject_alt_names=tuple(message.subject_alt_names),
-        workload_selector=selector.labels if betterproto.serialized_on_wire(selector) else None,
-    )
+    try:
+        message = Fields(value)
+        return ServiceEntrySpec(
+            hosts=message.texts(1),
+            addresses=message.texts(2),
+            ports=tuple(
+                ServicePort(port.uint32(1), port.text(2), port.text(3), port.uint32(4)) for port in message.messages(3)
+            ),
+            location=message.int32(4),
+            resolution=message.int32(5),
+            endpoints=tuple(map(_endpoint, message.messages(6))),
+            export_to=message.texts(7),
+            subject_alt_names=message.texts(8),
+            workload_selector=message.message(9).text_map(1) if message.has(9) else None,
+        )
+    except DecodeError as error:
+        raise DecodeError(f"not a valid {SERVICE_ENTRY_TYPE}: {error}") from error
 
 
-def _endpoint(message: WorkloadEntry) -> Endpoint:
+def _endpoint(message: Fields) -> Endpoint:
     return Endpoint(
-        address=message.address,
-        ports=message.ports,
-        labels=message.labels,
-        network=message.network,
-        locality=message.locality,
-        weight=message.weight,
-        service_account=message.service_account,
+        address=message.text(1),
+        ports=message.uint32_map(2),
+        labels=message.text_map(3),
+        network=message.text(4),
+        locality=message.text(5),
+        weight=message.uint32(6),
+        service_account=message.text(7),
     )

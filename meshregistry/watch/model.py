@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from meshregistry.watch.families import MESH_CONFIG, Family, kind_of
 from meshregistry.watch.resources import (
-    EPOCH,
     DecodedResource,
     DecodedResponse,
     Node,
@@ -43,7 +42,7 @@ class StoredConfig:
 
     key: ConfigKey
     version: str
-    create_time: datetime
+    create_time_ns: int
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     spec: Spec | None
@@ -230,7 +229,7 @@ def _to_config(kind: str, resource: DecodedResource, revision: str) -> StoredCon
         nameless = ConfigKey(kind, "", "")
         if resource.fault:
             return _NotReceived(Action.UNDECODABLE, nameless, resource.fault)
-        return StoredConfig(nameless, "", EPOCH, {}, {}, None)
+        return StoredConfig(nameless, "", 0, {}, {}, None)
     label = metadata.labels.get(REVISION_LABEL)
     namespace, _, name = metadata.name.partition("/")
     key = ConfigKey(kind, namespace, name)
@@ -248,4 +247,4 @@ def _to_config(kind: str, resource: DecodedResource, revision: str) -> StoredCon
 
 
 def _config(key: ConfigKey, metadata: ResourceMetadata, spec: Spec | None) -> StoredConfig:
-    return StoredConfig(key, metadata.version, metadata.create_time, metadata.labels, metadata.annotations, spec)
+    return StoredConfig(key, metadata.version, metadata.create_time_ns, metadata.labels, metadata.annotations, spec)

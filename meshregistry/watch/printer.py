@@ -117,7 +117,7 @@ def _because(reason: str) -> str:
 def _update_text(old: StoredConfig | None, new: StoredConfig | None) -> str:
     if old is None or new is None:
         return "content changed"
-    changes = [name for name in ("labels", "annotations", "create_time") if getattr(old, name) != getattr(new, name)]
+    changes = [name for name in ("labels", "annotations", "create_time_ns") if getattr(old, name) != getattr(new, name)]
     if isinstance(old.spec, ServiceEntrySpec) and isinstance(new.spec, ServiceEntrySpec):
         changes = [*endpoint_changes(old.spec, new.spec), *_field_changes(old.spec, new.spec), *changes]
     elif old.spec != new.spec:

@@ -2,10 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import IntEnum
-
-EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class Resolution(IntEnum):
@@ -73,7 +70,7 @@ class ResourceMetadata:
 
     name: str
     version: str = ""
-    create_time: datetime = EPOCH
+    create_time_ns: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
 

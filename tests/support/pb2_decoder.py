@@ -14,9 +14,9 @@ from google.protobuf.message import DecodeError as ProtobufDecodeError
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from meshregistry.watch.codec import NACK_CODE, RESOURCE_TYPE, SERVICE_ENTRY_TYPE, DecodeError, decode_body, type_name
+from meshregistry.watch.codec import NACK_CODE, RESOURCE_TYPE, SERVICE_ENTRY_TYPE, decode_body, type_name
+from meshregistry.watch.fields import DecodeError
 from meshregistry.watch.resources import (
-    EPOCH,
     DecodedResource,
     DecodedResponse,
     Endpoint,
@@ -93,7 +93,7 @@ def _decode_resource(wrapped: Any) -> DecodedResource:
     metadata = ResourceMetadata(
         name=received.name,
         version=received.version,
-        create_time=received.create_time.ToDatetime(EPOCH.tzinfo),
+        create_time_ns=received.create_time.ToNanoseconds(),
         labels=dict(received.labels),
         annotations=dict(received.annotations),
     )

@@ -13,7 +13,7 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Server, Stream
 
 from meshregistry.watch.client import Backoff, ClientOptions, Conduct, IstiodClient, Seams, answer
-from meshregistry.watch.codec import BetterprotoCodec, Codec
+from meshregistry.watch.codec import Codec, IstiodCodec
 from meshregistry.watch.families import ISTIOD_118, ISTIOD_124
 from meshregistry.watch.model import Action, ConfigKey
 from meshregistry.watch.observations import Observation, ResponseApplied, StreamLost, StreamOpened
@@ -106,7 +106,7 @@ async def running(
     codec: Codec | None = None,
 ) -> AsyncIterator[IstiodClient]:
     """A client that runs while the block does."""
-    seams = Seams(codec or BetterprotoCodec(), recorder.sleep, lambda: 0.5)
+    seams = Seams(codec or IstiodCodec(), recorder.sleep, lambda: 0.5)
     dial = DialOptions("127.0.0.1", port, connect_timeout_s=5)
     client = IstiodClient(options(ClientOptions(dial)), recorder.seen.append, seams)
     async with asyncio.TaskGroup() as group:
@@ -132,7 +132,7 @@ async def idle(stream: Stream[bytes, bytes]) -> None:
         pass
 
 
-@pytest.mark.parametrize("codec", [BetterprotoCodec(), Pb2Codec()], ids=["betterproto", "pb2"])
+@pytest.mark.parametrize("codec", [IstiodCodec(), Pb2Codec()], ids=["istiod", "pb2"])
 async def test_it_asks_for_every_type_at_once_and_acknowledges_every_answer(codec: Codec) -> None:
     acks: list[discovery_pb2.DiscoveryRequest] = []
     done = asyncio.Event()

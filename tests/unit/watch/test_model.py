@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from meshregistry.watch.codec import BetterprotoCodec, Codec
+from meshregistry.watch.codec import Codec, IstiodCodec
 from meshregistry.watch.families import FAMILIES, ISTIOD_124, MESH_CONFIG, Family
 from meshregistry.watch.model import Action, ConfigKey, Handled, IstiodModel
 from meshregistry.watch.resources import DecodedResource, Node, OpaqueSpec, ResourceMetadata
@@ -24,7 +24,7 @@ ORDERS = ConfigKey("ServiceEntry", "demo", "orders")
 PAYMENTS = ConfigKey("ServiceEntry", "demo", "payments")
 NOW_NS = 1_795_368_514_889_820_469
 
-both_codecs = pytest.mark.parametrize("codec", [BetterprotoCodec(), Pb2Codec()], ids=["betterproto", "pb2"])
+both_codecs = pytest.mark.parametrize("codec", [IstiodCodec(), Pb2Codec()], ids=["istiod", "pb2"])
 
 
 def new_model(family: Family = ISTIOD_124, revision: str = "") -> IstiodModel:
