@@ -17,10 +17,12 @@ from meshregistry.sim.nacos.exchange import (
 )
 from meshregistry.sim.nacos.state import (
     DEFAULT_GROUP,
+    Instance,
     Namespace,
     Registry,
     RegistryRefusal,
     Service,
+    ServiceKey,
     matching,
 )
 from meshregistry.sim.nacos.views import Dialect, HostFilter, Views, join_rows, namespace_row
@@ -93,8 +95,12 @@ class ApiV1:
     def register(self, call: Call) -> Reply:
         """Register or overwrite an instance."""
         key = params.service_key(call)
+        params.check_names(key)
+        return self._register(key, params.instance(call))
+
+    def _register(self, key: ServiceKey, instance: Instance) -> Reply:
         try:
-            self._registry.register(key, params.instance(call))
+            self._registry.register(key, instance)
         except RegistryRefusal as refusal:
             if self._dialect is Dialect.V2:
                 return plain(f"caused: {refusal};", 500)
@@ -126,7 +132,9 @@ class ApiV1:
         service = self._registry.find(key)
         known = service is not None and address in service.instances
         if beaten and not known:
-            self._registry.register(key, beaten)
+            reply = self._register(key, beaten)
+            if reply.status != 200:
+                return reply
         code = 10200 if beaten or known else 20404
         return as_json({"clientBeatInterval": 5000, "code": code, "lightBeatEnabled": True})
 

@@ -72,6 +72,7 @@ class ApiV3:
             if service is None or params.address(call) not in service.instances:
                 return envelope(None, code=21003, message="instance not found")
             return envelope("ok")
+        params.check_names(key)
         return _done(lambda: self._registry.register(key, params.instance(call)))
 
     def deregister(self, call: Call) -> Reply:

@@ -41,13 +41,22 @@ def service_key(call: Call) -> ServiceKey:
     group, separator, name = given.partition("@@")
     if not separator:
         group, name = group_of(call) or DEFAULT_GROUP, given
-    return _checked(ServiceKey(name, group, namespace_of(call)))
+    return ServiceKey(name, group, namespace_of(call))
 
 
 def plain_service_key(call: Call) -> ServiceKey:
     """The v3 reading: name and group apart."""
     group = group_of(call) or DEFAULT_GROUP
-    return _checked(ServiceKey(call.params["serviceName"], group, namespace_of(call)))
+    return ServiceKey(call.params["serviceName"], group, namespace_of(call))
+
+
+def check_names(key: ServiceKey) -> None:
+    """Raise Refused for a name that cannot be registered by HTTP.
+
+    Reads are not checked: older servers hold such names, and so may this one, by its Python API.
+    """
+    if not _SERVICE.fullmatch(key.name) or not _GROUP.fullmatch(key.group):
+        raise _illegal("serviceName")
 
 
 def address(call: Call) -> tuple[str, int]:
@@ -130,12 +139,6 @@ def _weight(call: Call, default: float) -> float:
     if not 0.0 <= weight <= 10000.0:
         raise Refused(plain("instance format invalid: The weights range from 0.0 to 10000.0", 400))
     return weight
-
-
-def _checked(key: ServiceKey) -> ServiceKey:
-    if not _SERVICE.fullmatch(key.name) or not _GROUP.fullmatch(key.group):
-        raise _illegal("serviceName")
-    return key
 
 
 def _illegal(name: str) -> Refused:

@@ -120,7 +120,7 @@ def instance_record(service: Service, instance: Instance) -> dict[str, object]:
         "ephemeral": instance.ephemeral,
         "clusterName": instance.cluster,
         "serviceName": grouped,
-        "metadata": instance.metadata,
+        "metadata": dict(instance.metadata),
         "instanceHeartBeatInterval": _preserved(instance, "heart.beat.interval", _HEARTBEAT_INTERVAL_MS),
         "instanceHeartBeatTimeOut": _preserved(instance, "heart.beat.timeout", _HEARTBEAT_TIMEOUT_MS),
         "ipDeleteTimeout": _preserved(instance, "ip.delete.timeout", _DELETE_TIMEOUT_MS),
@@ -161,7 +161,7 @@ def _cluster_v1(_service: Service, hosts: list[Instance]) -> dict[str, object]:
     listed = [
         {
             "valid": each.healthy,
-            "metadata": each.metadata,
+            "metadata": dict(each.metadata),
             "port": each.port,
             "ip": each.ip,
             "weight": float(each.weight),

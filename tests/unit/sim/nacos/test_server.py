@@ -57,6 +57,13 @@ def test_registrations_that_nacos_refuses_are_refused(params: dict[str, str], re
     assert (0, 0) == sim.registry.counts()
 
 
+def test_names_that_cannot_be_registered_by_http_are_served_once_they_are_there() -> None:
+    sim = SimNacos()
+    sim.registry.register(ServiceKey("订单 1"), Instance("10.0.0.1", 80))
+
+    assert ["10.0.0.1"] == [each["ip"] for each in _hosts(sim, serviceName="订单 1")]
+
+
 def test_a_beat_registers_what_it_describes_and_a_light_one_greets_only_who_is_known() -> None:
     sim = SimNacos()
     beat = '{"ip":"10.0.0.1","port":80,"cluster":"EAST","weight":2,"metadata":{"k":"v"},"scheduled":false}'
@@ -70,6 +77,9 @@ def test_a_beat_registers_what_it_describes_and_a_light_one_greets_only_who_is_k
     assert [20404, 10200, 10200] == codes
     assert [("EAST", 2.0)] == [(each["clusterName"], each["weight"]) for each in _hosts(sim, serviceName="orders")]
     assert 400 == _v1(sim, "PUT", "instance/beat", serviceName="orders", beat="{").status
+
+    sim.registry.register(ServiceKey("kept"), Instance("10.0.0.9", 80, ephemeral=False))
+    assert 500 == _v1(sim, "PUT", "instance/beat", serviceName="kept", beat=beat).status
 
 
 def test_v3_client_calls_register_read_and_deregister() -> None:
