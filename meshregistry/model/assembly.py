@@ -197,7 +197,7 @@ def convert_service(
     return cache.converter(policy).convert(key, instances)
 
 
-def merge_claims(claims: Sequence[Claim], cache: ConversionCache | None = None) -> Validated:
+def merge_claims(claims: Sequence[Claim], cache: ConversionCache) -> Validated:
     """Return the entry that all claims of one resource make together; equal for any order of the claims.
 
     Endpoints are united, each address and port once. The smallest service key supplies what an entry has once: host,
@@ -223,7 +223,7 @@ def merge_claims(claims: Sequence[Claim], cache: ConversionCache | None = None) 
         _list_addresses(winner.hosts[0], ports, policy),
         labels=label_entry(endpoints, winner.hosts, policy),
     )
-    validated = validate_entry(entry, policy.profile, None if cache is None else cache.legal_pairs())
+    validated = validate_entry(entry, policy.profile, cache.legal_pairs())
     shared = _report_sharing(ordered) if len(ordered) > 1 else ()
     return Validated(validated.entry, (*shared, *validated.rejects)) if shared else validated
 

@@ -29,7 +29,12 @@ def convert(found: Sequence[Instance], policy: ConversionPolicy = ISTIO, key: Se
 def merge_all(claims: Sequence[Claim]) -> dict[str, Validated]:
     """Merge claims resource by resource."""
     names = {claim.resource_name for claim in claims}
-    return {name: merge_claims([claim for claim in claims if claim.resource_name == name]) for name in names}
+    return {name: merge([claim for claim in claims if claim.resource_name == name]) for name in names}
+
+
+def merge(claims: Sequence[Claim]) -> Validated:
+    """Merge with an empty cache."""
+    return merge_claims(claims, ConversionCache())
 
 
 def only_entry(*found: Instance, policy: ConversionPolicy = ISTIO) -> ServiceEntry:
@@ -79,7 +84,7 @@ def test_a_small_shared_cache_changes_nothing(
             shared = convert_service(key, found, other, cache)
             assert convert(found, other, key) == shared
             for claim in shared.claims:
-                assert merge_claims([claim]) == merge_claims([claim], cache)
+                assert merge([claim]) == merge_claims([claim], cache)
 
 
 @given(st.lists(instances, max_size=6), any_policies)
@@ -147,7 +152,7 @@ def test_claims_with_other_port_names_are_reached_by_the_winners_name() -> None:
         *convert([Instance("10.0.0.1", 8080)], ConversionPolicy(svc_port=0)).claims,
         *convert([Instance("10.0.0.2", 8080), Instance("10.0.0.2", 9090)], dubbo, other_key).claims,
     ]
-    merged = merge_claims(claims)
+    merged = merge(claims)
     assert merged.entry is not None
     assert [(8080, "HTTP"), (9090, "TCP")] == [(port.number, port.protocol) for port in merged.entry.ports]
     assert {("http-8080", "tcp-dubbo-9090")} == {tuple(dict(each.ports)) for each in merged.entry.endpoints}
@@ -161,7 +166,7 @@ def test_claims_of_one_resource_with_other_hosts_are_reported() -> None:
         *convert([Instance("10.0.0.1", 80)], short, other_key).claims,
         *convert([Instance("10.0.0.2", 80)]).claims,
     ]
-    merged = merge_claims(claims)
+    merged = merge(claims)
     assert merged.entry is not None
     assert ("orders.nacos",) == merged.entry.hosts
     assert [("host_replaced", "orders.nacos.svc.cluster.local")] == [
@@ -171,7 +176,7 @@ def test_claims_of_one_resource_with_other_hosts_are_reported() -> None:
 
 def test_a_resource_that_nobody_claims_is_a_programming_error() -> None:
     with pytest.raises(ValueError, match="nobody claims"):
-        merge_claims([])
+        merge([])
 
 
 def test_more_policies_than_the_cache_holds_convert_all_the_same() -> None:
