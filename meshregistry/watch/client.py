@@ -50,7 +50,7 @@ class ClientOptions:
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """What tests replace: the codec, the pause before a reconnect (seconds) and the jitter's source (0 to 1)."""
+    """What tests replace: the codec, every pause (seconds) and the source of the back-off's jitter (0 to 1)."""
 
     codec: Codec = field(default_factory=IstiodCodec)
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
@@ -149,7 +149,8 @@ class IstiodClient:
             data = await stream.receive()
             reply = answer(self._apply(data), self._options.conduct)
             if reply is not None:
-                await asyncio.sleep(self._options.conduct.ack_delay_s)
+                if self._options.conduct.ack_delay_s:
+                    await self._seams.sleep(self._options.conduct.ack_delay_s)
                 await stream.send(self._seams.codec.encode_request(reply))
 
     def _apply(self, data: bytes) -> Request | None:

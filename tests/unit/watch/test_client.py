@@ -2,15 +2,15 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import pytest
 from envoy.service.discovery.v3 import discovery_pb2
-from grpclib.const import Cardinality, Handler, Status
+from grpclib.const import Status
 from grpclib.exceptions import GRPCError
-from grpclib.server import Server, Stream
+from grpclib.server import Stream
 
 from meshregistry.watch.client import Backoff, ClientOptions, Conduct, IstiodClient, Seams, answer
 from meshregistry.watch.codec import Codec, IstiodCodec
@@ -18,59 +18,14 @@ from meshregistry.watch.families import ISTIOD_118, ISTIOD_124
 from meshregistry.watch.model import Action, ConfigKey
 from meshregistry.watch.observations import Observation, ResponseApplied, StreamLost, StreamOpened
 from meshregistry.watch.resources import Node, Request
-from meshregistry.watch.transport import METHOD, BytesCodec, DialOptions
+from meshregistry.watch.transport import DialOptions
 from tests.support.pb2_decoder import Pb2Codec
-from tests.support.watch_builders import SERVICE_ENTRY_URL, body_bytes, full, response_bytes, service_entry, stub
+from tests.support.scripted_ads import answer_everything, idle, serving
+from tests.support.watch_builders import body_bytes, full, response_bytes, service_entry, stub
 
 pytestmark = pytest.mark.anyio
 
 ORDERS = ConfigKey("ServiceEntry", "demo", "orders")
-Script = Callable[[Stream[bytes, bytes]], Awaitable[None]]
-
-
-@dataclass
-class ScriptedServer:
-    """Runs its scripts, one per stream; the last one serves every further stream."""
-
-    scripts: list[Script]
-    port: int = 0
-    streams: int = 0
-    requests: list[discovery_pb2.DiscoveryRequest] = field(default_factory=list)
-
-    async def handle(self, stream: Stream[bytes, bytes]) -> None:
-        """Run the script of this stream."""
-        script = self.scripts[min(self.streams, len(self.scripts) - 1)]
-        self.streams += 1
-        await script(stream)
-
-    def __mapping__(self) -> dict[str, Handler]:
-        return {METHOD: Handler(self.handle, Cardinality.STREAM_STREAM, bytes, bytes)}
-
-    async def read(self, stream: Stream[bytes, bytes], count: int) -> list[discovery_pb2.DiscoveryRequest]:
-        """Read so many requests."""
-        received = []
-        for _ in range(count):
-            data = await stream.recv_message()
-            assert data is not None
-            received.append(discovery_pb2.DiscoveryRequest.FromString(data))
-        self.requests += received
-        return received
-
-
-@asynccontextmanager
-async def serving(*scripts: Script) -> AsyncIterator[ScriptedServer]:
-    """A server on a free port."""
-    ads = ScriptedServer(list(scripts))
-    server = Server([ads], codec=BytesCodec())
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        ads.port = listener.getsockname()[1]
-        await server.start(sock=listener)
-        try:
-            yield ads
-        finally:
-            server.close()
 
 
 @dataclass
@@ -115,21 +70,6 @@ async def running(
             yield client
         finally:
             task.cancel()
-
-
-async def answer_everything(stream: Stream[bytes, bytes], ads: ScriptedServer) -> list[discovery_pb2.DiscoveryRequest]:
-    """Read the first requests of a 1.24 client and answer each; one ServiceEntry, nothing else."""
-    first = await ads.read(stream, len(ISTIOD_124.types))
-    for index, request in enumerate(first):
-        entries = [full()] if request.type_url == SERVICE_ENTRY_URL else []
-        await stream.send_message(response_bytes(*entries, type_url=request.type_url, nonce=f"n{index}"))
-    return first
-
-
-async def idle(stream: Stream[bytes, bytes]) -> None:
-    """Keep the stream open and silent until the client goes."""
-    while await stream.recv_message() is not None:
-        pass
 
 
 @pytest.mark.parametrize("codec", [IstiodCodec(), Pb2Codec()], ids=["istiod", "pb2"])
@@ -352,6 +292,23 @@ async def test_a_client_may_never_acknowledge(never_ack: bool) -> None:
         if not never_ack:
             await complete.wait()
     assert (0 if never_ack else 15) == len(acks)
+
+
+async def test_a_client_may_acknowledge_late() -> None:
+    async def script(stream: Stream[bytes, bytes]) -> None:
+        await answer_everything(stream, ads)
+        await ads.read(stream, len(ISTIOD_124.types))
+        done.set()
+        await idle(stream)
+
+    done = asyncio.Event()
+    recorder = Recorder()
+    async with (
+        serving(script) as ads,
+        running(ads.port, recorder, lambda options: replace(options, conduct=Conduct(ack_delay_s=7.0))),
+    ):
+        await done.wait()
+    assert [7.0] * 15 == recorder.pauses_s
 
 
 class TestAnswer:
