@@ -56,7 +56,7 @@ def _parse_catalogue(nacos: Simulator) -> float:
 async def _measure_start(nacos: Simulator) -> list[Row]:
     """Start with a poll every second: first answer, changes, pages, memory."""
     with service(nacos.port, POLL_S) as under_test:
-        connection, probe, arrival = await first_answer(under_test.ads)
+        probe, arrival = await first_answer(under_test.ads)
         rows = [
             Row("start → first complete answer", arrival.at - under_test.started, "s"),
             Row("bytes of a full answer", arrival.size / 1e6, "MB"),
@@ -67,7 +67,7 @@ async def _measure_start(nacos: Simulator) -> list[Row]:
         rows += await _measure_changes(nacos, probe)
         rows += _measure_pages(under_test)
         rows.append(Row("resident memory", under_test.resident_mb(), "MB"))
-        connection.close()
+        probe.close()
         return rows
 
 
@@ -109,12 +109,12 @@ def _measure_pages(under_test: Service) -> list[Row]:
 async def _measure_idle(nacos: Simulator) -> list[Row]:
     """Poll with nothing changing: CPU per round, and as a share of a core at the default period of 30 s."""
     with service(nacos.port, POLL_S) as under_test:
-        connection, _, _ = await first_answer(under_test.ads)
+        probe, _ = await first_answer(under_test.ads)
         await asyncio.sleep(3)
         before = under_test.cpu_s()
         await asyncio.sleep(IDLE_S)
         per_round = (under_test.cpu_s() - before) / (IDLE_S / POLL_S)
-        connection.close()
+        probe.close()
     return [
         Row("CPU per poll round, nothing changed", per_round * 1000, "ms"),
         Row("share of a core at a poll every 30 s", per_round / 30 * 100, "%"),
