@@ -2,7 +2,7 @@
 
 import asyncio
 
-from meshregistry.model.events import ScopeListing, SourceSynced, SourceUpdate
+from meshregistry.model.events import SourceUpdate
 from meshregistry.sources.polling import Clock
 
 
@@ -21,31 +21,11 @@ class ManualClock:
 
 
 class RecordingSink:
-    """Remembers every update and lets a test wait for the next ones."""
+    """Remembers every update."""
 
     def __init__(self) -> None:
         self.updates: list[SourceUpdate] = []
-        self._arrived = asyncio.Event()
 
     async def publish(self, update: SourceUpdate) -> None:
         """Take an update."""
         self.updates.append(update)
-        self._arrived.set()
-
-    @property
-    def listings(self) -> list[ScopeListing]:
-        """The listings so far."""
-        return [update for update in self.updates if isinstance(update, ScopeListing)]
-
-    @property
-    def synced(self) -> list[SourceSynced]:
-        """The declarations of completeness so far."""
-        return [update for update in self.updates if isinstance(update, SourceSynced)]
-
-    async def wait_for(self, count: int, timeout_s: float = 20.0) -> list[SourceUpdate]:
-        """Return the updates once there are `count` of them."""
-        async with asyncio.timeout(timeout_s):
-            while len(self.updates) < count:
-                self._arrived.clear()
-                await self._arrived.wait()
-        return self.updates

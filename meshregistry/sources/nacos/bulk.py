@@ -86,7 +86,9 @@ class _Cut:
             self._open(raw, digest)
 
     def page(self, digest: int, page: wire.BulkPage) -> BulkPage:
-        """Return what the page gave."""
+        """Return what the page gave; raises SourceDataError when not one of its items has a name."""
+        if self._nameless and self._nameless == len(page.items):
+            raise SourceDataError(f"none of {self._nameless} services on a page has a name")
         return BulkPage(
             digest=digest,
             names=tuple(self._names),

@@ -1,0 +1,74 @@
+"""Counts what each kind of Nacos was tested with: the simulator proves nothing that the real servers do not."""
+
+from collections import Counter
+from collections.abc import Generator
+
+import pytest
+
+RIGS = ("simulator-2.x", "simulator-3.x", "real-2.x", "real-3.x")
+
+SIMULATOR_ONLY = {
+    "test_each_spoilt_bulk_answer_keeps_everything": "a real server sends no broken answers",
+    "test_each_spoilt_service_answer_keeps_that_service": "a real server sends no broken answers",
+    "test_a_broken_page_among_several_keeps_everything": "a real server does not fail for one page",
+    "test_an_answer_too_slow_or_without_end_is_given_up": "a real server sends no endless bodies",
+    "test_a_garbage_record_costs_only_itself": "real servers check what is registered",
+    "test_names_that_real_servers_refuse_are_read": "real servers refuse spaces and Chinese characters",
+    "test_a_megabyte_of_metadata_is_read": "real servers allow 1024 characters",
+    "test_a_shuffled_registry_is_an_unchanged_registry": "a real server keeps its order while nothing changes",
+    "test_a_server_that_becomes_another_generation_is_read_on": "no real server changes its generation in place",
+    "test_an_expired_token_is_replaced_in_time": "real tokens live five hours",
+}
+"""Test → why a real server cannot be made to show it."""
+
+_outcomes: pytest.StashKey[Counter[tuple[str, str]]] = pytest.StashKey()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Hold the marker and the list to each other."""
+    marked = {item.function.__name__ for item in items if _is_simulator_only(item)}  # type: ignore[attr-defined]
+    if marked - SIMULATOR_ONLY.keys():
+        raise pytest.UsageError(f"simulator_only without a reason: {sorted(marked - SIMULATOR_ONLY.keys())}")
+    config.stash[_outcomes] = Counter(
+        (rig, "collected") for item in items if not _is_simulator_only(item) for rig in _rigs(item)
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Count a passed test for its rig."""
+    report = yield
+    if report.when == "call" and report.passed:
+        outcome = "simulator_only" if _is_simulator_only(item) else "passed"
+        for rig in _rigs(item):
+            item.config.stash.setdefault(_outcomes, Counter())[rig, outcome] += 1
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run of all rigs in which they did not pass equally many tests."""
+    counts = session.config.stash.get(_outcomes, Counter())
+    all_rigs = all(counts[rig, "collected"] for rig in RIGS) and not session.config.getoption("--no-real")
+    differ = len({counts[rig, "passed"] for rig in RIGS}) > 1
+    if all_rigs and differ and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the counts."""
+    counts = config.stash.get(_outcomes, Counter())
+    if not counts:
+        return
+    terminalreporter.section("Nacos rigs")
+    for rig in RIGS:
+        passed, only = counts[rig, "passed"], counts[rig, "simulator_only"]
+        extra = f", and {only} that only a simulator can show" if only else ""
+        terminalreporter.write_line(f"{rig:14} {passed:4} of {counts[rig, 'collected']} passed{extra}")
+
+
+def _is_simulator_only(item: pytest.Item) -> bool:
+    return item.get_closest_marker("simulator_only") is not None
+
+
+def _rigs(item: pytest.Item) -> list[str]:
+    return [rig for rig in RIGS if rig in item.name]

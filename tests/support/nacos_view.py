@@ -1,0 +1,118 @@
+"""A running Nacos source in a test, and what its updates add up to."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from meshregistry.model.events import ScopeListing, SourceSynced, SourceUpdate
+from meshregistry.model.instance import Instance, sort_pairs
+from meshregistry.sources.nacos import NacosOptions, NacosScope, NacosServerOptions, NacosSource
+from meshregistry.sources.polling import PollOptions
+from meshregistry.telemetry.metrics import Metrics
+from tests.support.nacos_rig import LONG_LIFE, NacosRig
+
+PERIOD_S = 0.05
+TIMEOUT_S = 20.0
+
+
+def instance(
+    address: str,
+    port: int,
+    *,
+    cluster: str = "DEFAULT",
+    healthy: bool = True,
+    weight: float = 1.0,
+    metadata: dict[str, str] | None = None,
+) -> Instance:
+    """What the source should make of an ephemeral registration through a rig."""
+    pairs = sort_pairs({**LONG_LIFE, **(metadata or {})})
+    return Instance(address, port, cluster, healthy=healthy, weight=weight, metadata=pairs)
+
+
+class View:
+    """A sink that does with updates what the store does, and remembers them."""
+
+    def __init__(self) -> None:
+        self.services: dict[str, tuple[Instance, ...]] = {}
+        self.updates: list[SourceUpdate] = []
+        self.source: NacosSource
+        self.metrics = Metrics()
+
+    async def publish(self, update: SourceUpdate) -> None:
+        """Take an update."""
+        self.updates.append(update)
+        if isinstance(update, ScopeListing):
+            kept = {name: known for name, known in self.services.items() if name in update.names}
+            self.services = {**kept, **update.services}
+
+    @property
+    def listings(self) -> list[ScopeListing]:
+        """The listings so far."""
+        return [update for update in self.updates if isinstance(update, ScopeListing)]
+
+    @property
+    def synced(self) -> list[SourceSynced]:
+        """The declarations of completeness so far."""
+        return [update for update in self.updates if isinstance(update, SourceSynced)]
+
+    @property
+    def registry(self) -> dict[str, object]:
+        """The first registry on the status page."""
+        return self.source.registries()[0]
+
+    @property
+    def scope(self) -> dict[str, object]:
+        """The first scope on the status page."""
+        scopes = self.registry["scopes"]
+        assert isinstance(scopes, list)
+        described = scopes[0]
+        assert isinstance(described, dict)
+        return described
+
+    def readings(self, *, failed: bool = False) -> float:
+        """How many readings ended, well or badly."""
+        labels = {"source": "nacos", "status": "false" if failed else "true"}
+        return self.metrics.registry.get_sample_value("meshregistry_pollings_count", labels) or 0.0
+
+    async def until(self, condition: Callable[["View"], bool], timeout_s: float = TIMEOUT_S) -> None:
+        """Wait until the condition holds."""
+        async with asyncio.timeout(timeout_s):
+            while not condition(self):  # noqa: ASYNC110 - metrics and the status page have no event to wait for
+                await asyncio.sleep(0.01)
+
+    async def until_services(self, services: Mapping[str, tuple[Instance, ...]]) -> None:
+        """Wait until exactly these services are there; on time-out the comparison is the failure."""
+        try:
+            await self.until(lambda view: view.services == services)
+        except TimeoutError:
+            assert services == self.services
+
+    async def next_reading(self, count: int = 1, *, failed: bool = False) -> None:
+        """Wait for readings that start after now."""
+        wanted = self.readings(failed=failed) + count + 1
+        await self.until(lambda view: view.readings(failed=failed) >= wanted)
+
+
+def server_options(rig: NacosRig, **changes: object) -> NacosServerOptions:
+    """Return the options that read the rig's own namespace."""
+    fields: dict[str, object] = {
+        "addresses": (rig.base_url,),
+        "scopes": (NacosScope(rig.namespace),),
+        "username": rig.username,
+        "password": rig.password,
+        **changes,
+    }
+    return NacosServerOptions(**fields)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def reading(*servers: NacosServerOptions, **changes: object) -> AsyncIterator[View]:
+    """Run a source with a short period as long as the context is open."""
+    polling = PollOptions(refresh_period_s=PERIOD_S, first_retry_s=PERIOD_S)
+    fields: dict[str, object] = {"polling": polling, "request_timeout_s": 5.0, **changes}
+    view = View()
+    view.source = NacosSource(NacosOptions(servers=servers, **fields), view.metrics)  # type: ignore[arg-type]
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(view.source.run(view))
+        yield view
+        task.cancel()
