@@ -182,7 +182,7 @@ class AdsStream:
         if request.error is not None:
             state.rejections += 1
             state.rejection = Rejection(request.nonce, request.error.code, request.error.message[:_MAX_MESSAGE], now)
-        if verdict is Verdict.NACK or (verdict is Verdict.SPONTANEOUS and state.answers_empty_nonce):
+        if request.error is not None or (verdict is Verdict.SPONTANEOUS and state.answers_empty_nonce):
             state.distrust()
         unanswered = not state.nonce
         owed = (verdict is not Verdict.STALE or state.honours_stale_names or unanswered) and state.adjust(request)
