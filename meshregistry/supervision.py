@@ -15,7 +15,11 @@ FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 
 
-async def supervise(name: str, run: Callable[[], Awaitable[None]]) -> None:
+async def supervise(
+    name: str,
+    run: Callable[[], Awaitable[None]],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
     """Run for ever, restarting after 1 s, 2 s, 4 s … 60 s (each ±20 %) when `run` fails or returns.
 
     Cancelling it cancels `run`. A run that lived longer than the longest pause starts over with the first pause.
@@ -31,5 +35,5 @@ async def supervise(name: str, run: Callable[[], Awaitable[None]]) -> None:
             _log.exception("task.failed task=%s restart_in_s=%.1f", name, pause_s)
         if loop.time() - started > LONGEST_PAUSE_S:
             pause_s = FIRST_PAUSE_S
-        await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
+        await sleep(pause_s * random.uniform(0.8, 1.2))
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)

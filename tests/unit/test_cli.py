@@ -1,0 +1,119 @@
+"""The command line: what it prints and how it exits."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from meshregistry import __version__
+from meshregistry.cli import main
+
+SETTINGS = """
+nacos_source:
+  enabled: true
+  address: ["http://reader:hidden@127.0.0.1:8848"]
+  username: reader
+  password: {password}
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    path = tmp_path / "meshregistry.yaml"
+    path.write_text(SETTINGS.format(password="swordfish"))
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_check_config_prints_the_effective_settings_without_secrets(settings: Path) -> None:
+    result = run("check-config", settings)
+
+    assert result.exit_code == 0
+    assert "refresh_period: 30s" in result.stdout
+    assert "password: '***'" in result.stdout
+    assert "swordfish" not in result.output
+    assert "hidden" not in result.output
+
+
+def test_check_config_prints_every_fault_with_its_path_and_the_nearest_key(settings: Path) -> None:
+    settings.write_text("nacos_source: {enabeld: true, refresh_period: fast}\nguard: {empty_grace: [1]}\n")
+
+    result = run("check-config", settings)
+
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith(f"error: {settings}: ") for line in lines)
+    assert "enabeld" in lines[0]
+    assert "enabled" in lines[0]
+    assert "nacos_source.refresh_period" in lines[1]
+    assert "guard.empty_grace" in lines[2]
+
+
+@pytest.mark.parametrize("command", ["check-config", "run"])
+def test_a_missing_file_is_named(command: str, tmp_path: Path) -> None:
+    path = tmp_path / "absent.yaml"
+
+    result = run(command, *(["--config"] if command == "run" else []), path)
+
+    assert result.exit_code == 2
+    assert str(path) in result.stderr
+
+
+def test_a_file_that_is_not_text_is_an_error_and_no_traceback(settings: Path) -> None:
+    settings.write_bytes(b"\xff\xfe\x00")
+
+    result = run("check-config", settings)
+
+    assert result.exit_code == 2
+    assert str(settings) in result.stderr
+
+
+def test_run_refuses_a_registry_that_it_cannot_read(settings: Path) -> None:
+    settings.write_text("zookeeper_source: {enabled: true, address: ['127.0.0.1:2181']}")
+
+    result = run("run", "--config", settings)
+
+    assert result.exit_code == 2
+    assert "zookeeper_source.enabled" in result.stderr
+
+
+@pytest.mark.parametrize("taken", ["aux_addr", "mcp"])
+def test_a_port_that_is_taken_is_an_error_and_an_exit(settings: Path, taken: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as occupant, socket.create_server(("127.0.0.1", 0)) as other:
+        free = other.getsockname()[1]
+        other.close()
+        port = occupant.getsockname()[1]
+        http, ads = (port, free) if taken == "aux_addr" else (free, port)
+        settings.write_text(f"aux_addr: 127.0.0.1:{http}\nmcp: {{server_url: 'xds://127.0.0.1:{ads}'}}\n")
+
+        result = run("run", "--config", settings)
+
+    assert result.exit_code == 1
+    assert f"127.0.0.1:{port}" in result.stderr
+
+
+def test_demo_names_the_port_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as occupant:
+        port = occupant.getsockname()[1]
+
+        result = run("demo", "--nacos-port", port)
+
+    assert result.exit_code == 1
+    assert f"127.0.0.1:{port}" in result.stderr
+
+
+def test_watch_explains_a_target_that_is_none() -> None:
+    result = run("watch", "localhost")
+
+    assert result.exit_code == 2
+    assert "HOST:PORT" in result.stderr
+
+
+def test_the_version_is_printed() -> None:
+    assert f"meshregistry, version {__version__}\n" == run("--version").stdout

@@ -1,0 +1,101 @@
+"""From settings to the rooms' options: nothing is lost on the way."""
+
+import pytest
+
+from meshregistry.errors import SettingsError
+from meshregistry.model.policy import Profile
+from meshregistry.model.service_entry import Location
+from meshregistry.settings.load import load_settings
+from meshregistry.settings.root import Settings
+from meshregistry.store.guard import GuardPolicy
+from meshregistry.wiring import ads_options, check_readable, http_options, nacos_options, source_rules
+
+
+def load(text: str) -> Settings:
+    return load_settings(text, {}).settings
+
+
+NACOS = "nacos_source: {enabled: true, address: ['http://127.0.0.1:8848']%s}\n"
+
+
+def test_without_a_source_nothing_is_converted() -> None:
+    assert {} == source_rules(load(""))
+
+
+def test_the_istio_profile_keeps_ports_and_marks_what_is_emptied() -> None:
+    rules = source_rules(load(NACOS % "" + "guard: {empty_grace: 5s, delete_after: 1m, port_grace: 2m}"))
+
+    assert ["nacos"] == list(rules)
+    assert rules["nacos"].guard == GuardPolicy(5.0, 60.0, 120.0, mark_emptied=True)
+    assert rules["nacos"].conversion.profile is Profile.ISTIO
+    assert rules["nacos"].conversion.location is Location.MESH_INTERNAL
+
+
+def test_the_slime_profile_has_neither() -> None:
+    rules = source_rules(load("profile: slime\n" + NACOS % ""))
+
+    assert rules["nacos"].guard == GuardPolicy(0.0, 600.0, 0.0, mark_emptied=False)
+    assert rules["nacos"].conversion.profile is Profile.SLIME
+
+
+def test_a_source_guards_by_its_own_settings() -> None:
+    rules = source_rules(load(NACOS % ", guard: {empty_grace: 1s}" + "guard: {empty_grace: 5s, delete_after: 1m}"))
+
+    assert (1.0, 60.0) == (rules["nacos"].guard.empty_grace_s, rules["nacos"].guard.delete_after_s)
+
+
+def test_conversion_options_reach_the_policy() -> None:
+    text = """
+nacos_source: {enabled: true, address: ["http://127.0.0.1:8848"], svc_port: 0, location: MESH_EXTERNAL, ns_host: false}
+conversion: {locality_labels: [region, zone], endpoint_relabel_items: {a: b}, istio_revision: canary}
+"""
+    policy = source_rules(load(text))["nacos"].conversion
+
+    assert (0, Location.MESH_EXTERNAL, False) == (policy.svc_port, policy.location, policy.ns_host)
+    assert ("region", "zone", "") == policy.locality_labels
+    assert (("a", "b"),) == policy.endpoint_relabel_items
+    assert policy.revision == "canary"
+
+
+def test_the_nacos_server_and_its_rhythm_reach_the_source() -> None:
+    extra = ", namespace: dev, group: G, username: u, password: p, refresh_period: 5s, client_headers: {X-Team: mesh}"
+    options = nacos_options(load(NACOS % extra + "registry_start_delay: 2s"))
+
+    (server,) = options.servers
+    assert ("http://127.0.0.1:8848",) == server.addresses
+    assert [("dev", "G")] == list(server.scopes)
+    assert ("u", "p") == (server.username, server.password)
+    assert (5.0, 2.0) == (options.polling.refresh_period_s, options.polling.start_delay_s)
+    assert (("X-Team", "mesh"),) == options.headers
+
+
+def test_the_ads_address_and_limits_reach_the_server() -> None:
+    options = ads_options(load("mcp: {server_url: 'xds://0.0.0.0:17000', version_stubs: off, max_streams: 7}").mcp)
+
+    assert ("", 17000, False, 7) == (options.host, options.port, options.version_stubs, options.limits.max_streams)
+    assert "127.0.0.1" == ads_options(load("mcp: {server_url: 'xds://127.0.0.1:1'}").mcp).host
+
+
+def test_the_token_and_aliases_reach_the_pages() -> None:
+    options = http_options(load("http: {token: t, path_redirect: {/x: /meshregistry/xdsCache}}"))
+
+    assert ("t", {"/x": "/meshregistry/xdsCache"}) == (options.token, dict(options.path_aliases))
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("zookeeper_source: {enabled: true, address: ['127.0.0.1:2181']}", "zookeeper_source.enabled"),
+        ("eureka_source: {enabled: true, address: ['http://127.0.0.1:8761/eureka']}", "eureka_source.enabled"),
+        (NACOS % ", all_namespaces: true", "nacos_source.all_namespaces"),
+    ],
+)
+def test_what_cannot_be_read_yet_is_refused_rather_than_left_out(text: str, path: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        check_readable(load(text))
+
+    assert [path] == [fault.split(":")[0] for fault in refused.value.faults]
+
+
+def test_what_can_be_read_is_not_refused() -> None:
+    check_readable(load(NACOS % ""))
