@@ -120,6 +120,7 @@ class _Converter:
         return groups
 
     def _is_wanted(self, instance: Instance) -> bool:
+        # A disabled instance never reaches Slime either: the server leaves it out of its answer.
         if not instance.enabled or (self._policy.drop_unhealthy and not instance.healthy):
             return False
         return not self._is_istio or instance.weight > 0

@@ -111,6 +111,13 @@ def test_equal_content_is_equal_records_whatever_the_registry_object() -> None:
     )
 
 
+def test_ports_are_sorted_by_number_and_port_maps_by_name() -> None:
+    entry = only_entry(Instance("10.0.0.1", 9090), Instance("10.0.0.2", 10000))
+    assert [80, 9090, 10000] == [port.number for port in entry.ports]
+    for endpoint in entry.endpoints:
+        assert ["http-10000", "http-80", "http-9090"] == [name for name, _ in endpoint.ports]
+
+
 def test_one_changed_weight_changes_one_endpoint() -> None:
     others = [Instance(f"10.0.0.{number}", 8080) for number in range(1, 10)]
     before = only_entry(Instance("10.0.1.1", 8080), *others)

@@ -210,7 +210,7 @@ REPAIRED: dict[str, tuple[Fields, Fields, list[str]]] = {
             {"endpoints": (GOOD,)},
             ["address_invalid"],
         )
-        for address in ("", "a_b", "*.example.com", "10.0.0.256", "unix:///tmp/x")
+        for address in ("", "a_b", "*.example.com", "10.0.0.256", "unix:///tmp/x", LONGEST + ".c")
     },
     "an endpoint port out of range": (
         {"endpoints": (GOOD, endpoint_with(ports=(("http-80", 0),)), endpoint_with(ports=(("http-80", 65536),)))},
