@@ -329,6 +329,52 @@ async def test_the_wait_time_declares_completeness_without_content(nacos_rig: Na
     assert [] == view.listings
 
 
+async def test_a_node_that_fails_in_the_middle_of_a_reading_is_left_within_it(nacos_rig: NacosRig) -> None:
+    await _register_all_sorts(nacos_rig)
+    async with Gateway(nacos_rig.base_url) as first, Gateway(nacos_rig.base_url) as second:
+        for gateway in (first, second):
+            gateway.refused[BULK[nacos_rig.dialect]] = 403
+        options = server_options(nacos_rig, addresses=(first.base_url, second.base_url))
+        async with reading(options) as view:
+            await view.until_services(_all_sorts())
+            assert first.base_url == view.registry["address"]
+
+            first.refused[INSTANCE_LIST] = 500
+            await view.until(lambda view: view.registry["address"] == second.base_url)
+            await view.next_reading(2)
+            assert view.scope["healthy"]
+
+    assert 0.0 == view.readings(failed=True)
+    assert 2 == len(view.updates)
+
+
+async def test_a_service_that_was_never_read_delays_completeness_but_not_for_ever(nacos_rig: NacosRig) -> None:
+    await nacos_rig.register("orders", "10.0.0.1", 8080)
+    await nacos_rig.register("users", "10.0.0.2", 8080)
+    async with Gateway(nacos_rig.base_url) as gateway:
+        gateway.refused[BULK[nacos_rig.dialect]] = 403
+        gateway.rewritten[INSTANCE_LIST] = lambda body: b"<html>" if b"@@orders" in body else body
+        through = server_options(nacos_rig, addresses=(gateway.base_url,))
+        async with reading(through) as view:
+            await view.until(lambda view: bool(view.synced))
+
+    assert {"users": (instance("10.0.0.2", 8080),)} == view.services
+    assert [frozenset({"orders"})] == [listing.unread for listing in view.listings]
+    assert 3.0 == view.readings(failed=True)
+
+
+async def test_completeness_waits_for_every_scope(nacos_rig: NacosRig) -> None:
+    groups = ("G-1", "G-2")
+    for number, group in enumerate(groups):
+        await nacos_rig.register("orders", f"10.0.0.{number}", 8080, group=group)
+    scopes = tuple(NacosScope(nacos_rig.namespace, group) for group in groups)
+    async with reading(server_options(nacos_rig, scopes=scopes)) as view:
+        await view.until(lambda view: bool(view.synced))
+
+    assert [*groups] == [listing.scope.group for listing in view.listings]
+    assert view.synced == view.updates[2:]
+
+
 # Authentication.
 
 
