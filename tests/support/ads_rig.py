@@ -187,7 +187,7 @@ async def serve(
     store: SnapshotStore, options: AdsOptions = NO_PAUSE, clients: Clients | None = None, metrics: Metrics | None = None
 ) -> AsyncIterator[AdsServer]:
     """Run a server on a free port; drained at the end."""
-    server = AdsServer(options, store, clients or Clients(), metrics or Metrics())
+    server = AdsServer(options, store, Clients() if clients is None else clients, metrics or Metrics())
     await server.start()
     try:
         yield server
