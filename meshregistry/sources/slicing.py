@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-SLICE_S = 0.01
+SLICE_S = 0.005
 
 
 class Slicer:

@@ -52,9 +52,9 @@ class BulkReader:
         remembered = self._memory.pages.get(place)
         if remembered is not None and remembered.digest == digest:
             return remembered
+        slicer = Slicer()
         page = connection.dialect.decode_bulk(body)
         cut = _Cut(self._scope.group, self._reader, self._memory)
-        slicer = Slicer()
         for item in page.items:
             cut.take(item)
             await slicer.breathe()

@@ -4,8 +4,7 @@ Disabled instances are left out: the per-service list never has them, the listin
 Weight 0 and unhealthy ones stay; the conversion judges them.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -47,7 +46,7 @@ class Harvest(NamedTuple):
     instances: tuple[Instance, ...]
     """In canonical order."""
 
-    bad: Counter[str]
+    bad: Mapping[str, int]
     """Records dropped alone, by reason: `malformed`, `address`, `port`, `metadata`."""
 
     @property
@@ -95,21 +94,21 @@ class InstanceReader:
         return self._harvest((None, host) for host in hosts)
 
     def _harvest(self, hosts: Iterable[tuple[str | None, wire.Host | msgspec.Raw]]) -> Harvest:
-        bad: Counter[str] = Counter()
+        bad: dict[str, int] = {}
         instances: list[Instance] = []
         disabled = 0
         for cluster, host in hosts:
             try:
                 instance = self._instance(cluster, host)
             except BadRecord as error:
-                bad[error.reason] += 1
+                bad[error.reason] = bad.get(error.reason, 0) + 1
                 continue
             if instance is None:
                 disabled += 1
             else:
                 instances.append(instance)
         if bad and not instances and not disabled:
-            raise SourceDataError(f"none of {bad.total()} instance records is usable: {dict(bad)}")
+            raise SourceDataError(f"none of {sum(bad.values())} instance records is usable: {bad}")
         instances.sort()
         return Harvest(tuple(instances), bad)
 

@@ -74,7 +74,11 @@ class Known(NamedTuple):
 
 
 class Memory:
-    """The published state of one scope. Owned by its ScopeReader, which changes it only after publishing."""
+    """The published state of one scope. Owned by its ScopeReader.
+
+    Changes are made on a draft, in slices; once they are published the draft is adopted in one step, because
+    half a change would take old bytes for what is published.
+    """
 
     def __init__(self) -> None:
         self.known: dict[str, Known] = {}
@@ -83,6 +87,17 @@ class Memory:
 
         self.foreign: frozenset[int] = frozenset()
         self.pages: dict[PagePlace, BulkPage] = {}
+
+    def draft(self) -> "Memory":
+        """Return a copy to be changed."""
+        draft = Memory()
+        draft.known, draft.by_item = dict(self.known), dict(self.by_item)
+        return draft
+
+    def adopt(self, draft: "Memory") -> None:
+        """Become the draft."""
+        self.known, self.by_item = draft.known, draft.by_item
+        self.foreign, self.pages = draft.foreign, draft.pages
 
     def put(self, name: str, known: Known) -> None:
         """Remember a service as published."""

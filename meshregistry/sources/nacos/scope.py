@@ -1,6 +1,8 @@
 """One scope of one registry: which rung to read it on, and what of a reading is news."""
 
+import asyncio
 import logging
+from collections.abc import Mapping
 
 import msgspec
 
@@ -126,11 +128,8 @@ class ScopeReader:
     def _note(self, listing: Listing) -> None:
         self._skipped += listing.unchanged
         self._metrics.source_unchanged.labels("nacos").inc(listing.unchanged)
-        for reading in listing.fresh.values():
-            for reason, count in reading.harvest.bad.items() if reading.harvest else ():
-                self._count_bad(reason, count)
         if listing.nameless:
-            self._count_bad("service", listing.nameless)
+            self._count_bad({"service": listing.nameless})
         if bool(listing.unread) != bool(self._unread):
             first = next(iter(sorted(listing.unread.items())), ("", ""))
             _log.warning(
@@ -138,39 +137,42 @@ class ScopeReader:
             )
         self._unread = dict(listing.unread)
 
-    def _count_bad(self, reason: str, count: int) -> None:
-        self._bad_records += count
-        self._metrics.source_bad_records.labels("nacos", reason).inc(count)
+    def _count_bad(self, bad: Mapping[str, int]) -> None:
+        for reason, count in bad.items():
+            self._bad_records += count
+            self._metrics.source_bad_records.labels("nacos", reason).inc(count)
 
     async def _publish(self, listing: Listing, sink: Sink) -> None:
-        news, known = await self._compare(listing)
         names = listing.names
         if listing.nameless and self._published is not None:
             names |= self._published
+        draft = self._memory.draft()
+        news = await self._compare(listing, draft)
+        draft.keep_only(names)
+        draft.keep_pages(listing.pages)
         if news or names != self._published:
             unread = frozenset(listing.unread)
             await sink.publish(ScopeListing(self.scope, names, news, unread, listing.observed_at))
         self._published = names
-        for name, each in known.items():
-            self._memory.put(name, each)
-        self._memory.keep_only(names)
-        self._memory.keep_pages(listing.pages)
+        self._memory.adopt(draft)
 
-    async def _compare(self, listing: Listing) -> tuple[dict[str, tuple[Instance, ...]], dict[str, Known]]:
-        """Return the services whose content differs from what was published, and what to remember of all read."""
+    async def _compare(self, listing: Listing, draft: Memory) -> dict[str, tuple[Instance, ...]]:
+        """Return the services whose content differs from what was published; put all that were read in the draft."""
         news: dict[str, tuple[Instance, ...]] = {}
-        known: dict[str, Known] = {}
         slicer = Slicer()
         for name, reading in listing.fresh.items():
             before = self._memory.known.get(name)
             after = _known(reading, before)
             if after is None:
                 continue
-            known[name] = after
-            if reading.harvest and (before is None or before.content_digest != after.content_digest):
-                news[name] = reading.harvest.instances
+            draft.put(name, after)
+            if reading.harvest is not None:
+                self._count_bad(reading.harvest.bad)
+                if before is None or before.content_digest != after.content_digest:
+                    news[name] = reading.harvest.instances
             await slicer.breathe()
-        return news, known
+        await asyncio.sleep(0)
+        return news
 
     def _is_complete(self, listing: Listing) -> bool:
         if listing.unread.keys() <= self._memory.known.keys():
@@ -206,7 +208,7 @@ def _known(reading: Reading, before: Known | None) -> Known | None:
             list_digest=reading.list_digest,
             content_digest=wire.fingerprint(_ENCODER.encode(harvest.instances)),
             instances=len(harvest.instances),
-            bad=harvest.bad.total(),
+            bad=sum(harvest.bad.values()),
             suspect=reading.suspect,
         )
     if before is None:

@@ -37,3 +37,15 @@ def test_only_the_latest_pages_are_remembered_and_without_their_readings() -> No
 
     assert {(1, 10): page._replace(fresh={})} == memory.pages
     assert {7} == memory.foreign
+
+
+def test_a_draft_changes_nothing_until_it_is_adopted() -> None:
+    memory = Memory()
+    memory.put("orders", _known(11))
+    draft = memory.draft()
+    draft.put("orders", _known(12))
+    draft.put("users", _known(13))
+
+    assert ({"orders"}, {11: "orders"}) == (set(memory.known), memory.by_item)
+    memory.adopt(draft)
+    assert ({"orders", "users"}, {12: "orders", 13: "users"}) == (set(memory.known), memory.by_item)
