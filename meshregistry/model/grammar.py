@@ -7,6 +7,7 @@ copied the latter.
 
 import ipaddress
 import re
+from functools import lru_cache
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
@@ -44,8 +45,12 @@ def is_host(text: str) -> bool:
     return not dot or (len(text) <= _HOST_LIMIT and is_fqdn(rest))
 
 
+@lru_cache(maxsize=1 << 17)
 def is_ip(text: str) -> bool:
-    """Whether it is an IPv4 or IPv6 address in Go's sense (no leading zeros in IPv4) without a zone."""
+    """Whether it is an IPv4 or IPv6 address in Go's sense (no leading zeros in IPv4) without a zone.
+
+    Remembered, as conversion, merge and validation each ask for every endpoint.
+    """
     return bool(_match_ipv4(text)) or (":" in text and _is_ipv6(text))
 
 

@@ -22,6 +22,7 @@ from meshregistry.store.guard import Decision, GuardPolicy, History, Rule, decid
 from meshregistry.store.inbox import Inbox
 from meshregistry.store.reject_ledger import RejectLedger
 from meshregistry.store.store import SnapshotStore
+from meshregistry.store.tally import count_commit
 from meshregistry.store.timers import Timers
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import Resource, ResourceEncoder
@@ -134,7 +135,8 @@ class Reducer:
         before = self._store.current.collection(Kind.SERVICE_ENTRY).resources
         change = self._store.commit(Kind.SERVICE_ENTRY, upserts, removals, observed_at)
         if change is not None:
-            self._count(change.changed, change.removed, before)
+            count_commit(self._metrics, change, before, self._store.current.collection(Kind.SERVICE_ENTRY).resources)
+            _log.debug("store.committed changed=%d removed=%d", len(change.changed), len(change.removed))
 
     def _build(self, name: str) -> Resource | None:
         """Decide what is served under a resource name now, and remember when to decide again."""
@@ -198,29 +200,3 @@ class Reducer:
             self._store.complete()
             self._metrics.complete.set(1)
             _log.info("store.complete resources=%d", len(self._store.current.collection(Kind.SERVICE_ENTRY).resources))
-
-    def _count(self, changed: frozenset[str], removed: frozenset[str], before: Mapping[str, Resource]) -> None:
-        metrics, after = self._metrics, self._store.current.collection(Kind.SERVICE_ENTRY).resources
-        metrics.commits.labels(Kind.SERVICE_ENTRY.value).inc()
-        metrics.mcp_push_count.inc()
-        metrics.resources.labels(Kind.SERVICE_ENTRY.value).set(len(after))
-        for name in changed:
-            old = before.get(name)
-            counter = metrics.service_entry_update if old else metrics.service_entry_creation
-            counter.labels(_registry(after[name])).inc()
-            metrics.endpoints.inc(_size(after[name]) - (_size(old) if old else 0))
-            if old is None:
-                metrics.service_entry_total.labels(_registry(after[name])).inc()
-        for name in removed:
-            metrics.service_entry_deletion.labels(_registry(before[name])).inc()
-            metrics.service_entry_total.labels(_registry(before[name])).dec()
-            metrics.endpoints.dec(_size(before[name]))
-        _log.debug("store.committed changed=%d removed=%d", len(changed), len(removed))
-
-
-def _registry(resource: Resource) -> str:
-    return dict(resource.record.labels).get("registry", "")
-
-
-def _size(resource: Resource) -> int:
-    return len(resource.record.endpoints)
