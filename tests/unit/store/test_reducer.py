@@ -182,13 +182,11 @@ async def test_a_service_of_only_bad_instances_costs_nothing_else(world: World) 
 
 async def test_the_snapshot_is_complete_only_after_every_source_was_read(world: World) -> None:
     await world.take(listing(orders=(instance(1),)))
-    assert not world.store.current.complete
-    assert ("nacos",) == world.reducer.pending_sources
+    assert (False, ("nacos",)) == (world.store.current.complete, world.reducer.pending_sources)
 
     await world.take(SourceSynced("nacos"))
 
-    assert world.store.current.complete
-    assert () == world.reducer.pending_sources
+    assert (True, ()) == (world.store.current.complete, world.reducer.pending_sources)
 
 
 async def test_completion_follows_the_updates_of_its_batch(world: World) -> None:
