@@ -78,7 +78,7 @@ class Listener(Server):
                 connection.cut()
 
     async def _await_handlers(self, timeout_s: float) -> None:
-        tasks = {task for handler in self._handlers for task in handler._tasks.values() if not task.done()}
+        tasks = {task for handler in self._handlers for task in (*handler._tasks.values(), *handler._cancelled)}
         if tasks:
             await asyncio.wait(tasks, timeout=timeout_s)
 

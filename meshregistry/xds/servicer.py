@@ -183,6 +183,7 @@ class Session:
             self._wake.clear()
             while (push := self._next_push()) is not None:
                 await self._send(push)
+                await asyncio.sleep(0)
             wake_up = self._machine.next_wake_up()
             await self._rest(None if wake_up is None else max(wake_up - time.monotonic(), 0.0))
 
@@ -208,6 +209,7 @@ class Session:
             self._shared.metrics.bad_requests.labels("stalled").inc()
             _log.warning("ads.stalled node=%r peer=%s type=%s", self._node_id, self._row.peer, push.type_url)
             raise GRPCError(Status.RESOURCE_EXHAUSTED, "client does not read") from None
+        # Nothing ran since the last byte, so the ACK cannot have been read yet.
         self._machine.note_sent(push, message.size, message.body.stubs, time.monotonic())
         labels = (self._dialect.name, push.state.kind or "other")
         self._shared.metrics.pushes.labels(*labels).inc()

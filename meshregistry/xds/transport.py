@@ -61,7 +61,7 @@ async def _read(stream: ByteStream, size: int) -> bytes:
 
 
 async def send(stream: ByteStream, message: Message, timeout_s: float) -> None:
-    """Send one response, letting other tasks run after each chunk.
+    """Send one response, letting other tasks run between its chunks but not after the last byte.
 
     Raises:
         TimeoutError: the client took nothing for `timeout_s`. A part of the message may be out, so the stream is dead.
@@ -72,7 +72,6 @@ async def send(stream: ByteStream, message: Message, timeout_s: float) -> None:
         await _send_part(stream, chunk, timeout_s)
         await asyncio.sleep(0)
     await _send_part(stream, message.tail, timeout_s)
-    await asyncio.sleep(0)
 
 
 async def _send_part(stream: ByteStream, part: bytes, timeout_s: float) -> None:
