@@ -230,6 +230,27 @@ async def test_a_service_below_its_protection_threshold_reads_as_nacos_shows_it_
             assert {"orders": bare, "users": users} == view.services
 
 
+async def test_a_service_that_cannot_be_looked_at_again_keeps_only_itself(nacos_rig: NacosRig) -> None:
+    await nacos_rig.register("orders", "10.0.0.1", 80, healthy=False)
+    await nacos_rig.register("users", "10.0.0.2", 80)
+    orders = (instance("10.0.0.1", 80, healthy=False),)
+    async with (
+        Gateway(nacos_rig.base_url) as gateway,
+        reading(server_options(nacos_rig, addresses=(gateway.base_url,))) as view,
+    ):
+        await view.until_services({"orders": orders, "users": (instance("10.0.0.2", 80),)})
+
+        gateway.refused[INSTANCE_LIST] = 500
+        await nacos_rig.register("users", "10.0.0.3", 80)
+        users = (instance("10.0.0.2", 80), instance("10.0.0.3", 80))
+        await view.until_services({"orders": orders, "users": users})
+        assert {"orders"} == view.listings[-1].unread
+
+        await nacos_rig.register("orders", "10.0.0.1", 80)
+        gateway.refused.clear()
+        await view.until_services({"orders": (instance("10.0.0.1", 80),), "users": users})
+
+
 # Nothing changes, nothing is published.
 
 

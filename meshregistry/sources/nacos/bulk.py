@@ -2,7 +2,7 @@
 
 from msgspec import Raw
 
-from meshregistry.errors import SourceDataError
+from meshregistry.errors import SourceDataError, SourceError
 from meshregistry.model.instance import Scope
 from meshregistry.sources.nacos import wire
 from meshregistry.sources.nacos.client import AccessDenied, NotOffered
@@ -143,10 +143,14 @@ async def look_again_at_suspects(
     suspects |= {name for name, known in memory.known.items() if known.suspect and name in remembered}
     if not suspects:
         return listing
+    round_ = await services.read_services(connection, suspects)
     try:
-        round_ = await services.read_services(connection, suspects)
+        round_.settle()
     except (NotOffered, AccessDenied):
         return listing
+    except SourceError:
+        if round_.hopeless:
+            raise
     fresh = {name: reading for name, reading in listing.fresh.items() if name not in round_.unread}
     for name in suspects - round_.unread.keys():
         fresh[name] = _merge(listing.fresh.get(name), round_.fresh.get(name), memory, name)

@@ -132,9 +132,9 @@ class ScopeReader:
             self._count_bad({"service": listing.nameless})
         if bool(listing.unread) != bool(self._unread):
             first = next(iter(sorted(listing.unread.items())), ("", ""))
-            _log.warning(
-                "source.unread scope=%s services=%d first=%s error=%s", self.scope, len(listing.unread), *first
-            )
+            text = "source.unread source=nacos scope=%s services=%d first=%s error=%s"
+            level = logging.WARNING if listing.unread else logging.INFO
+            _log.log(level, text, self.scope, len(listing.unread), *first)
         self._unread = dict(listing.unread)
 
     def _count_bad(self, bad: Mapping[str, int]) -> None:

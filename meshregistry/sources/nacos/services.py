@@ -31,20 +31,20 @@ class ServiceReader:
         """
         names = await self._read_names(connection)
         round_ = await self.read_services(connection, names)
+        round_.settle()
         unchanged = len(names) - len(round_.fresh) - len(round_.unread)
         return Listing(names, round_.fresh, round_.unread, clock.now(), unchanged)
 
     async def read_services(self, connection: Connection, names: Collection[str]) -> "Round":
-        """Read the instance lists of the services, `concurrency` at a time.
+        """Read the instance lists of the services, `concurrency` at a time; `Round` tells what came of it.
 
-        Raises the first error when no service could be read, or when as many calls in a row as are made at a time
-        got no answer: then the node is gone, and asking it for the rest would take hours. Cancelling it is safe.
+        Ends early when as many calls in a row as are made at a time got no answer: then the node is gone, and
+        asking it for the rest would take hours. Cancelling it is safe.
         """
         round_ = Round(names, patience=self._options.concurrency)
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self._options.concurrency, len(names))):
                 group.create_task(self._work(connection, round_))
-        round_.settle()
         return round_
 
     async def _read_names(self, connection: Connection) -> frozenset[str]:
@@ -121,6 +121,6 @@ class Round:
             self._unanswered += 1
 
     def settle(self) -> None:
-        """Raise the first error unless the round says something about the scope."""
+        """Raise the first error when no service could be read, or the round ended early."""
         if self._first_error is not None and (self.hopeless or not self._succeeded):
             raise self._first_error

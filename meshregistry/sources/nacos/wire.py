@@ -87,11 +87,10 @@ class LooseItem(msgspec.Struct, rename="camel"):
     cluster_map: dict[str, LooseCluster | None] | None = None
 
 
-class InstanceList(msgspec.Struct, rename="camel"):
+class InstanceList(msgspec.Struct):
     """The answer of the v1 instance list."""
 
     hosts: list[Host] | None
-    reach_protection_threshold: bool = False
 
 
 class LooseInstanceList(msgspec.Struct):
