@@ -79,12 +79,18 @@ def demo(nacos_port: int, ads_port: int, http_port: int) -> None:
 
 
 def _load(path: Path) -> Loaded:
+    """Return what `run` can run, or print every fault and exit."""
+    from meshregistry.wiring import check_readable  # as in `run`
+
     try:
-        return load_settings(path.read_text("utf-8"), os.environ, base_dir=path.parent)
+        loaded = load_settings(path.read_text("utf-8"), os.environ, base_dir=path.parent)
+        check_readable(loaded.settings)
     except (OSError, UnicodeDecodeError) as error:
         click.echo(f"error: {path}: {error}", err=True)
     except SettingsError as error:
         _print_lines(f"error: {path}", error.faults)
+    else:
+        return loaded
     sys.exit(EXIT_USAGE)
 
 
@@ -99,9 +105,6 @@ def _run_loop(work: Coroutine[object, object, None]) -> None:
     except* ListenError as errors:
         _print_lines("error", [str(error) for error in errors.exceptions])
         code = EXIT_FAILED
-    except* SettingsError as errors:
-        _print_lines("error", [str(error) for error in errors.exceptions])
-        code = EXIT_USAGE
     sys.exit(code)
 
 

@@ -15,7 +15,7 @@ from meshregistry.model.naming import ServiceName, name_service
 from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.ports import PortTable, is_usable_port, map_ports
 from meshregistry.model.rejects import Reject, RejectNotes
-from meshregistry.model.service_entry import Location, Resolution, ServiceEntry, ServicePort, WorkloadEntry
+from meshregistry.model.service_entry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
 from meshregistry.model.validation import Validated, validate_entry
 from meshregistry.model.virtual_address import derive_address
 
@@ -220,7 +220,7 @@ def merge_claims(claims: Sequence[Claim], cache: ConversionCache) -> Validated:
         ports,
         endpoints,
         Resolution.DNS if is_dns else Resolution.STATIC,
-        policy.location if policy.profile is Profile.ISTIO else Location.MESH_EXTERNAL,
+        policy.location,
         _list_addresses(winner.hosts[0], ports, policy),
         labels=label_entry(endpoints, winner.hosts, policy),
     )

@@ -45,7 +45,7 @@ class ConversionPolicy(msgspec.Struct, frozen=True):
     k8s_domain_suffix: bool = True
     dom_suffix: str = ""
     location: Location = Location.MESH_INTERNAL
-    """Of every entry in the istio profile; the slime profile leaves it unset, as Slime does."""
+    """Of every entry; MESH_EXTERNAL equals unset, which is what Slime emits."""
 
     drop_unhealthy: bool = True
     locality_labels: tuple[str, str, str] = ("", "", "")

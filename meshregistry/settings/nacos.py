@@ -28,7 +28,7 @@ class NacosServer(Section):
     address: tuple[Url, ...] = setting(
         (), "Base URLs with scheme, without /nacos; several members of one cluster.", slime="Address"
     )
-    namespace: str = setting("", "The namespace to read, by id or by show name; empty = public.", slime="Namespace")
+    namespace: str = setting("", "The id of the namespace to read; empty = public.", slime="Namespace")
     group: str = setting("", f"The group to read; empty = {DEFAULT_GROUP}.", slime="Group")
     username: str = setting("", "User for the login; empty = no login.", slime="Username")
     password: Secret = setting(Secret(""), "Password for the login.", slime="Password")

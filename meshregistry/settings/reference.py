@@ -36,7 +36,8 @@ or every fault with its line.
 - The profile is `istio` for a bare file and `slime` inside a wrapper, unless `profile` says otherwise.
 
 Under *default*, "(slime: x)" is the default in the profile `slime`. *Not yet* marks fields that are accepted and
-checked but have no effect in this version.
+checked but have no effect in this version; the file is refused where it asks for a registry, or for namespaces, that
+this version cannot read, as half a catalogue deletes the other half in every istiod.
 """
 
 

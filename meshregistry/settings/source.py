@@ -51,7 +51,8 @@ class Source(Section):
     resource_ns: str = setting("", "Namespace of the generated resources.", slime="ResourceNs")
     location: Location = setting(
         "MESH_INTERNAL",
-        "Location of the generated ServiceEntries; the profile slime leaves it unset, as Slime does.",
+        "Location of the generated ServiceEntries; MESH_EXTERNAL is what istiod reads where Slime leaves it unset.",
+        slime_profile="MESH_EXTERNAL",
         slime_default="",
     )
     endpoint_selectors: tuple[EndpointSelector, ...] = setting(

@@ -31,11 +31,12 @@ def test_the_istio_profile_keeps_ports_and_marks_what_is_emptied() -> None:
     assert rules["nacos"].conversion.location is Location.MESH_INTERNAL
 
 
-def test_the_slime_profile_has_neither() -> None:
+def test_the_slime_profile_has_neither_and_its_entries_no_location() -> None:
     rules = source_rules(load("profile: slime\n" + NACOS % ""))
 
     assert rules["nacos"].guard == GuardPolicy(0.0, 600.0, 0.0, mark_emptied=False)
     assert rules["nacos"].conversion.profile is Profile.SLIME
+    assert rules["nacos"].conversion.location is Location.MESH_EXTERNAL
 
 
 def test_a_source_guards_by_its_own_settings() -> None:

@@ -21,6 +21,12 @@ DATA = Path(__file__).parent / "data"
 
 Tree = dict[str, Any]
 
+PROFILES: dict[Profile, Tree] = {
+    Profile.ISTIO: {"profile": "istio"},
+    Profile.SLIME: {"profile": "slime", "location": Location.MESH_EXTERNAL},
+}
+"""Profile → its policy, as the settings make it."""
+
 
 class Registration(msgspec.Struct, forbid_unknown_fields=True):
     """An instance of an example."""
@@ -79,7 +85,7 @@ def _cases() -> list[Any]:
 
 def _convert(example: Example, profile: Profile, step: int) -> tuple[list[Tree], list[list[str]]]:
     """Convert the example; `step` -1 feeds everything in the opposite order."""
-    policy = msgspec.convert({"profile": profile.value, **example.policy}, ConversionPolicy)
+    policy = msgspec.convert({**PROFILES[profile], **example.policy}, ConversionPolicy)
     cache = ConversionCache()
     claims: dict[str, list[Claim]] = {}
     rejects: list[Reject] = []

@@ -49,6 +49,10 @@ def test_a_slimeboot_resource_yields_one_warning_for_each_key_without_effect() -
         "MeshConfigFile (line 43): accepted, but without effect: Slime never reads it",
         "RevCrds (line 44): accepted, but without effect: Slime does not support it",
         (
+            "nacos_source.nsf_nacos (line 61): turns on enable_project_code, without effect yet: "
+            "this version lacks the split by project code"
+        ),
+        (
             "nacos_source.NewInSomeFork (line 62): unknown key, ignored as Slime does; "
             "nearest known key `endpoint_selectors`"
         ),
@@ -78,6 +82,17 @@ def test_a_bare_file_gets_the_profile_istio() -> None:
     assert ["guard.max_stale (line 8): accepted, but without effect yet: this version lacks the maximum age"] == (
         loaded.warnings
     )
+
+
+def test_a_macro_that_turns_on_what_has_no_effect_yet_is_warned_about() -> None:
+    nacos = "{nacos_source: {enabled: %s, address: ['http://n:1'], nsf_nacos: true}}"
+    lacks = "this version lacks the split by project code"
+    assert [f"nacos_source.nsf_nacos (line 1): turns on enable_project_code, without effect yet: {lacks}"] == (
+        load_settings(nacos % "true", {}).warnings
+    )
+    assert ["settings: no source is enabled: only empty lists are served"] == load_settings(
+        nacos % "false", {}
+    ).warnings
 
 
 @pytest.mark.parametrize(
