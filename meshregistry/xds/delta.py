@@ -5,6 +5,8 @@ subscribed again, istiod drops requests with a stale nonce) the document is foll
 """
 
 from collections.abc import Iterable
+from itertools import chain
+from operator import attrgetter
 from typing import ClassVar, Final
 
 from meshregistry.model.service_entry import Kind
@@ -21,7 +23,7 @@ _OVERHEAD_BYTES: Final = 64
 
 
 class DeltaContent(Content, frozen=True):
-    """The resources to set and the names to drop, both in the order of names."""
+    """The resources to set and the names to drop, each in the order of names; the parts of a split answer in none."""
 
     resources: tuple[Resource, ...]
     removed: tuple[str, ...]
@@ -85,8 +87,7 @@ class DeltaType(TypeState):
         """Return what differs from what the client knows; None if that is nothing and no answer is owed."""
         if self._look_at_all:
             self._look_at_all = False
-            self._dirty.update(self._known)
-            self._dirty.update(resource.name for resource in view if self.subscription.wants(resource.name))
+            self._dirty.update(self._known, self._find_wanted(view))
         resources, removed = self._take(view)
         if not resources and not removed and self.due is not Reason.FIRST:
             return None
@@ -95,15 +96,18 @@ class DeltaType(TypeState):
     def distrust(self) -> None:
         """Keep everything: refused versions are not sent again until they change, the others are held."""
 
+    def _find_wanted(self, view: View) -> Iterable[str]:
+        names = chain.from_iterable(page.names for page in view.pages)
+        return names if self.subscription.everything else filter(self.subscription.wants, names)
+
     def _take(self, view: View) -> tuple[tuple[Resource, ...], tuple[str, ...]]:
         """Move dirty names into a response until it is full."""
         resources: list[Resource] = []
         removed: list[str] = []
         size = 0
-        for name in sorted(self._dirty):
-            if size >= self._max_bytes:
-                break
-            self._dirty.discard(name)
+        # Popping from the set keeps the cost of a part independent of what is left for the next ones.
+        while self._dirty and size < self._max_bytes:
+            name = self._dirty.pop()
             resource = view.get(name) if self.subscription.wants(name) else None
             if resource is None:
                 if self._known.pop(name, None) is not None:
@@ -113,7 +117,7 @@ class DeltaType(TypeState):
                 self._known[name] = resource.version
                 resources.append(resource)
                 size += len(resource.any_bytes) + len(name) + _OVERHEAD_BYTES
-        return tuple(resources), tuple(removed)
+        return tuple(sorted(resources, key=attrgetter("name"))), tuple(sorted(removed))
 
     def _subscribe(self, name: str) -> None:
         """Names that are subscribed must be sent even if we believe that the client has them: it may have forgotten."""

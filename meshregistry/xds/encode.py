@@ -20,6 +20,8 @@ from meshregistry.xds.views import Page, View
 
 _CHUNK_BYTES: Final = 64 * 1024
 _MAX_BODIES: Final = 4
+_PAGES_PER_SLICE: Final = 8
+"""About 500 resources: one to two milliseconds, and no time at all for pages that are encoded already."""
 
 # The shortest type URLs that istiod accepts: it looks only at what follows the last slash (pkg/adsc/adsc.go).
 _STUB_RESOURCE: Final = text(b"\x0a", "/istio.mcp.v1alpha1.Resource")
@@ -64,9 +66,10 @@ class BodyCache:
         body = self._bodies.get(key)
         if body is None:
             pages = []
-            for page in content.view.pages:
+            for number, page in enumerate(content.view.pages, 1):
                 pages.append(_encode_page(page, content.base))
-                yield None
+                if number % _PAGES_PER_SLICE == 0:
+                    yield None
             stubs = 0 if content.base is None else _count_stubs(content.view, content.base)
             body = self._bodies[key] = _gather(pages, content.view.count, stubs)
             if len(self._bodies) > _MAX_BODIES:

@@ -12,12 +12,10 @@ from grpclib.exceptions import GRPCError
 
 from meshregistry.errors import AdsProtocolError
 from meshregistry.wire.protobuf import number
-from meshregistry.xds.encode import Body, Message
 from meshregistry.xds.requests import read_health_service
-from meshregistry.xds.transport import ByteStream, receive, send
+from meshregistry.xds.transport import ByteStream, receive
 
 _MAX_REQUEST_BYTES = 1024
-_SEND_TIMEOUT_S = 30.0
 
 
 class Serving(IntEnum):
@@ -71,7 +69,7 @@ class HealthServicer:
                 changed.clear()
                 if (status := self._status(service)) is not last:
                     last = status
-                    await send(stream, Message(_encode(status), Body((), 0, 0), b""), _SEND_TIMEOUT_S)
+                    await stream.send_message(_encode(status))
                 if self._draining:
                     raise GRPCError(Status.UNAVAILABLE, "server is shutting down")
                 await changed.wait()

@@ -25,6 +25,7 @@ from meshregistry.xds.clients import Clients, ConnectedStream
 from meshregistry.xds.delta import DeltaType
 from meshregistry.xds.encode import BodyCache, Message, encode
 from meshregistry.xds.options import AdsOptions, LimitExceeded
+from meshregistry.xds.pacer import Pacer
 from meshregistry.xds.protocol import AdsStream, NewType, Push, Receipt, Verdict
 from meshregistry.xds.requests import Request, read_delta, read_sotw
 from meshregistry.xds.sotw import SotwType
@@ -58,6 +59,7 @@ class Shared:
     clients: Clients
     metrics: Metrics
     bodies: BodyCache = field(default_factory=BodyCache)
+    pacer: Pacer = field(default_factory=Pacer)
 
 
 class AdsServicer:
@@ -181,9 +183,10 @@ class Session:
     async def _write(self) -> None:
         while True:
             self._wake.clear()
+            await self._shared.pacer.turn()
             while (push := self._next_push()) is not None:
                 await self._send(push)
-                await asyncio.sleep(0)
+                await self._shared.pacer.turn()
             wake_up = self._machine.next_wake_up()
             await self._rest(None if wake_up is None else max(wake_up - time.monotonic(), 0.0))
 
@@ -203,7 +206,7 @@ class Session:
     async def _send(self, push: Push) -> None:
         message = await self._build(push)
         try:
-            await send(self._stream, message, self._shared.options.send_timeout_s)
+            await send(self._stream, message, self._shared.options.send_timeout_s, self._shared.pacer)
         except TimeoutError:
             abort(self._stream)
             self._shared.metrics.bad_requests.labels("stalled").inc()
@@ -219,7 +222,7 @@ class Session:
         for message in encode(push, self._shared.bodies, self._shared.options.control_plane):
             if message is not None:
                 return message
-            await asyncio.sleep(0)
+            await self._shared.pacer.turn()
         raise AssertionError("the encoder ended without a message")
 
     def _observe(self, request: Request, receipt: Receipt) -> None:

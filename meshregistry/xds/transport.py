@@ -15,6 +15,7 @@ from grpclib.server import Stream
 from h2.errors import ErrorCodes
 
 from meshregistry.xds.encode import Message
+from meshregistry.xds.pacer import Pacer
 
 ByteStream = Stream[bytes, bytes]
 
@@ -60,8 +61,8 @@ async def _read(stream: ByteStream, size: int) -> bytes:
         raise GRPCError(Status.INVALID_ARGUMENT, "request is cut off") from error
 
 
-async def send(stream: ByteStream, message: Message, timeout_s: float) -> None:
-    """Send one response, letting other tasks run between its chunks but not after the last byte.
+async def send(stream: ByteStream, message: Message, timeout_s: float, pacer: Pacer) -> None:
+    """Send one response, one chunk per turn; nothing else runs after the last byte.
 
     Raises:
         TimeoutError: the client took nothing for `timeout_s`. A part of the message may be out, so the stream is dead.
@@ -70,7 +71,7 @@ async def send(stream: ByteStream, message: Message, timeout_s: float) -> None:
     await _send_part(stream, _FRAME.pack(False, message.size) + message.head, timeout_s)
     for chunk in message.body.chunks:
         await _send_part(stream, chunk, timeout_s)
-        await asyncio.sleep(0)
+        await pacer.turn()
     await _send_part(stream, message.tail, timeout_s)
 
 
