@@ -5,7 +5,7 @@ Composition only, in one process: nothing here is part of the service.
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from meshregistry.watch.command import WatchOptions, watch
 CHURN_PERIOD_S = 5.0
 
 _SERVICES = {"orders": 3, "users": 2, "payments": 2, "inventory": 1}
-"""Service name → instances at the start."""
+"""Service name → instances at the start; one that has a single instance loses it for a while, the others gain one."""
 
 _SETTINGS = """
 profile: istio
@@ -37,9 +37,10 @@ Meshregistry demo: simulated Nacos, the service, and a client that does what ist
   who is connected          curl -s 'http://127.0.0.1:{http}/meshregistry/clients'
   how Nacos is doing        curl -s 'http://127.0.0.1:{http}/meshregistry/nacos?registries=true'
   every page                http://127.0.0.1:{http}/
-  another client            meshregistry watch 127.0.0.1:{ads}
+  another client            .venv/bin/meshregistry watch 127.0.0.1:{ads}
 
-Register an instance by hand, see it below a second later and in xdsCache; DELETE in place of POST removes it:
+Register an instance by hand, see it below a second later and in xdsCache. DELETE in place of POST deregisters it: a
+service's last endpoint stays for 3 s (guard.empty_grace), the emptied service for another 15 s (guard.delete_after).
 
   curl -X POST 'http://127.0.0.1:{nacos}/nacos/v1/ns/instance?serviceName=hello&ip=10.1.2.3&port=8080'
   curl -s 'http://127.0.0.1:{http}/meshregistry/xdsCache?gvk=networking.istio.io/v1/ServiceEntry&ns=nacos&name=hello.nacos'
@@ -70,14 +71,14 @@ async def run_demo(ports: DemoPorts, write: Callable[[str], None]) -> None:
     where = ports._asdict()
     settings = load_settings(_SETTINGS.format(**where), {}).settings
     async with _simulated_nacos(ports.nacos) as nacos:
-        instances = _populate(nacos)
+        _populate(nacos)
         write(_GUIDE.format(**where))
         async with asyncio.TaskGroup() as tasks:
             app = App(settings)
             tasks.create_task(app.run(asyncio.Event()))
             await app.listening.wait()
             tasks.create_task(watch(WatchOptions(f"127.0.0.1:{ports.ads}"), write))
-            tasks.create_task(_churn(nacos, instances))
+            tasks.create_task(_churn(nacos))
 
 
 @asynccontextmanager
@@ -93,20 +94,23 @@ async def _simulated_nacos(port: int) -> AsyncIterator[SimNacos]:
         await nacos.stop()
 
 
-def _populate(nacos: SimNacos) -> Iterator[tuple[ServiceKey, Instance]]:
-    """Register the services; return an endless supply of further instances for them."""
-    names = itertools.cycle(_SERVICES)
-    supply = ((ServiceKey(next(names)), Instance(f"10.0.{n // 250}.{n % 250 + 1}", 8080)) for n in itertools.count())
-    for _ in range(sum(_SERVICES.values())):
-        nacos.registry.register(*next(supply))
-    return supply
+def _populate(nacos: SimNacos) -> None:
+    for name, count in _SERVICES.items():
+        for number in range(count):
+            nacos.registry.register(ServiceKey(name), _instance(name, number))
 
 
-async def _churn(nacos: SimNacos, supply: Iterator[tuple[ServiceKey, Instance]]) -> None:
-    """Let an instance join, and after a while leave, for ever; one service loses its last instance now and then."""
-    while True:
-        await asyncio.sleep(CHURN_PERIOD_S)
-        key, instance = next(supply)
-        nacos.registry.register(key, instance)
-        await asyncio.sleep(CHURN_PERIOD_S)
-        nacos.registry.deregister(key, instance.ip, instance.port)
+def _instance(service: str, number: int) -> Instance:
+    return Instance(f"10.0.{list(_SERVICES).index(service)}.{number + 1}", 8080)
+
+
+async def _churn(nacos: SimNacos) -> None:
+    """Change one service after the other for ever: one more joins and leaves; an only instance leaves and returns."""
+    for name, count in itertools.cycle(_SERVICES.items()):
+        key, instance = ServiceKey(name), _instance(name, count if count > 1 else 0)
+        for is_join in (True, False) if count > 1 else (False, True):
+            await asyncio.sleep(CHURN_PERIOD_S)
+            if is_join:
+                nacos.registry.register(key, instance)
+            else:
+                nacos.registry.deregister(key, instance.ip, instance.port)
