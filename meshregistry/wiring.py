@@ -4,7 +4,7 @@ from meshregistry.errors import SettingsError
 from meshregistry.http.server import HttpOptions
 from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.service_entry import Location
-from meshregistry.settings.mcp import Mcp
+from meshregistry.settings.mcp import Mcp, Tls
 from meshregistry.settings.nacos import NacosServer, NacosSource
 from meshregistry.settings.root import Settings
 from meshregistry.settings.source import Source
@@ -12,7 +12,7 @@ from meshregistry.sources.nacos.options import NacosOptions, NacosScope, NacosSe
 from meshregistry.sources.polling import PollOptions
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.reducer import SourceRules
-from meshregistry.xds.options import AdsOptions, Limits, Rhythm
+from meshregistry.xds.options import AdsOptions, Limits, Rhythm, TlsOptions
 
 _UNREADABLE = {"zookeeper_source": "ZooKeeper", "eureka_source": "Eureka", "k8s_source": "configuration files"}
 
@@ -86,6 +86,8 @@ def ads_options(mcp: Mcp) -> AdsOptions:
         strict_revision=mcp.strict_istio_rev,
         extra_revisions=tuple(mcp.extra_rev_map.items()),
         control_plane=mcp.control_plane_id or "meshregistry",
+        allowed_peers=mcp.allowed_peers,
+        tls=_tls_options(mcp.tls),
         rhythm=Rhythm(
             push_pause_s=mcp.push_pause,
             delta_push_pause_s=mcp.delta_push_pause,
@@ -95,6 +97,8 @@ def ads_options(mcp: Mcp) -> AdsOptions:
         limits=Limits(
             max_request_bytes=mcp.max_request_bytes,
             max_streams=mcp.max_streams,
+            new_streams_per_s=mcp.new_streams_per_second,
+            new_streams_burst=mcp.new_streams_burst,
             max_types=mcp.max_types,
             max_names=mcp.max_names,
             max_delta_bytes=mcp.max_delta_bytes,
@@ -112,6 +116,12 @@ def http_options(settings: Settings) -> HttpOptions:
         send_timeout_s=settings.http.send_timeout,
         stop_timeout_s=settings.http.stop_timeout,
     )
+
+
+def _tls_options(tls: Tls) -> TlsOptions | None:
+    if not tls.certificate:
+        return None
+    return TlsOptions(tls.certificate, tls.key, tls.client_ca, tls.require_client_certificate, tls.client_names)
 
 
 def _nacos_server(server: NacosServer) -> NacosServerOptions:

@@ -229,6 +229,7 @@ OptionalDuration = Annotated[float | None, BeforeValidator(_parse_optional_durat
 
 Instant = Annotated[datetime, BeforeValidator(_parse_instant), Kind("instant")]
 Count = Annotated[int, Field(ge=1)]
+PositiveNumber = Annotated[float, Field(gt=0)]
 Port = Annotated[int, Field(ge=0, le=65535), Kind("port")]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Url = Annotated[str, AfterValidator(_check_url), Kind("URL")]

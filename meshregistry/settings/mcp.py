@@ -7,17 +7,31 @@ from typing import Annotated, Literal
 from meshregistry.settings.fields import (
     LOWERED,
     AdsUrl,
+    Cidr,
     Count,
     Duration,
     Instant,
     ListenAddress,
     PositiveDuration,
+    PositiveNumber,
     Section,
     parse_listen,
     setting,
 )
 
 _PRIVATE_DIALECT = "Slime's private incremental dialect"
+
+
+class Tls(Section):
+    """TLS on the ADS port. The files are read again when they change; open streams stay."""
+
+    certificate: str = setting("", "File with the certificate chain, PEM; empty = plaintext, as istiod expects.")
+    key: str = setting("", "File with its private key, PEM.")
+    client_ca: str = setting("", "File with the CAs of client certificates, PEM; empty = none is asked for.")
+    require_client_certificate: bool = setting(False, "Refuse clients without a certificate; a stock istiod has none.")
+    client_names: tuple[str, ...] = setting(
+        (), "DNS names or URIs of which a client certificate must have one; empty = any."
+    )
 
 
 class Mcp(Section):
@@ -55,6 +69,12 @@ class Mcp(Section):
     drain_timeout: Duration = setting(5.0, "The time that streams get to end at a stop.")
     max_request_bytes: Count = setting(16_777_216, "A longer request ends its stream.", unit="bytes")
     max_streams: Count = setting(1000, "Streams served at once; further ones are refused.")
+    new_streams_per_second: PositiveNumber = setting(
+        50.0, "Pace of new streams beyond the burst, as each costs one full answer.", unit="streams per second"
+    )
+    new_streams_burst: Count = setting(100, "New streams accepted at once.", unit="streams")
+    allowed_peers: tuple[Cidr, ...] = setting((), "Networks that clients may come from; empty = anywhere.")
+    tls: Tls = setting(Tls(), "TLS on the ADS port.")
     max_types: Count = setting(200, "Types one stream may ask for.")
     max_names: Count = setting(50_000, "Names one subscription may hold.")
     max_delta_bytes: Count = setting(

@@ -126,9 +126,9 @@ def _type_name(annotation: object, metadata: list[object]) -> str:
 
 
 def _link(section: type[Section]) -> str:
-    places = (name for name, info in Settings.model_fields.items() if type(info.default) is section)
+    places = (path for path, each in _sections(Settings, "") if each is section)
     heading = next(places, section.__name__)
-    return f"[{heading}](#{heading.lower()})"
+    return f"[{heading}](#{heading.lower().replace('.', '')})"
 
 
 def _default(info: FieldInfo) -> str:

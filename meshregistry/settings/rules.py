@@ -97,6 +97,17 @@ def find_conflicts(settings: Settings) -> Iterator[Conflict]:
         if source.enabled:
             yield from _source_conflicts(name, source)
     yield from _missing_addresses(settings)
+    yield from _tls_conflicts(settings)
+
+
+def _tls_conflicts(settings: Settings) -> Iterator[Conflict]:
+    tls = settings.mcp.tls
+    if bool(tls.certificate) != bool(tls.key):
+        missing: Path = ("mcp", "tls", "key" if tls.certificate else "certificate")
+        yield Conflict(missing, (missing,), "certificate and key belong together")
+    if not tls.client_ca and (tls.require_client_certificate or tls.client_names):
+        here: Path = ("mcp", "tls", "client_ca")
+        yield Conflict(here, (here,), "needed to judge client certificates")
 
 
 def _source_conflicts(name: str, source: Source) -> Iterator[Conflict]:

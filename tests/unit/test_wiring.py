@@ -9,6 +9,7 @@ from meshregistry.settings.load import load_settings
 from meshregistry.settings.root import Settings
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.wiring import ads_options, check_readable, http_options, nacos_options, source_rules
+from meshregistry.xds.options import TlsOptions
 
 
 def load(text: str) -> Settings:
@@ -75,6 +76,22 @@ def test_the_ads_address_and_limits_reach_the_server() -> None:
 
     assert ("", 17000, False, 7) == (options.host, options.port, options.version_stubs, options.limits.max_streams)
     assert "127.0.0.1" == ads_options(load("mcp: {server_url: 'xds://127.0.0.1:1'}").mcp).host
+
+
+def test_tls_and_the_allowed_peers_reach_the_server() -> None:
+    tls = "{certificate: c.pem, key: k.pem, client_ca: ca.pem, client_names: [a]}"
+    options = ads_options(load(f"mcp: {{allowed_peers: [10.0.0.0/8], tls: {tls}}}").mcp)
+
+    assert ("10.0.0.0/8",) == options.allowed_peers
+    assert TlsOptions("c.pem", "k.pem", "ca.pem", client_names=("a",)) == options.tls
+    assert ads_options(load("").mcp).tls is None
+
+
+def test_a_certificate_without_a_key_is_a_fault() -> None:
+    with pytest.raises(SettingsError) as refused:
+        load("mcp: {tls: {certificate: c.pem, require_client_certificate: true}}")
+
+    assert ["mcp.tls.client_ca", "mcp.tls.key"] == sorted(fault.split(" ")[0] for fault in refused.value.faults)
 
 
 def test_the_token_and_aliases_reach_the_pages() -> None:
