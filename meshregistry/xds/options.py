@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from meshregistry.errors import AdsProtocolError
+from meshregistry.xds.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,9 @@ class AdsOptions:
 
     tls: TlsOptions | None = None
     """None: plaintext HTTP/2, as a stock istiod expects."""
+
+    selection: Selection = field(default_factory=Selection)
+    """The part of the world this listener serves."""
 
     rhythm: Rhythm = field(default_factory=Rhythm)
     limits: Limits = field(default_factory=Limits)

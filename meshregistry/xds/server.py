@@ -28,7 +28,7 @@ class AdsServer:
         self._options = options
         self._store = store
         self._draining = False
-        self._catalog = Catalog(store)
+        self._catalog = Catalog(store, options.selection)
         self._ads = AdsServicer(Shared(options, self._catalog, clients, metrics))
         self._health = HealthServicer(frozenset({SERVICE}), self._is_serving)
         self._listener: Listener | None = None

@@ -210,7 +210,7 @@ class Session:
         except TimeoutError:
             abort(self._stream)
             self._shared.metrics.bad_requests.labels("stalled").inc()
-            _log.warning("ads.stalled node=%r peer=%s type=%s", self._node_id, self._row.peer, push.type_url)
+            _log.warning("ads.stalled node=%r peer=%s type=%r", self._node_id, self._row.peer, push.type_url[:200])
             raise GRPCError(Status.RESOURCE_EXHAUSTED, "client does not read") from None
         # Nothing ran since the last byte, so the ACK cannot have been read yet.
         self._machine.note_sent(push, message.size, message.body.stubs, time.monotonic())

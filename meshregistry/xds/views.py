@@ -6,7 +6,8 @@ differ. The order is canonical: equal resources give equal bytes on every replic
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Final
 
@@ -16,11 +17,13 @@ from meshregistry.model.service_entry import Kind
 from meshregistry.store.snapshot import Change
 from meshregistry.store.store import SnapshotStore
 from meshregistry.wire.resource import Resource
+from meshregistry.xds.selection import Selection
 from meshregistry.xds.visibility import Visibility
 
 _PAGE: Final = 64
 _MASK: Final = (1 << 64) - 1
 _MAX_FILTERED_VIEWS: Final = 64
+EVERYTHING: Final = Selection()
 
 
 class Page:
@@ -108,8 +111,10 @@ class Catalog:
     beyond `_MAX_FILTERED_VIEWS`, oldest first, and built again when needed.
     """
 
-    def __init__(self, store: SnapshotStore) -> None:
+    def __init__(self, store: SnapshotStore, selection: Selection = EVERYTHING) -> None:
+        """`selection` is the part of the world that is looked at."""
         self._store = store
+        self._selection = selection
         self._whole: dict[Kind, View] = {}
         self._changed: dict[Kind, set[str]] = {}
         self._filtered: dict[tuple[Kind, frozenset[str]], tuple[View, View]] = {}
@@ -131,12 +136,13 @@ class Catalog:
         return whole if labels == whole.labels else self._look_filtered(kind, whole, labels)
 
     def _look_whole(self, kind: Kind) -> View:
-        resources = self._store.current.collection(kind).resources
+        resources, keeps = self._store.current.collection(kind).resources, self._selection.keeps
         view = self._whole.get(kind)
         if view is None:
-            view = self._whole[kind] = View(_paginate(sorted(resources.values(), key=_name)))
+            kept = resources.values() if self._selection == EVERYTHING else filter(keeps, resources.values())
+            view = self._whole[kind] = View(_paginate(sorted(kept, key=_name)))
         elif names := self._changed.pop(kind, None):
-            view = self._whole[kind] = view.updated(names, resources.get)
+            view = self._whole[kind] = view.updated(names, partial(_find, resources, keeps))
         return view
 
     def _look_filtered(self, kind: Kind, whole: View, labels: frozenset[str]) -> View:
@@ -147,6 +153,11 @@ class Catalog:
             if len(self._filtered) > _MAX_FILTERED_VIEWS:
                 self._filtered.pop(next(iter(self._filtered)))
         return view
+
+
+def _find(resources: Mapping[str, Resource], keeps: Callable[[Resource], bool], name: str) -> Resource | None:
+    resource = resources.get(name)
+    return resource if resource is not None and keeps(resource) else None
 
 
 def _name(resource: Resource) -> str:

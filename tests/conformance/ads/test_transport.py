@@ -1,6 +1,7 @@
 """The server over real TCP: HTTP/2, limits, slow readers, ends of streams."""
 
 import asyncio
+import contextlib
 import gc
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import Resource
 from meshregistry.xds.clients import Clients
 from meshregistry.xds.options import Limits
+from meshregistry.xds.selection import Selection, shard_of
 from meshregistry.xds.server import AdsServer
 from meshregistry.xds.servicer import Session
 from tests.conformance.ads.transcripts import got
@@ -400,6 +402,30 @@ async def test_two_replicas_are_one_source() -> None:
             await client.send(hello("sotw"))
             answers.append(read_answer("sotw", await client.receive()))
     assert (answers[0], answers[0].version) == (answers[1], answers[1].version)
+
+
+async def test_shards_are_listeners_over_one_store() -> None:
+    """Each answers every type, each change reaches the client of its own shard alone, together they are the world."""
+    store, clients = make_store(*map(make_resource, "abcdefgh")), Clients()
+    async with contextlib.AsyncExitStack() as stack:
+        rigs = []
+        for shard in range(2):
+            options = replace(NO_PAUSE, selection=Selection(shard=shard, shards=2))
+            server = await stack.enter_async_context(serve(store, options, clients))
+            client = await stack.enter_async_context(AdsClient(server.port, "sotw"))
+            rigs.append(WireRig("sotw", store, client, NODE))
+        answers = []
+        for rig in rigs:
+            await rig.ask(SERVICE_ENTRY)
+            await rig.ask(GATEWAY)
+            gateway, answer = sorted(await rig.take(), key=lambda found: found.url)
+            assert got(GATEWAY) == gateway
+            answers.append(answer)
+        assert sorted(f"ns/{name}" for name in "abcdefgh") == sorted([*answers[0].resources, *answers[1].resources])
+        commit(store, {"a": 2})
+        changed = [await rig.take() for rig in rigs]
+        assert [1, 0] == [len(changed[shard_of("ns/a", 2)]), len(changed[1 - shard_of("ns/a", 2)])]
+        assert 2 == len(clients)
 
 
 async def test_health_follows_the_snapshot_and_the_drain() -> None:
