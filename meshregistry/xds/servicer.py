@@ -166,7 +166,7 @@ class Session:
             raise _pick(errors) from None
 
     async def _read(self) -> None:
-        while (data := await receive(self._stream, self._shared.options.limits.max_request_bytes)) is not None:
+        while (data := await self._receive()) is not None:
             introduced = bool(self._machine.types)
             try:
                 request = self._dialect.read(data)
@@ -178,7 +178,14 @@ class Session:
             self._observe(request, receipt)
             self._wake.set()
             # Buffered requests are handed out without waiting: a flood must not keep the loop from others.
-            await asyncio.sleep(0)
+            await self._shared.pacer.turn()
+
+    async def _receive(self) -> bytes | None:
+        try:
+            return await receive(self._stream, self._shared.options.limits.max_request_bytes)
+        except GRPCError as error:
+            self._note_refusal(error.message or "", limited=error.status is Status.RESOURCE_EXHAUSTED)
+            raise
 
     async def _write(self) -> None:
         while True:
@@ -233,7 +240,8 @@ class Session:
             metrics.ack_time.labels(*labels).observe(receipt.ack_s)
         if receipt.convergence_s is not None:
             metrics.convergence_time.labels(labels[1]).observe(receipt.convergence_s)
-        if request.error is not None:
+        # A NACK that is repeated refuses nothing new.
+        if request.error is not None and receipt.ack_s is not None:
             metrics.nacks.labels(*labels).inc()
             _log.warning(
                 "ads.nack node=%r type=%r code=%d message=%r",
@@ -245,9 +253,12 @@ class Session:
 
     def _refuse(self, error: AdsProtocolError) -> GRPCError:
         limited = isinstance(error, LimitExceeded)
-        self._shared.metrics.bad_requests.labels("limit" if limited else "protocol").inc()
-        _log.warning("ads.refused node=%r peer=%s error=%r", self._node_id, self._row.peer, str(error)[:500])
+        self._note_refusal(str(error), limited=limited)
         return GRPCError(Status.RESOURCE_EXHAUSTED if limited else Status.INVALID_ARGUMENT, str(error)[:500])
+
+    def _note_refusal(self, why: str, *, limited: bool) -> None:
+        self._shared.metrics.bad_requests.labels("limit" if limited else "protocol").inc()
+        _log.warning("ads.refused node=%r peer=%s error=%r", self._node_id, self._row.peer, why[:500])
 
     def _log_connected(self) -> None:
         _log.info(

@@ -63,7 +63,7 @@ class SotwType(TypeState):
         """Return the whole of what is subscribed; None if a mere change left it as it was last sent."""
         if self.subscription.everything:
             return self._compose_view(view, now)
-        self._base = None
+        self._base = self.refresh_at = None
         selected = _select(view, self.subscription)
         version = select_version(selected)
         return None if self._is_old(version) else SotwContent(version=version, selected=selected)

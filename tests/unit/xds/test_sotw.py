@@ -161,6 +161,20 @@ async def test_named_subscriptions_get_no_stubs() -> None:
     assert [got(a=2, b=1)] == await rig.take()
 
 
+async def test_refresh_ends_with_the_wildcard() -> None:
+    """A client that went over to names has no stubs left to refresh."""
+    rig = make_rig()
+    await rig.ask(SERVICE_ENTRY)
+    await rig.take()
+    rig.commit({"a": 2})
+    assert [got(a=2, b=STUB)] == await rig.take()
+    await rig.ask(SERVICE_ENTRY, "b")
+    assert [got(b=1)] == await rig.take()
+    rig.now += 10_000
+    assert [] == await rig.take()
+    assert rig.machine.next_wake_up() is None
+
+
 async def test_revision_filter_and_stubs_together() -> None:
     """R5 I6: another revision's changes are silence, and a resource that moves to another revision is absent."""
     store = make_store(make_resource("a", 1, "canary"), make_resource("b", 1, "stable"), make_resource("c"))
