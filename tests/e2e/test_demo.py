@@ -51,6 +51,7 @@ def demo() -> Iterator[Demo]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=_take_interrupts,
     ) as process:
         try:
             yield Demo(process)
@@ -77,6 +78,11 @@ def test_what_the_demo_prints_works_and_ctrl_c_stops_it(demo: Demo) -> None:
     output, _ = demo.process.communicate(timeout=30)
     assert (0, "stopped") == (demo.process.returncode, output.splitlines()[-1])
     assert "Traceback" not in output
+
+
+def _take_interrupts() -> None:
+    """A run in the background of a shell ignores Ctrl-C, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _free_ports() -> list[int]:
