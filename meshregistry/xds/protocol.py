@@ -86,6 +86,7 @@ class AdsStream:
         self._look = look
         self._stream_id = stream_id
         self._nonces = 0
+        self._held = False
         self._visibility = Visibility()
         self.node = Node()
         self.types: dict[str, TypeState] = {}
@@ -108,18 +109,22 @@ class AdsStream:
         return receipt
 
     def note_change(self, change: Change, now: float) -> bool:
-        """Take one commit; tell whether `next_push` has to be asked."""
-        touched = False
+        """Take one commit; tell whether `next_push` has to be asked anew.
+
+        What was due already has its time, so that a thousand commits during one pause wake nobody a thousand times.
+        """
+        # A commit may complete the snapshot, which releases what it held.
+        news = self._held
         for state in self.types.values():
             if state.kind is change.kind and state.note_change(change):
+                news = news or state.due is None
                 state.demand(Reason.CHANGE)
                 state.changed_at = now if state.changed_at is None else state.changed_at
-                touched = True
-        # A commit may complete the snapshot, which releases answers that were due before.
-        return touched or any(state.due for state in self.types.values())
+        return news
 
     def next_push(self, now: float) -> Push | None:
         """Return the next response to send at this time, counted as sent; None if there is nothing to send now."""
+        self._held = False
         for state in sorted(self.types.values(), key=_rank):
             if state.refresh_at is not None and now >= state.refresh_at:
                 state.demand(Reason.REFRESH)
@@ -127,6 +132,7 @@ class AdsStream:
                 continue
             view = self._look(state.kind, self._visibility)
             if view is None:
+                self._held = True
                 continue
             if (push := self._compose(state, view, now)) is not None:
                 return push
