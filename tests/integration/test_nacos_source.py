@@ -564,6 +564,7 @@ async def test_an_answer_too_slow_or_without_end_is_given_up(sim_rig: SimRig, fa
 
     reason = "no complete answer in time" if fault.delay_s else "body longer than 1000000 bytes"
     assert error.endswith(reason)
+    assert 1 == error.count(BULK[sim_rig.dialect])
     assert expected == view.services
 
 
@@ -585,6 +586,61 @@ async def test_a_garbage_record_costs_only_itself(sim_rig: SimRig, rung: str) ->
             assert 1.0 == view.metrics.registry.get_sample_value(
                 "meshregistry_source_bad_records_total", {"source": "nacos", "reason": "malformed"}
             )
+
+
+@pytest.mark.simulator_only
+async def test_an_unreadable_service_is_named_on_one_line(sim_rig: SimRig, caplog: pytest.LogCaptureFixture) -> None:
+    evil = ServiceKey("a\nERROR b", "DEFAULT_GROUP", sim_rig.namespace)
+    sim_rig.sim.registry.register(evil, SimInstance("10.0.0.2", 81))
+    await sim_rig.register("orders", "10.0.0.1", 80)
+    async with Gateway(sim_rig.base_url) as gateway:
+        gateway.rewritten[BULK[sim_rig.dialect]] = lambda body: re.sub(rb'"port":81', b'"port":"abc"', body)
+        async with reading(server_options(sim_rig, addresses=(gateway.base_url,))) as view:
+            await view.until_services({"orders": (instance("10.0.0.1", 80),)})
+            await view.until(lambda view: bool(view.scope["unread"]))
+
+    [line] = [message for message in caplog.messages if "source.unread" in message]
+    assert r"services=1 first=a\nERROR b error=" in line
+
+
+@pytest.mark.simulator_only
+@pytest.mark.parametrize("rung", ["bulk", "per_service"])
+async def test_half_a_surrogate_pair_costs_no_instance(sim_rig: SimRig, rung: str) -> None:
+    await sim_rig.register("orders", "10.0.0.1", 80, metadata={"version": "HALF"})
+    await sim_rig.register("users", "10.0.0.2", 80)
+    async with Gateway(sim_rig.base_url) as gateway:
+        if rung == "per_service":
+            gateway.refused[BULK[sim_rig.dialect]] = 403
+        for path in (BULK[sim_rig.dialect], INSTANCE_LIST):
+            gateway.rewritten[path] = lambda body: body.replace(b"HALF", rb"v\ud800")
+        async with reading(server_options(sim_rig, addresses=(gateway.base_url,))) as view:
+            orders = instance("10.0.0.1", 80, metadata={"version": "v\ufffd"})
+            await view.until_services({"orders": (orders,), "users": (instance("10.0.0.2", 80),)})
+
+            assert (rung, 0) == (view.scope["rung"], view.scope["bad_records"])
+
+
+@pytest.mark.simulator_only
+async def test_a_service_that_is_listed_twice_keeps_what_is_known(sim_rig: SimRig) -> None:
+    expected = await _two_services(sim_rig)
+    await sim_rig.register("spare", "10.0.0.3", 80)
+    async with Gateway(sim_rig.base_url) as gateway:
+        path = BULK[sim_rig.dialect]
+        async with reading(server_options(sim_rig, addresses=(gateway.base_url,))) as view:
+            await view.until_services({**expected, "spare": (instance("10.0.0.3", 80),)})
+            before = list(view.updates)
+
+            gateway.rewritten[path] = lambda body: body.replace(b'"spare"', b'"orders"')
+            await view.until(lambda view: bool(view.scope["unread"]))
+            assert {"orders": "listed more than once"} == view.scope["unread"]
+            assert view.scope["healthy"]
+
+            gateway.rewritten.clear()
+            await view.until(lambda view: not view.scope["unread"])
+
+    changes = [update for update in view.listings if update not in before]
+    assert expected["orders"] == view.services["orders"]
+    assert all("orders" not in update.services for update in changes)
 
 
 @pytest.mark.simulator_only

@@ -68,7 +68,7 @@ class _Cut:
         self._group = group
         self._reader = reader
         self._memory = memory
-        self._names: list[str] = []
+        self._names: dict[str, None] = {}
         self._foreign: list[int] = []
         self._unread: dict[str, str] = {}
         self._fresh: dict[str, Reading] = {}
@@ -79,7 +79,7 @@ class _Cut:
         digest = wire.fingerprint(raw)
         name = self._memory.by_item.get(digest)
         if name is not None:
-            self._names.append(name)
+            self._list(name)
         elif digest in self._memory.foreign:
             self._foreign.append(digest)
         else:
@@ -108,13 +108,23 @@ class _Cut:
         if item.group_name != self._group:
             self._foreign.append(digest)
             return
-        self._names.append(item.service_name)
+        if not self._list(item.service_name):
+            return
         try:
             harvest = self._reader.read_item(item)
         except SourceDataError as error:
             self._unread[item.service_name] = str(error)
         else:
             self._fresh[item.service_name] = Reading(harvest, digest, suspect=harvest.has_unhealthy)
+
+    def _list(self, name: str) -> bool:
+        """Note a service; False when it is on the page twice, for then nothing tells which of its items is right."""
+        if name in self._names:
+            self._unread[name] = "listed more than once"
+            self._fresh.pop(name, None)
+            return False
+        self._names[name] = None
+        return True
 
 
 def _join(pages: list[BulkPage], observed_at: float) -> Listing:

@@ -37,8 +37,9 @@ class Connection:
         return self.dialect != before
 
     def fault(self, path: str, error: SourceDataError) -> SourceDataError:
-        """Return the error with the place it happened at."""
-        return SourceDataError(f"{self.endpoint.shown(path)}: {error}")
+        """Return the error with the place it happened at, once."""
+        place = self.endpoint.shown(path)
+        return error if str(error).startswith(place) else SourceDataError(f"{place}: {error}")
 
     def _explained(self, denial: AccessDenied) -> AccessDenied:
         refusal = self.login.refusal

@@ -9,6 +9,7 @@ import msgspec
 from meshregistry.errors import SourceAuthError, SourceUnavailable
 from meshregistry.model.events import ScopeListing, Sink
 from meshregistry.model.instance import Instance, Scope
+from meshregistry.model.rejects import print_subject
 from meshregistry.sources.nacos import wire
 from meshregistry.sources.nacos.bulk import BulkReader, look_again_at_suspects
 from meshregistry.sources.nacos.client import AccessDenied, NotOffered
@@ -131,10 +132,10 @@ class ScopeReader:
         if listing.nameless:
             self._count_bad({"service": listing.nameless})
         if bool(listing.unread) != bool(self._unread):
-            first = next(iter(sorted(listing.unread.items())), ("", ""))
+            name, why = next(iter(sorted(listing.unread.items())), ("", ""))
             text = "source.unread source=nacos scope=%s services=%d first=%s error=%s"
             level = logging.WARNING if listing.unread else logging.INFO
-            _log.log(level, text, self.scope, len(listing.unread), *first)
+            _log.log(level, text, self.scope, len(listing.unread), print_subject(name), why)
         self._unread = dict(listing.unread)
 
     def _count_bad(self, bad: Mapping[str, int]) -> None:

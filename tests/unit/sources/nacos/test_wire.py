@@ -85,6 +85,26 @@ def test_wrong_types_are_an_error() -> None:
         wire.decode_admin_page(b'{"code":0,"data":{"totalCount":1,"pageItems":{}}}')
 
 
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (rb"a\ud800b", "a\ufffdb"),
+        (rb"\uDFFF", "\ufffd"),
+        (rb"\ud83d\ude00 \ud83d\ud83d\ude00", "\U0001f600 \ufffd\U0001f600"),
+        (rb"\\ud800 \"\ud800", '\\ud800 "\ufffd'),
+    ],
+)
+def test_half_a_surrogate_pair_costs_no_more_than_its_character(sent: bytes, read: str) -> None:
+    page = wire.decode_names(b'{"count":2,"doms":["orders","' + sent + b'"]}')
+
+    assert ["orders", read] == page.doms
+
+
+def test_half_a_surrogate_pair_does_not_excuse_a_truncated_body() -> None:
+    with pytest.raises(SourceDataError):
+        wire.decode_names(rb'{"count":2,"doms":["orders","\ud800"')
+
+
 def test_an_error_does_not_repeat_the_body() -> None:
     with pytest.raises(SourceDataError) as caught:
         wire.decode_names(b'{"count":1,"doms":"s3cret"}')
