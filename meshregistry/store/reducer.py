@@ -15,7 +15,7 @@ from meshregistry.model.assembly import Claim, ConversionCache, convert_service,
 from meshregistry.model.events import ScopeListing, ServiceReading, SourceSynced, SourceUpdate
 from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
-from meshregistry.model.rejects import Reject
+from meshregistry.model.rejects import Reject, print_subject
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.guard import Decision, GuardPolicy, History, Rule, decide
@@ -179,7 +179,8 @@ class Reducer:
         for each, step in ((before, -1), (rule, 1)):
             if each is not None:
                 self._metrics.held_services.labels(each.value).inc(step)
-        _log.info("guard.changed resource=%s rule=%s before=%s", name, rule or "none", before or "none")
+        shown = print_subject(name)
+        _log.info("guard.changed resource=%s rule=%s before=%s", shown, rule or "none", before or "none")
 
     def _wait_s(self) -> float | None:
         deadline = self._timers.next()
@@ -193,9 +194,7 @@ class Reducer:
 
     def _release(self, synced: list[SourceSynced]) -> None:
         for each in synced:
-            if each.source in self._pending:
-                self._pending.discard(each.source)
-                _log.info("source.synced source=%s reason=%s", each.source, each.reason)
+            self._pending.discard(each.source)
         if not self._pending and not self._store.current.complete:
             self._store.complete()
             self._metrics.complete.set(1)

@@ -1,5 +1,6 @@
 """The reducer: from source updates to commits, with a clock in the test's hand."""
 
+import logging
 from datetime import UTC, datetime
 
 import anyio
@@ -7,7 +8,7 @@ import pytest
 
 from meshregistry.model.events import ScopeListing, ServiceReading, SourceSynced
 from meshregistry.model.instance import Instance, Scope, ServiceKey
-from meshregistry.model.policy import ConversionPolicy
+from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.service_entry import Kind, ServiceEntry
 from meshregistry.store.guard import EMPTIED_LABEL, GuardPolicy
 from meshregistry.store.inbox import Inbox
@@ -41,13 +42,13 @@ def listing(
 class World:
     """A reducer on a store, with a clock and a record of all changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, profile: Profile = Profile.ISTIO) -> None:
         self.now = 1000.0
         self.metrics = Metrics()
         self.store = SnapshotStore({Kind.SERVICE_ENTRY})
         self.changes: list[Change] = []
         self.store.listen(self.changes.append)
-        rules = {"nacos": SourceRules(ConversionPolicy(), GuardPolicy(10, 600, 300))}
+        rules = {"nacos": SourceRules(ConversionPolicy(profile=profile), GuardPolicy(10, 600, 300))}
         encoder = ResourceEncoder(datetime(2100, 1, 1, tzinfo=UTC))
         self.reducer = Reducer(self.store, encoder, rules, self.metrics, lambda: self.now)
 
@@ -237,3 +238,12 @@ async def test_run_waits_for_updates_and_for_the_guard(world: World) -> None:
         tasks.cancel_scope.cancel()
 
     assert ["10.0.0.2"] == world.addresses(ORDERS)
+
+
+async def test_a_name_with_a_line_break_is_logged_on_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    world = World(Profile.SLIME)
+    await world.take(ScopeListing(SCOPE, frozenset({"a\nb"}), {"a\nb": (instance(1),)}, frozenset()))
+    await world.take(listing())
+
+    assert [r"guard.changed resource=nacos/a\nb.nacos rule=empty_grace before=none"] == caplog.messages
