@@ -125,6 +125,9 @@ class SimNacos:
             if fault is None:
                 return await _send(request, self.answer(call))
             return await self._misbehave(request, call, fault)
+        except ConnectionResetError:
+            # The client has left: no error of the server's.
+            return web.Response()
         finally:
             self.traffic.leave()
 

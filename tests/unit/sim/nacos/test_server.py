@@ -158,6 +158,18 @@ async def test_an_endless_body_lasts_until_the_client_has_enough() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_client_that_gave_up_is_no_error_of_the_server(caplog: pytest.LogCaptureFixture) -> None:
+    async with SimNacos() as sim, aiohttp.ClientSession(sim.base_url) as session:
+        sim.set_faults(Fault(delay_s=0.1))
+        with pytest.raises(TimeoutError):
+            await session.get(LIST, params=PAGE, timeout=aiohttp.ClientTimeout(total=0.02))
+        with anyio.fail_after(10):
+            while sim.traffic.in_flight:  # noqa: ASYNC110 - the server has no event for it
+                await anyio.sleep(0.01)
+    assert [] == caplog.records
+
+
+@pytest.mark.anyio
 async def test_a_delayed_answer_makes_a_client_give_up_and_does_not_hold_the_stop() -> None:
     async with SimNacos() as sim, aiohttp.ClientSession(sim.base_url) as session:
         sim.set_faults(Fault(delay_s=3600.0))
