@@ -29,6 +29,9 @@ _STUB_BODY: Final = frame(b"\x12", text(b"\x0a", f"/istio.networking.v1alpha3.{K
 _REVISION_LABEL: Final = frame(b"\x0a", b"istio.io/rev")
 
 
+_Key = tuple[View, View | None]
+
+
 class Body(msgspec.Struct, frozen=True):
     """The encoded resources of a response, in chunks that may be shared and must not be changed."""
 
@@ -52,10 +55,14 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class BodyCache:
-    """Owns the last few bodies of whole views, so that streams in step share one; older ones are dropped."""
+    """Owns the last few bodies of whole views, finished or begun, so that streams in step share one.
+
+    Older ones are dropped; whoever works on one goes on with it.
+    """
 
     def __init__(self) -> None:
-        self._bodies: dict[tuple[View, View | None], Body] = {}
+        self._bodies: dict[_Key, Body] = {}
+        self._begun: dict[_Key, list[bytes]] = {}
 
     def build(self, content: SotwContent) -> Iterator[Body | None]:
         """Build the body of a SotW response: yields None after each slice of work, and the body at last."""
@@ -63,18 +70,29 @@ class BodyCache:
             yield _gather((_full(resource) for resource in content.selected), len(content.selected))
             return
         key = (content.view, content.base)
-        body = self._bodies.get(key)
-        if body is None:
-            pages = []
-            for number, page in enumerate(content.view.pages, 1):
-                pages.append(_encode_page(page, content.base))
-                if number % _PAGES_PER_SLICE == 0:
-                    yield None
-            stubs = 0 if content.base is None else _count_stubs(content.view, content.base)
-            body = self._bodies[key] = _gather(pages, content.view.count, stubs)
-            if len(self._bodies) > _MAX_BODIES:
-                self._bodies.pop(next(iter(self._bodies)))
-        yield body
+        if key not in self._bodies:
+            # Streams in step take turns: each goes on where the one before it stopped.
+            encoded = self._begun.setdefault(key, [])
+            _trim(self._begun)
+            while missing := content.view.pages[len(encoded) :][:_PAGES_PER_SLICE]:
+                encoded += [_encode_page(page, content.base) for page in missing]
+                yield None
+            self._finish(key, encoded)
+        yield self._bodies[key]
+
+    def _finish(self, key: _Key, encoded: list[bytes]) -> None:
+        if key in self._bodies:
+            return
+        view, base = key
+        stubs = 0 if base is None else _count_stubs(view, base)
+        self._bodies[key] = _gather(encoded, view.count, stubs)
+        self._begun.pop(key, None)
+        _trim(self._bodies)
+
+
+def _trim(bodies: dict[_Key, Body] | dict[_Key, list[bytes]]) -> None:
+    if len(bodies) > _MAX_BODIES:
+        bodies.pop(next(iter(bodies)))
 
 
 def encode(push: Push, bodies: BodyCache, control_plane: str) -> Iterator[Message | None]:
