@@ -25,24 +25,32 @@ class Row(NamedTuple):
     unit: str
 
 
+class Table(NamedTuple):
+    """The rows of one scenario."""
+
+    title: str
+    rows: list[Row]
+
+
 class Result(NamedTuple):
-    """All rows of one size, and the baseline: seconds that the standard library takes to parse the catalogue."""
+    """All tables of one size, and the baseline: seconds that the standard library takes to parse the catalogue."""
 
     services: int
     baseline_s: float
-    rows: list[Row]
+    tables: list[Table]
 
 
 async def measure(services: int) -> Result:
     """Measure one size; takes about a minute and a half."""
     with simulator(services, INSTANCES) as nacos:
-        baseline_s = _parse_catalogue(nacos)
+        baseline_s = parse_catalogue(nacos)
         rows = await _measure_start(nacos)
         rows += await _measure_idle(nacos)
-        return Result(services, baseline_s, rows)
+        return Result(services, baseline_s, [Table("One client, polling", rows)])
 
 
-def _parse_catalogue(nacos: Simulator) -> float:
+def parse_catalogue(nacos: Simulator) -> float:
+    """Return the baseline: the median of five times the standard library takes to parse the catalogue, seconds."""
     with urllib.request.urlopen(f"http://127.0.0.1:{nacos.port}{_CATALOGUE}", timeout=60) as answer:
         body = answer.read()
     runs = []

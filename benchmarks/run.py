@@ -4,61 +4,76 @@ import argparse
 import asyncio
 import platform
 import subprocess
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 
-from benchmarks.measurements import INSTANCES, Result, measure
+from benchmarks.ads_measurements import measure_ads
+from benchmarks.measurements import INSTANCES, Result, Row, Table, measure
 
 RESULTS = Path(__file__).parent / "results"
 
-_SETUP = (
-    f"Simulated Nacos in its own process, {INSTANCES} instances per service. The ratio is against the time that the "
-    "standard library takes to parse the same catalogue in the same run."
-)
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Benchmarks that share a file of results."""
+
+    title: str
+    file: str
+    setup: str
+    measure: Callable[[int], Coroutine[None, None, Result]]
+
+
+_SUITES = {
+    "nacos": Suite("Nacos by polling", "nacos-polling", "Simulated Nacos in its own process", measure),
+    "ads": Suite("ADS", "ads", "Server, registry and clients in processes of their own, on loopback", measure_ads),
+}
 
 
 def main() -> None:
-    """Measure each size and write one Markdown file named after the commit."""
+    """Measure each size and write one Markdown file per suite, named after the commit."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=_SUITES, help="one suite (default all)")
     parser.add_argument("--services", type=int, action="append", help="sizes to measure (default 1000 and 10000)")
     parser.add_argument("--print-only", action="store_true", help="write no file")
     arguments = parser.parse_args()
-    results = [asyncio.run(measure(services)) for services in arguments.services or [1_000, 10_000]]
-    text = _render(results)
-    print(text)
-    if not arguments.print_only:
-        path = RESULTS / f"nacos-polling-{_commit()}.md"
-        path.write_text(text + "\n")
-        print(f"written to {path.relative_to(Path.cwd())}")
+    for suite in [_SUITES[arguments.only]] if arguments.only else _SUITES.values():
+        results = [asyncio.run(suite.measure(services)) for services in arguments.services or [1_000, 10_000]]
+        text = _render(suite, results)
+        print(text)
+        if not arguments.print_only:
+            path = RESULTS / f"{suite.file}-{_commit()}.md"
+            path.write_text(text + "\n")
+            print(f"written to {path.relative_to(Path.cwd())}")
 
 
-def _render(results: list[Result]) -> str:
-    lines = [
-        f"# Nacos by polling, {datetime.now(UTC):%Y-%m-%d}, commit {_commit()}",
-        "",
-        f"{psutil.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}. {_SETUP}",
-        "",
-    ]
+def _render(suite: Suite, results: list[Result]) -> str:
+    machine = (
+        f"{psutil.cpu_count()} cores (load average {psutil.getloadavg()[1]:.1f}), {platform.machine()}, "
+        f"Python {platform.python_version()}. {suite.setup}, {INSTANCES} instances per service. The ratio is against "
+        "the time that the standard library takes to parse the same catalogue in the same run."
+    )
+    lines = [f"# {suite.title}, {datetime.now(UTC):%Y-%m-%d}, commit {_commit()}", "", machine, ""]
     for result in results:
-        lines += [
-            f"## {result.services:,} services (baseline {result.baseline_s * 1000:.0f} ms)",
-            "",
-            "| what | value | ratio to baseline |",
-            "|---|---|---|",
-            *(
-                f"| {row.what} | {row.value:.3g} {row.unit} | {_ratio(row.value, row.unit, result)} |"
-                for row in result.rows
-            ),
-            "",
-        ]
+        lines += [f"## {result.services:,} services (baseline {result.baseline_s * 1000:.0f} ms)", ""]
+        for table in result.tables:
+            lines += _render_table(table, result.baseline_s)
     return "\n".join(lines).rstrip()
 
 
-def _ratio(value: float, unit: str, result: Result) -> str:
-    scale = {"s": 1.0, "ms": 0.001}.get(unit)
-    return "" if scale is None else f"{value * scale / result.baseline_s:.2f}"
+def _render_table(table: Table, baseline_s: float) -> list[str]:
+    head = [f"### {table.title}", "", "| what | value | ratio to baseline |", "|---|---|---|"]
+    return [*head, *(_render_row(row, baseline_s) for row in table.rows), ""]
+
+
+def _render_row(row: Row, baseline_s: float) -> str:
+    scale = {"s": 1.0, "ms": 0.001}.get(row.unit)
+    ratio = "" if scale is None else f"{row.value * scale / baseline_s:.2f}"
+    value = f"{row.value:.0f}" if row.value >= 1000 else f"{row.value:.3g}"
+    return f"| {row.what} | {value} {row.unit} | {ratio} |"
 
 
 def _commit() -> str:

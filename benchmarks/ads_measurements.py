@@ -1,0 +1,284 @@
+"""What is measured of the ADS server, scenario by scenario, each for full, stub and delta clients."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from itertools import accumulate
+
+from benchmarks.ads_clients import Arrival, ClientKind
+from benchmarks.ads_probe import first_answer
+from benchmarks.ads_processes import Clients, Server, Unanswered, ads_server_process, clients_process
+from benchmarks.ads_server import Usage
+from benchmarks.measurements import INSTANCES, POLL_S, Result, Row, Table, parse_catalogue
+from benchmarks.processes import Simulator, service, simulator
+
+CLIENTS = (1, 10, 100)
+CHANGES = 20
+IDLE_S = 10.0
+_FULL_CHANGES = 3
+"""With a hundred clients that get everything in full: each change moves 1.5 GB."""
+
+_WAIT_S = 120.0
+_QUIET_S = 1.0
+_PAUSE_S = 0.2
+"""Longer than the pause between two responses of a stream: what is measured is a push, not its rhythm."""
+
+_RATES = (100.0, 500.0)
+_BURST = 1000
+
+
+async def measure_ads(services: int) -> Result:
+    """Measure one size; raises Unanswered when something does not happen in time."""
+    with simulator(services, INSTANCES) as nacos:
+        baseline_s = parse_catalogue(nacos)
+        polled = await _measure_polled(nacos, services)
+    async with ads_server_process(services, INSTANCES) as server:
+        tables = [await _measure_pushes(server, services, kind, count) for count in CLIENTS for kind in ClientKind]
+        tables += [await _measure_reconnect(server, services), await _measure_burst(server, services)]
+        tables += [await _measure_rates(server, services)]
+    return Result(services, baseline_s, [*tables, polled])
+
+
+async def _measure_pushes(server: Server, services: int, kind: ClientKind, count: int) -> Table:
+    async with _clients(server, services, kind) as clients:
+        idle_share = await _measure_own_share(server)
+        rows = await _measure_first(server, clients, services, count, idle_share)
+        rows += await _measure_changes(server, clients, idle_share)
+        if count == max(CLIENTS) and kind is not ClientKind.FULL:
+            rows.append(await _measure_idle(clients))
+        return Table(f"{count} × {kind}", rows)
+
+
+@asynccontextmanager
+async def _clients(server: Server, services: int, kind: ClientKind) -> AsyncIterator[Clients]:
+    """Run a process for clients; one has come and gone, so that caches are warm as they are in daily life."""
+    async with clients_process(server.port, kind) as clients:
+        await clients.open(1)
+        await _take_first(clients, services)
+        await clients.close()
+        await asyncio.sleep(_QUIET_S)
+        yield clients
+
+
+async def _measure_own_share(server: Server) -> float:
+    """Return what the clock that finds blocks takes of a core, so that it can be left out."""
+    await server.change()
+    await asyncio.sleep(_QUIET_S)
+    return (await server.change()).cpu_s / _QUIET_S
+
+
+async def _take_first(clients: Clients, services: int) -> tuple[Arrival, ...]:
+    """Wait for the first full answers; those of delta clients come in parts. Raises Unanswered."""
+    arrivals: tuple[Arrival, ...] = ()
+    deadline = time.monotonic() + _WAIT_S
+    while not _is_complete(arrivals, clients, services):
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise Unanswered(f"only {len(arrivals)} answers for {clients.count} clients")
+        arrivals += (await clients.take(1, left_s)).arrivals
+        await asyncio.sleep(0.05)
+    return arrivals
+
+
+def _is_complete(arrivals: tuple[Arrival, ...], clients: Clients, services: int) -> bool:
+    if clients.kind is ClientKind.DELTA:
+        return sum(each.resources for each in arrivals) >= services * clients.count
+    return len(arrivals) >= clients.count
+
+
+async def _measure_first(server: Server, clients: Clients, services: int, count: int, idle_share: float) -> list[Row]:
+    await server.change()
+    before_mb = server.resident_mb()
+    opened_at = await clients.open(count)
+    arrivals = await _take_first(clients, services)
+    await asyncio.sleep(_QUIET_S)
+    used = await server.change()
+    spent_s = time.monotonic() - opened_at
+    done_at = [max(each.at for each in arrivals if each.client == client) for client in {a.client for a in arrivals}]
+    return [
+        Row("first full answer, median client", (statistics.median(done_at) - opened_at) * 1000, "ms"),
+        Row("first full answer, last client", (max(done_at) - opened_at) * 1000, "ms"),
+        Row("its CPU per client", (used.cpu_s - idle_share * spent_s) / count * 1000, "ms"),
+        Row("its bytes per client", sum(each.size for each in arrivals) / count / 1e6, "MB"),
+        *_block_rows(used, "meanwhile"),
+        Row("memory per idle client", (server.resident_mb() - before_mb) / count, "MB"),
+    ]
+
+
+async def _measure_changes(server: Server, clients: Clients, idle_share: float) -> list[Row]:
+    """Make one change at a time and wait until every client has it."""
+    heavy = clients.kind is ClientKind.FULL and clients.count > 10
+    latencies, sizes, used = [], [], []
+    begun = time.monotonic()
+    for _ in range(_FULL_CHANGES if heavy else CHANGES):
+        made = await server.change(1)
+        arrivals = await _take(clients, clients.count)
+        latencies.append(max(each.at for each in arrivals) - made.changed_at[0])
+        sizes += [each.size for each in arrivals]
+        await asyncio.sleep(_PAUSE_S)
+        used += [made, await server.change()]
+    worst = Usage((), 0, max(each.block_s for each in used), max(each.block_cpu_s for each in used))
+    cpu_s = sum(each.cpu_s for each in used) - idle_share * (time.monotonic() - begun)
+    return [
+        *_latency_rows("change → every client has it", latencies),
+        Row("bytes per push", statistics.median(sizes) / 1e6, "MB"),
+        Row("CPU per change", cpu_s / len(latencies) * 1000, "ms"),
+        Row("CPU per push, its share of that", cpu_s / len(sizes) * 1000, "ms"),
+        *_block_rows(worst, "while pushing"),
+    ]
+
+
+async def _take(clients: Clients, count: int) -> tuple[Arrival, ...]:
+    arrivals = (await clients.take(count, _WAIT_S)).arrivals
+    if len(arrivals) != count:
+        raise Unanswered(f"{len(arrivals)} answers instead of {count}")
+    return arrivals
+
+
+async def _measure_idle(clients: Clients) -> Row:
+    report = await clients.take(1, IDLE_S)
+    return Row(f"bytes in {IDLE_S:.0f} s without a change", sum(each.size for each in report.arrivals), "bytes")
+
+
+async def _measure_reconnect(server: Server, services: int) -> Table:
+    """Let a hundred clients of version stubs, all connected, come back at once."""
+    async with _clients(server, services, ClientKind.STUBS) as clients:
+        await clients.open(100)
+        await _take_first(clients, services)
+        await asyncio.sleep(5)
+        await server.change()
+        before_mb = server.resident_mb()
+        await clients.close()
+        opened_at = await clients.open(100)
+        arrivals, peak_mb = await _watch_memory(server, lambda: _take_first(clients, services))
+        used = await server.change()
+        rows = [
+            Row("until all have the full answer", max(each.at for each in arrivals) - opened_at, "s"),
+            Row("CPU per client", used.cpu_s / 100 * 1000, "ms"),
+            Row("resident memory before", before_mb, "MB"),
+            Row("peak resident memory", peak_mb, "MB"),
+            *_block_rows(used, "meanwhile"),
+        ]
+    return Table("100 × stubs reconnect at once", rows)
+
+
+async def _watch_memory(
+    server: Server, work: Callable[[], Awaitable[tuple[Arrival, ...]]]
+) -> tuple[tuple[Arrival, ...], float]:
+    peak_mb = 0.0
+
+    async def sample() -> None:
+        nonlocal peak_mb
+        while True:
+            peak_mb = max(peak_mb, server.resident_mb())
+            await asyncio.sleep(0.02)
+
+    async with asyncio.TaskGroup() as tasks:
+        sampler = tasks.create_task(sample())
+        arrivals = await work()
+        sampler.cancel()
+    return arrivals, peak_mb
+
+
+async def _measure_burst(server: Server, services: int) -> Table:
+    """Make 1,000 changes within a second; then everybody must have them, and silence must follow."""
+    rows = []
+    for kind, count in ((ClientKind.STUBS, 1), (ClientKind.STUBS, 10), (ClientKind.DELTA, 1), (ClientKind.DELTA, 100)):
+        async with _clients(server, services, kind) as clients:
+            await clients.open(count)
+            await _take_first(clients, services)
+            await asyncio.sleep(_QUIET_S)
+            made = await server.change(_BURST, _BURST)
+            arrivals = await _take_until_quiet(clients)
+            who = f"{count} × {kind}"
+            spread_s = made.changed_at[-1] - made.changed_at[0]
+            late_s = max(each.at for each in arrivals) - made.changed_at[-1]
+            rows += [
+                Row(f"{who}: time the changes took", spread_s, "s"),
+                Row(f"{who}: last change → everything is there", late_s * 1000, "ms"),
+                Row(f"{who}: pushes per client", len(arrivals) / count, "pushes"),
+                Row(f"{who}: bytes per client", sum(each.size for each in arrivals) / count / 1e6, "MB"),
+            ]
+            if kind is ClientKind.DELTA:
+                missing = _BURST * count - sum(each.resources for each in arrivals)
+                rows.append(Row(f"{who}: changes that never came", missing, "changes"))
+    return Table("1,000 changes within one second", rows)
+
+
+async def _take_until_quiet(clients: Clients) -> tuple[Arrival, ...]:
+    """Return everything that arrives until nothing does for a second; raises Unanswered when it never ends."""
+    arrivals: tuple[Arrival, ...] = ()
+    deadline = time.monotonic() + _WAIT_S
+    while time.monotonic() < deadline:
+        new = (await clients.take(1, _QUIET_S)).arrivals
+        if not new:
+            return arrivals
+        arrivals += new
+    raise Unanswered("responses do not end")
+
+
+async def _measure_rates(server: Server, services: int) -> Table:
+    """Change at a steady pace; each change counts from the reducer's inbox to its resource at a delta client."""
+    rows = []
+    for per_s in _RATES:
+        async with _clients(server, services, ClientKind.DELTA) as clients:
+            await clients.open(1)
+            await _take_first(clients, services)
+            await asyncio.sleep(_QUIET_S)
+            count = min(int(per_s * 5), services)
+            made = await server.change(count, per_s)
+            arrivals = await _take_until_quiet(clients)
+            rows += _latency_rows(f"{per_s:.0f} changes/s: change → wire", _match(made.changed_at, arrivals))
+    return Table("Steady change, 1 × delta", rows)
+
+
+def _match(changed_at: Iterable[float], arrivals: Iterable[Arrival]) -> list[float]:
+    """Return the latency of each change: commits keep their order, so the n-th change came with the n-th resource."""
+    landed: list[float] = []
+    for arrival, total in zip(arrivals, accumulate(each.resources for each in arrivals), strict=True):
+        landed += [arrival.at] * (total - len(landed))
+    return [at - changed for changed, at in zip(changed_at, landed, strict=True)]
+
+
+async def _measure_polled(nacos: Simulator, services: int) -> Table:
+    """The whole service on a simulated Nacos, polled each second, with a hundred clients."""
+    rows = []
+    for kind in (ClientKind.STUBS, ClientKind.DELTA):
+        with service(nacos.port, POLL_S) as under_test:
+            async with asyncio.timeout(_WAIT_S):
+                probe, _ = await first_answer(under_test.ads)
+            probe.close()
+            async with clients_process(under_test.ads, kind) as clients:
+                await clients.open(100)
+                await _take_first(clients, services)
+                await asyncio.sleep(_QUIET_S)
+                latencies = [await _change_polled(nacos, clients) for _ in range(CHANGES)]
+        rows += _latency_rows(f"100 × {kind}: poll answered → every client has it", latencies)
+    return Table(f"With Nacos polled every {POLL_S:.0f} s", rows)
+
+
+async def _change_polled(nacos: Simulator, clients: Clients) -> float:
+    await asyncio.to_thread(nacos.call, "POST", "/sim/churn", {"kind": "replace"})
+    arrivals = await _take(clients, clients.count)
+    traffic = await asyncio.to_thread(nacos.call, "GET", "/sim/traffic")
+    answered_at = traffic["answered_at"]
+    assert isinstance(answered_at, float)
+    return max(each.at for each in arrivals) - answered_at
+
+
+def _latency_rows(what: str, latencies: list[float]) -> list[Row]:
+    ordered = sorted(latencies)
+    p99 = ordered[min(int(len(ordered) * 0.99), len(ordered) - 1)]
+    return [
+        Row(f"{what}, p50", statistics.median(ordered) * 1000, "ms"),
+        Row(f"{what}, p99", p99 * 1000, "ms"),
+    ]
+
+
+def _block_rows(used: Usage, when: str) -> list[Row]:
+    return [
+        Row(f"longest loop block {when}, CPU", used.block_cpu_s * 1000, "ms"),
+        Row(f"longest loop block {when}, by the clock", used.block_s * 1000, "ms"),
+    ]
