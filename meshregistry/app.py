@@ -22,7 +22,7 @@ from meshregistry.supervision import supervise
 from meshregistry.telemetry.loop_lag import measure_loop_lag
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import ResourceEncoder
-from meshregistry.wiring import ads_options, check_readable, http_options, nacos_options, source_rules
+from meshregistry.wiring import ads_listeners, check_readable, http_options, nacos_options, source_rules
 from meshregistry.xds.clients import Clients
 from meshregistry.xds.server import AdsServer
 
@@ -44,7 +44,7 @@ class App:
         self._inbox = Inbox(self._metrics)
         self._sources = _build_sources(settings, self._metrics)
         clients = Clients()
-        self._ads = AdsServer(ads_options(settings.mcp), self._store, clients, self._metrics)
+        self._ads = [AdsServer(options, self._store, clients, self._metrics) for options in ads_listeners(settings.mcp)]
         self._readiness = Readiness(self._reducer)
         views = Views(
             snapshot=self._store,
@@ -67,7 +67,8 @@ class App:
         _tune_garbage_collection(self._store)
         try:
             await self._http.start()
-            await self._ads.start()
+            for listener in self._ads:
+                await listener.start()
             self._readiness.listening = True
             self.listening.set()
             async with asyncio.TaskGroup() as tasks:
@@ -78,7 +79,7 @@ class App:
                     task.cancel()
         finally:
             self._readiness.listening = False
-            await self._ads.drain()
+            await asyncio.gather(*(listener.drain() for listener in self._ads))
             await self._http.stop()
             _log.info("app.stopped")
 

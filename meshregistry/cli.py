@@ -49,6 +49,21 @@ def check_config(path: Path) -> None:
     click.echo(render_settings(loaded.settings), nl=False)
 
 
+@main.command("config-sources")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--host", default="meshregistry.mesh-operator", show_default=True, help="Name under which istiod finds us."
+)
+def config_sources(path: Path, host: str) -> None:
+    """Print the entries for istiod's mesh configuration, one per shard."""
+    mcp = _load(path).settings.mcp
+    first = mcp.listen().port
+    click.echo("configSources:")
+    for port in range(first, first + mcp.shards):
+        click.echo(f"- address: xds://{host}:{port}")
+    click.echo("- address: k8s://")
+
+
 @main.command()
 @click.argument("target", metavar="HOST:PORT")
 @click.option(

@@ -4,6 +4,7 @@ from meshregistry.errors import SettingsError
 from meshregistry.http.server import HttpOptions
 from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.service_entry import Location
+from meshregistry.settings.fields import ListenAddress
 from meshregistry.settings.mcp import Mcp, Tls
 from meshregistry.settings.nacos import NacosServer, NacosSource
 from meshregistry.settings.root import Settings
@@ -13,6 +14,7 @@ from meshregistry.sources.polling import PollOptions
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.reducer import SourceRules
 from meshregistry.xds.options import AdsOptions, Limits, Rhythm, TlsOptions
+from meshregistry.xds.selection import Selection
 
 _UNREADABLE = {"zookeeper_source": "ZooKeeper", "eureka_source": "Eureka", "k8s_source": "configuration files"}
 
@@ -74,12 +76,29 @@ def nacos_options(settings: Settings) -> NacosOptions:
     )
 
 
-def ads_options(mcp: Mcp) -> AdsOptions:
-    """Return the options of the ADS server."""
-    address = mcp.listen()
+def ads_listeners(mcp: Mcp) -> tuple[AdsOptions, ...]:
+    """Return the options of every ADS listener: the shards at consecutive ports, then the further ones."""
+    first = mcp.listen()
+    shards = [
+        _ads_options(mcp, ListenAddress(first.host, first.port + shard), Selection(shard=shard, shards=mcp.shards))
+        for shard in range(mcp.shards)
+    ]
+    further = [
+        _ads_options(
+            mcp,
+            listener.listen(),
+            Selection(namespaces=frozenset(listener.namespaces), exported_to=frozenset(listener.exported_to)),
+        )
+        for listener in mcp.listeners
+    ]
+    return (*shards, *further)
+
+
+def _ads_options(mcp: Mcp, address: ListenAddress, selection: Selection) -> AdsOptions:
     return AdsOptions(
         host="" if address.host in ("", "0.0.0.0", "::") else address.host,
         port=address.port,
+        selection=selection,
         send_timeout_s=mcp.send_timeout,
         drain_timeout_s=mcp.drain_timeout,
         version_stubs=mcp.version_stubs == "auto",

@@ -5,6 +5,7 @@ settings are the object under `general.LEGACY` (Slime module/module.go `ParseArg
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -59,6 +60,10 @@ class _Loader(yaml.SafeLoader):
         except UnicodeDecodeError:
             raise ComposerError(None, None, "half of a surrogate pair", node.start_mark) from None
         return node
+
+
+# YAML 1.1 wants a dot in a float; JSON, which a settings file may be, does not.
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"-?[0-9]+[eE][-+]?[0-9]+\Z"), list("-0123456789"))
 
 
 def _compose(text: str) -> list[Node | None]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from meshregistry.settings.fields import (
     LOWERED,
     AdsUrl,
@@ -22,6 +24,11 @@ from meshregistry.settings.fields import (
 _PRIVATE_DIALECT = "Slime's private incremental dialect"
 
 
+def parse_ads_url(url: str) -> ListenAddress:
+    """Return host and port of an `xds://` URL that was checked before."""
+    return parse_listen(url.removeprefix("xds://").removesuffix("/"))
+
+
 class Tls(Section):
     """TLS on the ADS port. The files are read again when they change; open streams stay."""
 
@@ -34,10 +41,31 @@ class Tls(Section):
     )
 
 
+class Listener(Section):
+    """A further ADS listener that serves a part of the world."""
+
+    server_url: AdsUrl = setting("xds://0.0.0.0:0", "Where it listens.")
+    namespaces: tuple[str, ...] = setting((), "Only resources of these namespaces; empty = of all.")
+    exported_to: tuple[str, ...] = setting(
+        (), "Only resources that one of these namespaces may see by their exportTo; empty = all."
+    )
+
+    def listen(self) -> ListenAddress:
+        """Return host and port of `server_url`."""
+        return parse_ads_url(self.server_url)
+
+
 class Mcp(Section):
     """What is served to istiod, and at which pace."""
 
     server_url: AdsUrl = setting("xds://0.0.0.0:16010", "Where the ADS server listens.", slime="ServerUrl")
+    shards: Annotated[int, Field(ge=1, le=64)] = setting(
+        1,
+        "Split the resources over so many listeners at consecutive ports, each a configSources entry of its own. "
+        "Changing it moves resources between sources: see docs/protocol.md for the procedure.",
+        unit="listeners",
+    )
+    listeners: tuple[Listener, ...] = setting((), "Further listeners that serve a part of the world each.")
     enable_anno_res_ver: bool = setting(
         True, "Show each resource's version as annotation ResourceVersion in xdsCache.", slime="EnableAnnoResVer"
     )
@@ -67,7 +95,7 @@ class Mcp(Section):
         30.0, "A client that does not read for this long loses its stream.", slime_default="5s"
     )
     drain_timeout: Duration = setting(5.0, "The time that streams get to end at a stop.")
-    max_request_bytes: Count = setting(16_777_216, "A longer request ends its stream.", unit="bytes")
+    max_request_bytes: Count = setting(4_194_304, "A longer request ends its stream.", unit="bytes")
     max_streams: Count = setting(1000, "Streams served at once; further ones are refused.")
     new_streams_per_second: PositiveNumber = setting(
         50.0, "Pace of new streams beyond the burst, as each costs one full answer.", unit="streams per second"
@@ -95,4 +123,4 @@ class Mcp(Section):
 
     def listen(self) -> ListenAddress:
         """Return host and port of `server_url`."""
-        return parse_listen(self.server_url.removeprefix("xds://").removesuffix("/"))
+        return parse_ads_url(self.server_url)

@@ -6,10 +6,17 @@ from meshregistry.errors import SettingsError
 from meshregistry.model.policy import Profile
 from meshregistry.model.service_entry import Location
 from meshregistry.settings.load import load_settings
+from meshregistry.settings.mcp import Mcp
 from meshregistry.settings.root import Settings
 from meshregistry.store.guard import GuardPolicy
-from meshregistry.wiring import ads_options, check_readable, http_options, nacos_options, source_rules
-from meshregistry.xds.options import TlsOptions
+from meshregistry.wiring import ads_listeners, check_readable, http_options, nacos_options, source_rules
+from meshregistry.xds.options import AdsOptions, TlsOptions
+from meshregistry.xds.selection import Selection
+
+
+def ads_options_of(mcp: Mcp) -> AdsOptions:
+    (options,) = ads_listeners(mcp)
+    return options
 
 
 def load(text: str) -> Settings:
@@ -72,19 +79,35 @@ def test_the_nacos_server_and_its_rhythm_reach_the_source() -> None:
 
 
 def test_the_ads_address_and_limits_reach_the_server() -> None:
-    options = ads_options(load("mcp: {server_url: 'xds://0.0.0.0:17000', version_stubs: off, max_streams: 7}").mcp)
+    options = ads_options_of(load("mcp: {server_url: 'xds://0.0.0.0:17000', version_stubs: off, max_streams: 7}").mcp)
 
     assert ("", 17000, False, 7) == (options.host, options.port, options.version_stubs, options.limits.max_streams)
-    assert "127.0.0.1" == ads_options(load("mcp: {server_url: 'xds://127.0.0.1:1'}").mcp).host
+    assert "127.0.0.1" == ads_options_of(load("mcp: {server_url: 'xds://127.0.0.1:1'}").mcp).host
+
+
+def test_shards_listen_at_consecutive_ports_and_further_listeners_where_they_say() -> None:
+    text = """
+mcp:
+  server_url: xds://127.0.0.1:17000
+  shards: 2
+  listeners: [{server_url: "xds://127.0.0.1:18000", namespaces: [prod], exported_to: [web]}]
+"""
+    listeners = ads_listeners(load(text).mcp)
+
+    assert [
+        (17000, Selection(shard=0, shards=2)),
+        (17001, Selection(shard=1, shards=2)),
+        (18000, Selection(namespaces=frozenset({"prod"}), exported_to=frozenset({"web"}))),
+    ] == [(options.port, options.selection) for options in listeners]
 
 
 def test_tls_and_the_allowed_peers_reach_the_server() -> None:
     tls = "{certificate: c.pem, key: k.pem, client_ca: ca.pem, client_names: [a]}"
-    options = ads_options(load(f"mcp: {{allowed_peers: [10.0.0.0/8], tls: {tls}}}").mcp)
+    options = ads_options_of(load(f"mcp: {{allowed_peers: [10.0.0.0/8], tls: {tls}}}").mcp)
 
     assert ("10.0.0.0/8",) == options.allowed_peers
     assert TlsOptions("c.pem", "k.pem", "ca.pem", client_names=("a",)) == options.tls
-    assert ads_options(load("").mcp).tls is None
+    assert ads_options_of(load("").mcp).tls is None
 
 
 def test_a_certificate_without_a_key_is_a_fault() -> None:
