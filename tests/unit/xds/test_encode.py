@@ -1,6 +1,7 @@
 """Response bytes: built once, shared, in the smallest form where stubs are allowed."""
 
 import gc
+from itertools import zip_longest
 
 from envoy.service.discovery.v3 import discovery_pb2 as pb
 
@@ -32,6 +33,20 @@ def test_equal_responses_share_their_bytes() -> None:
     catalog = Catalog(make_store(*(make_resource(f"s{number:04}") for number in range(300))))
     cache = BodyCache()
     assert build(cache, look(catalog)) is build(cache, look(catalog))
+
+
+def test_streams_in_step_build_one_body_together() -> None:
+    """Each goes on where the other stopped, so two need no more slices than one alone."""
+    catalog = Catalog(make_store(*(make_resource(f"s{number:04}") for number in range(1200))))
+    view, cache = look(catalog), BodyCache()
+    alone = sum(body is None for body in BodyCache().build(SotwContent(version="v", view=view)))
+    builders = [cache.build(SotwContent(version="v", view=view)) for _ in range(2)]
+    turns = [body for pair in zip_longest(*builders) for body in pair]
+    first, second = (body for body in turns if body is not None)
+    assert first is second
+    assert (build(BodyCache(), view).chunks, 1200) == (first.chunks, first.resources)
+    # zip_longest fills up the builder that ends first with one None.
+    assert alone <= sum(body is None for body in turns) <= alone + 1
 
 
 def test_a_change_encodes_one_page_anew() -> None:

@@ -6,6 +6,8 @@ from itertools import pairwise
 import pytest
 
 from meshregistry.errors import AdsProtocolError
+from meshregistry.model.service_entry import Kind
+from meshregistry.store.snapshot import Change
 from meshregistry.xds.options import AdsOptions, LimitExceeded, Limits, Rhythm
 from meshregistry.xds.protocol import Verdict
 from meshregistry.xds.requests import Node, Refusal, Request
@@ -109,6 +111,27 @@ async def test_a_missing_ack_holds_back_until_the_fallback(dialect: str) -> None
     assert [got(a=3, b=2)] == await rig.take()
     rig.now = 1100.0
     assert [] == await rig.take()
+
+
+@DIALECTS
+async def test_commits_during_a_wait_wake_the_writer_once(dialect: str) -> None:
+    """A thousand commits until an ACK comes cost a hundred streams no thousand wake-ups each."""
+    rig = make_rig(dialect)
+    rig.acks = False
+    await rig.ask(SERVICE_ENTRY)
+    await rig.take()
+    change = Change(Kind.SERVICE_ENTRY, frozenset({"ns/a"}), frozenset())
+    assert [True, False, False] == [rig.machine.note_change(change, rig.now) for _ in range(3)]
+
+
+@DIALECTS
+async def test_every_commit_wakes_a_writer_that_is_held(dialect: str) -> None:
+    """Any of them may complete the snapshot."""
+    rig = make_rig(dialect, complete=False)
+    await rig.ask(SERVICE_ENTRY)
+    assert [] == await rig.take()
+    change = Change(Kind.SERVICE_ENTRY, frozenset(), frozenset())
+    assert [True, True] == [rig.machine.note_change(change, rig.now) for _ in range(2)]
 
 
 @DIALECTS
