@@ -127,3 +127,24 @@ async def test_services_are_held_until_the_registry_was_read_once(nacos_rig: Nac
         await nacos_rig.start()
         await expect(istiod, "orders.nacos", ["10.0.0.1"])
         assert istiod.model.synced
+
+
+async def test_shards_together_hold_every_service_once(nacos_rig: NacosRig) -> None:
+    if nacos_rig.is_real:
+        pytest.skip("the registry makes no difference here; the simulator shows it")
+    names = {f"service-{number}" for number in range(20)}
+    for number, name in enumerate(sorted(names)):
+        await nacos_rig.register(name, f"10.0.0.{number + 1}", 8080)
+    deployment = Deployment(nacos_rig, shards=2)
+    async with (
+        deployment.running(),
+        attached_istiod(deployment, shard=0) as first,
+        attached_istiod(deployment, shard=1) as second,
+    ):
+        await synced(first)
+        await synced(second)
+        held = [{key.name for key in each.model.configs} for each in (first, second)]
+
+    assert {f"{name}.nacos" for name in names} == held[0] | held[1]
+    assert set() == held[0] & held[1]
+    assert all(held)

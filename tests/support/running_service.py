@@ -24,7 +24,7 @@ POLL_S = 0.2
 
 _SETTINGS = """
 aux_addr: 127.0.0.1:{http}
-mcp: {{server_url: "xds://127.0.0.1:{ads}", drain_timeout: 2s}}
+mcp: {{server_url: "xds://127.0.0.1:{ads}", drain_timeout: 2s, shards: {shards}}}
 guard: {{empty_grace: {grace}s, delete_after: {delete}s}}
 nacos_source:
   enabled: true
@@ -48,14 +48,29 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
+def free_port_run(length: int) -> int:
+    """Return the first of so many consecutive ports that were free a moment ago."""
+    while True:
+        (first,) = free_ports(1)
+        try:
+            sockets = [socket.create_server(("127.0.0.1", first + offset)) for offset in range(length)]
+        except (OSError, OverflowError):
+            continue
+        for each in sockets:
+            each.close()
+        return first
+
+
 class Deployment:
     """Where one service listens and what it reads; the service can be run several times in a row."""
 
-    def __init__(self, rig: NacosRig, *, grace_s: float = 1.0, delete_s: float = 1.0) -> None:
-        self.ads, self.http = free_ports(2)
+    def __init__(self, rig: NacosRig, *, grace_s: float = 1.0, delete_s: float = 1.0, shards: int = 1) -> None:
+        self.ads = free_port_run(shards)
+        (self.http,) = free_ports(1)
         self._settings = _SETTINGS.format(
             http=self.http,
             ads=self.ads,
+            shards=shards,
             grace=grace_s,
             delete=delete_s,
             address=rig.base_url,
@@ -94,9 +109,9 @@ class Deployment:
 
 
 @asynccontextmanager
-async def attached_istiod(deployment: Deployment, family: str = "1.24") -> AsyncIterator[IstiodClient]:
-    """Attach an istiod model for as long as the block lasts."""
-    options = ClientOptions(DialOptions("127.0.0.1", deployment.ads), FAMILIES[family])
+async def attached_istiod(deployment: Deployment, family: str = "1.24", shard: int = 0) -> AsyncIterator[IstiodClient]:
+    """Attach an istiod model to one shard for as long as the block lasts."""
+    options = ClientOptions(DialOptions("127.0.0.1", deployment.ads + shard), FAMILIES[family])
     client = IstiodClient(options, seams=Seams(codec=Pb2Codec()))
     async with asyncio.TaskGroup() as tasks:
         following = tasks.create_task(client.run())
