@@ -1,5 +1,6 @@
 """The table of pages, and the aiohttp application made of it: aliases, access check, error edge."""
 
+import asyncio
 import hmac
 import logging
 import re
@@ -11,6 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from meshregistry.http.debug import DebugPages, RegistryPage
 from meshregistry.http.probes import MetricsPage, ProbePages
+from meshregistry.http.streaming import TURNS
 from meshregistry.http.views import Views
 from meshregistry.http.xds_cache import XdsCachePage
 from meshregistry.telemetry.metrics import Metrics
@@ -92,6 +94,7 @@ def build_application(pages: list[Page], token: str) -> web.Application:
     """Return the application that answers the pages and lists them at `/`; everything else is 404, and 405 but GET."""
     middlewares = [_catch_errors, *([_demand_token(token, pages)] if token else [])]
     application = web.Application(middlewares=middlewares)
+    application[TURNS] = asyncio.Lock()
     for page in [*pages, _index(pages)]:
         application.router.add_get(page.path, page.handler)
     return application

@@ -8,24 +8,27 @@ from aiohttp import hdrs, web
 
 _log = logging.getLogger(__name__)
 
+TURNS = web.AppKey("turns", asyncio.Lock)
+"""Held while a slice is made: many answers at once share the part of the event loop's time that one would take."""
+
 
 async def send_slices(
     request: web.Request, slices: Iterator[bytes], headers: Mapping[str, str], send_timeout_s: float
 ) -> web.StreamResponse:
-    """Send the slices as one chunked answer, letting other tasks run after each.
+    """Send the slices as one chunked answer, letting other tasks run after each; answers of one application take turns.
 
     A client that reads nothing for `send_timeout_s` seconds is cut off, and so is one whose answer fails half-way:
     a truncated body must not look complete. Whatever fails before the first slice raises. Cancelling cuts off.
     """
-    first = next(slices, b"")
+    part = await _take(request, slices)
     response = web.StreamResponse(headers=headers)
     try:
         await response.prepare(request)
         if request.method == hdrs.METH_HEAD:
             return response
-        await _send(response, first, send_timeout_s)
-        for part in slices:
+        while part is not None:
             await _send(response, part, send_timeout_s)
+            part = await _take(request, slices)
     except ConnectionError:
         return response
     except BaseException as error:
@@ -36,10 +39,17 @@ async def send_slices(
     return response
 
 
+async def _take(request: web.Request, slices: Iterator[bytes]) -> bytes | None:
+    """Make the next slice, alone in its turn of the event loop; None after the last."""
+    async with request.app[TURNS]:
+        part = next(slices, None)
+        await asyncio.sleep(0)
+    return part
+
+
 async def _send(response: web.StreamResponse, part: bytes, send_timeout_s: float) -> None:
     async with asyncio.timeout(send_timeout_s):
         await response.write(part)
-    await asyncio.sleep(0)
 
 
 def _cut_off(request: web.Request) -> None:

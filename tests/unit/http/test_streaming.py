@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
@@ -54,6 +55,31 @@ async def test_no_slices_are_an_empty_body() -> None:
         response = await client.get(f"http://{host}:{port}/slices")
 
         assert (200, b"") == (response.status, await response.read())
+
+
+async def test_many_answers_take_turns() -> None:
+    """Ten answers at once keep other tasks waiting no longer than one does."""
+    ticks, made = 0, Counter[int]()
+
+    def slices() -> Iterator[bytes]:
+        for _ in range(20):
+            made[ticks] += 1
+            yield b"x"
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0)
+
+    async with answering(slices) as (host, port), ClientSession() as client, asyncio.TaskGroup() as group:
+        ticking = group.create_task(tick())
+        answers = await asyncio.gather(*(client.get(f"http://{host}:{port}/slices") for _ in range(10)))
+        assert [b"x" * 20] * 10 == [await answer.read() for answer in answers]
+        ticking.cancel()
+
+    assert 200 == made.total()
+    assert max(made.values()) <= 2
 
 
 async def test_other_tasks_run_between_slices() -> None:
