@@ -27,6 +27,15 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line).decode()
 
 
+class ForeignRequests(logging.Filter):
+    """Keeps out what aiohttp says, with a traceback each, about requests that are not HTTP: those are answered 400."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record is about anything else."""
+        error = record.exc_info[1] if record.exc_info else None
+        return type(error).__module__ != "aiohttp.http_exceptions"
+
+
 def configure_logs(*, level: str, as_json: bool) -> None:
     """Send all logs to stderr; grpclib and aiohttp speak only from WARNING on, as they log per connection."""
     handler = logging.StreamHandler(sys.stderr)
@@ -34,3 +43,4 @@ def configure_logs(*, level: str, as_json: bool) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in ("grpclib", "aiohttp.access", "asyncio", "hpack"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(ForeignRequests())
