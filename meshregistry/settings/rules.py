@@ -3,6 +3,7 @@
 Source: Slime pkg/bootstrap/args.go.
 """
 
+import re
 from collections.abc import Container, Iterator
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from meshregistry.settings.root import Settings
 from meshregistry.settings.source import Source
 from meshregistry.settings.zookeeper import NO_CONSUMERS, ZookeeperSource
 
+_match_header_name = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch
 _PROTECTION_OFF = {"empty_grace": 0.0, "mass_ratio": 0.0}
 
 
@@ -97,7 +99,17 @@ def find_conflicts(settings: Settings) -> Iterator[Conflict]:
         if source.enabled:
             yield from _source_conflicts(name, source)
     yield from _missing_addresses(settings)
+    yield from _header_conflicts(settings.nacos_source)
     yield from _tls_conflicts(settings)
+
+
+def _header_conflicts(source: NacosSource) -> Iterator[Conflict]:
+    for name, value in source.client_headers.items():
+        here: Path = ("nacos_source", "client_headers", name)
+        if not _match_header_name(name):
+            yield Conflict(here, (here,), "not a header name")
+        elif not value.get_secret_value().isprintable():
+            yield Conflict(here, (here,), "a header value cannot hold line breaks or control characters")
 
 
 def _tls_conflicts(settings: Settings) -> Iterator[Conflict]:

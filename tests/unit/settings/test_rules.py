@@ -156,3 +156,26 @@ def test_the_defaults_of_every_source_fit_together_but_for_the_address() -> None
     assert {("nacos_source", "address"), ("eureka_source", "address"), ("zookeeper_source", "address")} == {
         conflict.path for conflict in find_conflicts(settings)
     }
+
+
+@pytest.mark.parametrize(
+    ("header", "fault"),
+    [
+        (
+            r'"X-Key": "s3cret\r\nX-Evil: 1"',
+            "X-Key (line 1): a header value cannot hold line breaks or control characters",
+        ),
+        (r'"X Key": s3cret', "['X Key'] (line 1): not a header name"),
+        (r'"X-Key\n": s3cret', "['X-Key\\n'] (line 1): not a header name"),
+    ],
+)
+def test_headers_that_no_request_could_carry_are_faults(header: str, fault: str) -> None:
+    assert [fault] == [
+        each.partition("client_headers")[2].removeprefix(".")
+        for each in faults(f"{NACOS}, client_headers: {{{header}}}}}")
+    ]
+
+
+def test_headers_of_any_script_are_accepted() -> None:
+    headers = load(f"{NACOS}, client_headers: {{X-Team: 网格 1}}}}").nacos_source.client_headers
+    assert {"X-Team": "网格 1"} == {name: value.get_secret_value() for name, value in headers.items()}
