@@ -101,22 +101,23 @@ class LabelFilter:
         """Whether all pairs become labels as they are: the usual case."""
         if self._legal.issuperset(pairs):
             return len(pairs) <= self._most_known_legal
-        unknown = (pair for pair in pairs if pair not in self._legal)
-        if any(key == _INSTANCE_ID or self._judge(key, value) for key, value in unknown):
+        if sum(len(key) + len(value) for key, value in pairs) > self._policy.max_labels_bytes:
             return False
-        return sum(len(key) + len(value) for key, value in pairs) <= self._policy.max_labels_bytes
+        unknown = (pair for pair in pairs if pair not in self._legal)
+        return not any(key == _INSTANCE_ID or self._judge(key, value) for key, value in unknown)
 
     def _filter(self, pairs: Iterable[tuple[str, str]], dropped: list[Dropped]) -> dict[str, str]:
         labels: dict[str, str] = {}
         room = self._policy.max_labels_bytes
         for key, raw in pairs:
             value = raw.replace(":", "_") if key == _INSTANCE_ID else raw
-            reason = self._judge(key, value)
-            if not reason and self._istio and len(key) + len(value) > room:
-                reason = "labels_size"
+            size = len(key) + len(value)
+            # What does not fit needs no judgement: metadata may have tens of thousands of keys.
+            is_left_out = self._istio and size > room and len(value) <= self._policy.max_label_value_bytes
+            reason = "labels_size" if is_left_out else self._judge(key, value)
             if not reason:
                 labels[key] = value
-                room -= len(key) + len(value)
+                room -= size
             elif key != "@class":
                 dropped.append(Dropped(reason, key, value[:_LONGEST_REMEMBERED]))
         return labels

@@ -38,13 +38,14 @@ class RejectNotes:
         """Return the rejects in canonical order."""
         if not self._details:
             return ()
-        rejects = [self._sum_up(*each) for each in sorted(self._details.items())]
-        if len(rejects) > _MOST:
-            rest = Reject(self._resource, "unlisted", "", f"{len(rejects) - _MOST + 1} more rejects of this resource")
-            rejects = [*rejects[: _MOST - 1], rest]
-        return tuple(rejects)
+        places = sorted(self._details)
+        if len(places) <= _MOST:
+            return tuple([self._sum_up(place) for place in places])
+        rest = Reject(self._resource, "unlisted", "", f"{len(places) - _MOST + 1} more rejects of this resource")
+        return (*[self._sum_up(place) for place in places[: _MOST - 1]], rest)
 
-    def _sum_up(self, place: tuple[str, str], details: list[str]) -> Reject:
+    def _sum_up(self, place: tuple[str, str]) -> Reject:
+        details = self._details[place]
         more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
         return Reject(self._resource, place[0], print_subject(place[1]), print_subject(min(details)) + more)
 
