@@ -13,7 +13,7 @@ from meshregistry.model.instance import Instance, Pairs, Scope, ServiceKey, sort
 from meshregistry.model.labels import EndpointLabels, LabelFilter, label_entry
 from meshregistry.model.naming import ServiceName, name_service
 from meshregistry.model.policy import ConversionPolicy, Profile
-from meshregistry.model.ports import PortTable, is_usable_port, map_ports
+from meshregistry.model.ports import MAX_SERVICE_PORTS, PortTable, is_usable_port, limit_ports, map_ports
 from meshregistry.model.rejects import Reject, RejectNotes
 from meshregistry.model.service_entry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
 from meshregistry.model.validation import Validated, validate_entry
@@ -130,7 +130,7 @@ class _Converter:
         usable = [member for resolution, member in judged if resolution is not None]
         if not usable:
             return None
-        ports = self._ports.list_service_ports(frozenset([instance.port for instance, _ in usable]))
+        ports = self._list_ports(usable, notes)
         return Claim(
             key,
             named.namespace,
@@ -141,6 +141,17 @@ class _Converter:
             max(resolution for resolution, _ in judged if resolution is not None),
             self._policy,
         )
+
+    def _list_ports(self, members: list[_Member], notes: RejectNotes) -> tuple[ServicePort, ...]:
+        own_ports = frozenset([instance.port for instance, _ in members])
+        ports = self._ports.list_service_ports(own_ports)
+        if len(ports) == MAX_SERVICE_PORTS and self._policy.instance_port_as_svc_port:
+            left_out = len(own_ports - {port.number for port in ports})
+            if left_out:
+                notes.add(
+                    "port_limit", "", f"{left_out} ports of instances are no service ports; at most {MAX_SERVICE_PORTS}"
+                )
+        return ports
 
     def _place(
         self, members: list[_Member], ports: tuple[ServicePort, ...], notes: RejectNotes
@@ -238,7 +249,7 @@ def _unite(claims: Sequence[Claim]) -> tuple[tuple[ServicePort, ...], tuple[Work
     by_number: dict[int, ServicePort] = {}
     for port in (port for claim in claims for port in claim.ports):
         by_number.setdefault(port.number, port)
-    ports = tuple(by_number[number] for number in sorted(by_number))
+    ports = tuple(by_number[number] for number in limit_ports(by_number, claims[0].policy.svc_port))
     names = tuple(sorted(port.name for port in ports))
     united: dict[tuple[str, int], WorkloadEntry] = {}
     for endpoint in (endpoint for claim in claims for endpoint in claim.endpoints):

@@ -4,6 +4,7 @@ Rules: Slime pkg/source/serviceentry.go (protocols, names, ports applied to endp
 """
 
 import re
+from collections.abc import Iterable
 
 from meshregistry.model.bounded import remember
 from meshregistry.model.policy import ConversionPolicy, Profile
@@ -18,6 +19,10 @@ _ISTIO_PROTOCOLS = {
 _replace_illegal = re.compile(r"[^a-z0-9]+").sub
 _PREFIX_LIMIT = 52
 """Leaves room for a dash and a port number within the 63 characters of a port name."""
+
+MAX_SERVICE_PORTS = 100
+"""Of one entry. Every endpoint names every service port, so a service whose thousands of instances listen on as many
+ports would grow with the square of its size."""
 
 _MAX_PORT = 65535
 _MAX_UINT32 = 2**32 - 1
@@ -39,6 +44,18 @@ def is_usable_port(number: int, policy: ConversionPolicy) -> bool:
     if policy.profile is Profile.ISTIO:
         return 1 <= number <= _MAX_PORT
     return 0 <= number <= _MAX_UINT32
+
+
+def limit_ports(numbers: Iterable[int], svc_port: int) -> list[int]:
+    """Return the service ports in order: at most `MAX_SERVICE_PORTS`, the lowest and `svc_port`.
+
+    No endpoint is lost with a port that is left out: it is reached by all the others.
+    """
+    ordered = sorted(set(numbers))
+    kept = ordered[:MAX_SERVICE_PORTS]
+    if svc_port in ordered and svc_port not in kept:
+        kept[-1] = svc_port
+    return kept
 
 
 def map_ports(names: tuple[str, ...], own_port: int) -> tuple[tuple[str, int], ...]:
@@ -63,7 +80,10 @@ class PortTable:
             numbers = set(instance_ports) if self._policy.instance_port_as_svc_port else {self._policy.svc_port}
             if self._policy.svc_port:
                 numbers.add(self._policy.svc_port)
-            known = tuple(ServicePort(each, self._protocol, f"{self._prefix}-{each}") for each in sorted(numbers))
+            known = tuple(
+                ServicePort(each, self._protocol, f"{self._prefix}-{each}")
+                for each in limit_ports(numbers, self._policy.svc_port)
+            )
             remember(self._service_ports, instance_ports, known, self._cache_size)
         return known
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
+from meshregistry.model.ports import MAX_SERVICE_PORTS
 from meshregistry.model.service_entry import ServiceEntry, ServicePort, WorkloadEntry
 
 EMPTIED_LABEL = ("meshregistry.io/endpoints", "none")
@@ -94,13 +95,20 @@ def _serve(history: History | None, entry: ServiceEntry, now: float, policy: Gua
 def _idle_ports(
     history: History, entry: ServiceEntry, now: float, policy: GuardPolicy
 ) -> tuple[tuple[ServicePort, float], ...]:
-    """Return the ports to keep although no instance uses them; a number that is in use again is not idle."""
+    """Return the ports to keep although no instance uses them; a number that is in use again is not idle.
+
+    With those in use they are at most as many as an entry may have; the ones that became idle last stay.
+    """
     used = {port.number for port in entry.ports} | {port.name for port in entry.ports}
     since = dict(history.idle_ports)
     candidates = [(port, since.get(port, now)) for port in history.served.ports]
-    return tuple(
+    idle = [
         (port, at) for port, at in candidates if not {port.number, port.name} & used and now < at + policy.port_grace_s
-    )
+    ]
+    room = max(0, MAX_SERVICE_PORTS - len(entry.ports))
+    if len(idle) > room:
+        idle = sorted(idle, key=lambda each: -each[1])[:room]
+    return tuple(sorted(idle))
 
 
 def _keep_ports(entry: ServiceEntry, idle: tuple[ServicePort, ...]) -> ServiceEntry:

@@ -192,3 +192,25 @@ def test_more_policies_than_the_cache_holds_convert_all_the_same() -> None:
         policy = ConversionPolicy(svc_port=1000 + number)
         [claim] = convert_service(KEY, [Instance("10.0.0.1", 80)], policy, cache).claims
         assert [80, 1000 + number] == [port.number for port in claim.ports]
+
+
+def test_more_ports_than_an_entry_may_have_cost_no_endpoint() -> None:
+    instances = [Instance("10.0.0.1", 10_000 + number) for number in range(300)]
+    conversion = convert(instances)
+    [claim] = conversion.claims
+
+    assert [80, *range(10_000, 10_099)] == [port.number for port in claim.ports]
+    assert {10_000 + number for number in range(300)} == {endpoint.ports[0][1] for endpoint in claim.endpoints}
+    assert {100} == {len(endpoint.ports) for endpoint in claim.endpoints}
+    assert [("port_limit", "201 ports of instances are no service ports; at most 100")] == [
+        (each.reason, each.detail) for each in conversion.rejects
+    ]
+
+
+def test_claims_together_have_no_more_ports_than_an_entry_may_have() -> None:
+    low, high = ([Instance("10.0.0.1", start + number) for number in range(80)] for start in (1000, 5000))
+    claims = [*convert(low).claims, *convert(high, key=ServiceKey(KEY.scope, "Orders")).claims]
+    merged = merge(claims).entry
+    assert merged is not None
+    assert [80, *range(1000, 1080), *range(5000, 5019)] == [port.number for port in merged.ports]
+    assert 160 == len(merged.endpoints)

@@ -161,3 +161,17 @@ def test_a_kept_port_gives_way_to_a_new_protocol_on_its_number() -> None:
     now = entry(endpoint("10.0.0.1", http_8080=8080, tcp_9090=8080), ports=(PORT, retyped))
 
     assert now == decide(served(both), now, 50.0, POLICY).entry
+
+
+def test_kept_ports_never_make_more_than_an_entry_may_have() -> None:
+    """A service that restarts on another port each second keeps the ports that became idle last."""
+    history: History | None = None
+    for number in range(150):
+        port = ServicePort(9000 + number, "HTTP", f"http-{9000 + number}")
+        fresh = WorkloadEntry("10.0.0.1", ((port.name, port.number),))
+        decision = decide(history, entry(fresh, ports=(port,)), float(number), POLICY)
+        history = decision.history
+
+    assert decision.entry is not None
+    assert list(range(9050, 9150)) == [port.number for port in decision.entry.ports]
+    assert [100] == [len(endpoint.ports) for endpoint in decision.entry.endpoints]
