@@ -149,6 +149,8 @@ class Session:
             await self._converse()
         finally:
             self._shared.clients.remove(self._row.stream_id)
+            # grpclib's objects refer to each other and wait for the garbage collector: what is large goes now.
+            self._machine.types.clear()
             gauge.dec()
             _log.info("ads.disconnected dialect=%s stream=%s", self._dialect.name, self._row.stream_id)
 
@@ -167,18 +169,21 @@ class Session:
 
     async def _read(self) -> None:
         while (data := await self._receive()) is not None:
-            introduced = bool(self._machine.types)
-            try:
-                request = self._dialect.read(data)
-                receipt = self._machine.receive(request, time.monotonic())
-            except AdsProtocolError as error:
-                raise self._refuse(error) from error
-            if not introduced:
-                self._log_connected()
-            self._observe(request, receipt)
+            self._take(data)
             self._wake.set()
             # Buffered requests are handed out without waiting: a flood must not keep the loop from others.
             await self._shared.pacer.turn()
+
+    def _take(self, data: bytes) -> None:
+        introduced = bool(self._machine.types)
+        try:
+            request = self._dialect.read(data)
+            receipt = self._machine.receive(request, time.monotonic())
+        except AdsProtocolError as error:
+            raise self._refuse(error) from error
+        if not introduced:
+            self._log_connected()
+        self._observe(request, receipt)
 
     async def _receive(self) -> bytes | None:
         try:
