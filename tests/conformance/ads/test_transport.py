@@ -19,6 +19,7 @@ from meshregistry.xds.options import Limits
 from meshregistry.xds.selection import Selection, shard_of
 from meshregistry.xds.server import AdsServer
 from meshregistry.xds.servicer import Session
+from meshregistry.xds.type_state import TypeState
 from tests.conformance.ads.transcripts import got
 from tests.support.ads_client import AdsClient
 from tests.support.ads_rig import JUNK, NO_PAUSE, NODE, WireRig, serve
@@ -127,6 +128,24 @@ async def test_compressed_and_cut_off_requests_end_their_streams() -> None:
         await client.send_raw(await client.open(), b"\0\0\0\0\x09abc", end=True)
         await client.read_until("StreamEnded", 2)
         assert str(INVALID.value[0]) == client.status
+
+
+@DIALECTS
+async def test_an_ended_stream_leaves_nothing_large_behind(dialect: str) -> None:
+    """What it knew goes with it: grpclib's circle of objects would keep it until a garbage collection."""
+    store, clients = make_store(make_resource("a")), Clients()
+    gc.collect()
+    gc.disable()
+    try:
+        async with serve(store, clients=clients) as server:
+            async with AdsClient(server.port, dialect) as client:
+                await client.send(hello(dialect))
+                await client.receive()
+            await wait_for(lambda: len(clients) == 0)
+            await asyncio.sleep(0)
+            assert [] == [each for each in gc.get_objects() if isinstance(each, TypeState)]
+    finally:
+        gc.enable()
 
 
 async def test_streams_are_limited() -> None:
