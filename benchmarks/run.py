@@ -40,23 +40,24 @@ def main() -> None:
     parser.add_argument("--services", type=int, action="append", help="sizes to measure (default 1000 and 10000)")
     parser.add_argument("--print-only", action="store_true", help="write no file")
     arguments = parser.parse_args()
+    commit = _commit()
     for suite in [_SUITES[arguments.only]] if arguments.only else _SUITES.values():
         results = [asyncio.run(suite.measure(services)) for services in arguments.services or [1_000, 10_000]]
-        text = _render(suite, results)
+        text = _render(suite, results, commit)
         print(text)
         if not arguments.print_only:
-            path = RESULTS / f"{suite.file}-{_commit()}.md"
+            path = RESULTS / f"{suite.file}-{commit}.md"
             path.write_text(text + "\n")
             print(f"written to {path.relative_to(Path.cwd())}")
 
 
-def _render(suite: Suite, results: list[Result]) -> str:
+def _render(suite: Suite, results: list[Result], commit: str) -> str:
     machine = (
         f"{psutil.cpu_count()} cores (load average {psutil.getloadavg()[1]:.1f}), {platform.machine()}, "
         f"Python {platform.python_version()}. {suite.setup}, {INSTANCES} instances per service. The ratio is against "
         "the time that the standard library takes to parse the same catalogue in the same run."
     )
-    lines = [f"# {suite.title}, {datetime.now(UTC):%Y-%m-%d}, commit {_commit()}", "", machine, ""]
+    lines = [f"# {suite.title}, {datetime.now(UTC):%Y-%m-%d}, commit {commit}", "", machine, ""]
     for result in results:
         lines += [f"## {result.services:,} services (baseline {result.baseline_s * 1000:.0f} ms)", ""]
         for table in result.tables:
