@@ -1,11 +1,13 @@
 """From settings to the option records of the rooms: pure, one function per room."""
 
+from dataclasses import replace
+
 from meshregistry.errors import SettingsError
 from meshregistry.http.server import HttpOptions
 from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.service_entry import Location
 from meshregistry.settings.fields import ListenAddress
-from meshregistry.settings.mcp import Mcp, Tls
+from meshregistry.settings.mcp import Listener, Mcp, Tls
 from meshregistry.settings.nacos import NacosServer, NacosSource
 from meshregistry.settings.root import Settings
 from meshregistry.settings.source import Source
@@ -83,15 +85,17 @@ def ads_listeners(mcp: Mcp) -> tuple[AdsOptions, ...]:
         _ads_options(mcp, ListenAddress(first.host, first.port + shard), Selection(shard=shard, shards=mcp.shards))
         for shard in range(mcp.shards)
     ]
-    further = [
-        _ads_options(
-            mcp,
-            listener.listen(),
-            Selection(namespaces=frozenset(listener.namespaces), exported_to=frozenset(listener.exported_to)),
-        )
-        for listener in mcp.listeners
-    ]
-    return (*shards, *further)
+    return (*shards, *(_further_options(mcp, listener) for listener in mcp.listeners))
+
+
+def _further_options(mcp: Mcp, listener: Listener) -> AdsOptions:
+    selection = Selection(namespaces=frozenset(listener.namespaces), exported_to=frozenset(listener.exported_to))
+    return replace(
+        _ads_options(mcp, listener.listen(), selection),
+        incremental=listener.enable_inc_push,
+        incremental_marker=listener.incremental_marker,
+        clean_zombie_interval_s=mcp.clean_zombie_interval,
+    )
 
 
 def _ads_options(mcp: Mcp, address: ListenAddress, selection: Selection) -> AdsOptions:

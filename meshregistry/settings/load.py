@@ -52,6 +52,7 @@ def load_settings(text: str, environ: Mapping[str, str], *, base_dir: FilePath |
     settings = validate(draft, faulty)
     draft.warnings.extend(_find_idle(settings, (), draft))
     draft.warnings.extend(_find_idle_macros(settings, draft))
+    draft.warnings.extend(_find_shared_dialect(settings, draft))
     settings = rectify(settings, explicit)
     _check(settings, draft, faulty)
     if draft.faults:
@@ -120,6 +121,13 @@ def _find_idle_macros(settings: Settings, draft: Draft) -> list[Finding]:
     later = spec_of(type(source).model_fields["enable_project_code"]).later
     message = f"turns on enable_project_code, without effect yet: this version lacks {later}"
     return [Finding(path, draft.origin(path), message)] if later else []
+
+
+def _find_shared_dialect(settings: Settings, draft: Draft) -> list[Finding]:
+    """Return a warning when Slime's switch for its private dialect is on: here a listener has to ask for it."""
+    path: Path = ("mcp", "enable_inc_push")
+    message = "without effect: the dialect needs a listener of its own, see enable_inc_push of mcp.listeners"
+    return [Finding(path, draft.origin(path), message)] if settings.mcp.enable_inc_push else []
 
 
 def _check(settings: Settings, draft: Draft, faulty: set[Path]) -> None:

@@ -21,8 +21,6 @@ from meshregistry.settings.fields import (
     setting,
 )
 
-_PRIVATE_DIALECT = "Slime's private incremental dialect"
-
 
 def parse_ads_url(url: str) -> ListenAddress:
     """Return host and port of an `xds://` URL that was checked before."""
@@ -50,6 +48,16 @@ class Listener(Section):
         (), "Only resources that one of these namespaces may see by their exportTo; empty = all."
     )
 
+    enable_inc_push: bool = setting(
+        False,
+        "Speak Slime's private incremental dialect here, to Istio builds patched for it; a stock istiod deletes every "
+        "service that did not change.",
+    )
+    incremental_marker: Annotated[str, Field(min_length=1)] = setting(
+        "MCP_INC_PUSH",
+        "Node metadata key by which a client of that dialect is known; others get no answer.",
+    )
+
     def listen(self) -> ListenAddress:
         """Return host and port of `server_url`."""
         return parse_ads_url(self.server_url)
@@ -71,16 +79,16 @@ class Mcp(Section):
     )
     enable_inc_push: bool = setting(
         False,
-        "Slime's private incremental dialect; with a stock istiod it deletes every service that did not change.",
+        "Slime's switch for its private incremental dialect. Without effect on the listener of server_url, as a stock "
+        "istiod there would delete every service that did not change: use enable_inc_push of a listener of its own.",
         slime="EnableIncPush",
         slime_default=True,
-        later=_PRIVATE_DIALECT,
     )
     clean_zombie_interval: Duration = setting(
         0.0,
-        "Clean-up of deletions in that dialect; 0 = off.",
+        "How often incremental listeners forget deletions that every client has confirmed; 0 = only the oldest of "
+        "more than 100,000.",
         slime="CleanZombieInterval",
-        later=_PRIVATE_DIALECT,
     )
     push_pause: Duration = setting(
         0.12,

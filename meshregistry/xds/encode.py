@@ -12,8 +12,9 @@ import msgspec
 
 from meshregistry.model.service_entry import Kind
 from meshregistry.wire.protobuf import frame, text, varint
-from meshregistry.wire.resource import Resource
+from meshregistry.wire.resource import RESOURCE_URL, Resource
 from meshregistry.xds.delta import DeltaContent
+from meshregistry.xds.incremental import IncrementalContent
 from meshregistry.xds.protocol import Push
 from meshregistry.xds.sotw import SotwContent
 from meshregistry.xds.views import Page, View
@@ -26,6 +27,7 @@ _PAGES_PER_SLICE: Final = 8
 # The shortest type URLs that istiod accepts: it looks only at what follows the last slash (pkg/adsc/adsc.go).
 _STUB_RESOURCE: Final = text(b"\x0a", "/istio.mcp.v1alpha1.Resource")
 _STUB_BODY: Final = frame(b"\x12", text(b"\x0a", f"/istio.networking.v1alpha3.{Kind.SERVICE_ENTRY}"))
+_TOMBSTONE_RESOURCE: Final = text(b"\x0a", RESOURCE_URL)
 _REVISION_LABEL: Final = frame(b"\x0a", b"istio.io/rev")
 
 
@@ -107,8 +109,11 @@ def encode(push: Push, bodies: BodyCache, control_plane: str) -> Iterator[Messag
 
 
 def _wrap_sotw(push: Push, body: Body, control_plane: str) -> Message:
-    tail = text(b"\x22", push.type_url) + text(b"\x2a", push.nonce) + frame(b"\x32", text(b"\x0a", control_plane))
-    return Message(head=text(b"\x0a", push.content.version), body=body, tail=tail)
+    content, tail = push.content, b""
+    if isinstance(content, IncrementalContent):
+        tail = b"".join(_tombstone(name, revision) for name, revision in content.tombstones)
+    tail += text(b"\x22", push.type_url) + text(b"\x2a", push.nonce) + frame(b"\x32", text(b"\x0a", control_plane))
+    return Message(head=text(b"\x0a", content.version), body=body, tail=tail)
 
 
 def _wrap_delta(push: Push, content: DeltaContent, control_plane: str) -> Message:
@@ -161,10 +166,22 @@ def _stub(resource: Resource) -> bytes:
 
     A missing body or an empty type URL would delete the resource in istiod, and so would a foreign revision.
     """
-    metadata = text(b"\x0a", resource.name) + text(b"\x1a", resource.version)
-    if resource.revision:
-        metadata += frame(b"\x22", _REVISION_LABEL + text(b"\x12", resource.revision))
+    metadata = text(b"\x0a", resource.name) + text(b"\x1a", resource.version) + _label(resource.revision)
     return frame(b"\x12", _STUB_RESOURCE + frame(b"\x12", frame(b"\x0a", metadata) + _STUB_BODY))
+
+
+def _tombstone(name: str, revision: str) -> bytes:
+    """Return a resource without a body.
+
+    The client refuses the whole response for a missing creation time, and skips a label of a foreign revision
+    (slime-io/istio-mcp pkg/config/mcp.go).
+    """
+    metadata = text(b"\x0a", name) + frame(b"\x12", b"") + _label(revision)
+    return frame(b"\x12", _TOMBSTONE_RESOURCE + frame(b"\x12", frame(b"\x0a", metadata)))
+
+
+def _label(revision: str) -> bytes:
+    return frame(b"\x22", _REVISION_LABEL + text(b"\x12", revision)) if revision else b""
 
 
 def _gather(parts: Iterable[bytes], resources: int, stubs: int = 0) -> Body:

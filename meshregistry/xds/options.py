@@ -90,6 +90,15 @@ class AdsOptions:
     selection: Selection = field(default_factory=Selection)
     """The part of the world this listener serves."""
 
+    incremental: bool = False
+    """Speak Slime's private incremental dialect, and nothing else: a stock istiod loses its services by it."""
+
+    incremental_marker: str = "MCP_INC_PUSH"
+    """Node metadata key by which a client says that it understands the dialect; without it nothing is answered."""
+
+    clean_zombie_interval_s: float = 0.0
+    """How often tombstones that every client has confirmed are dropped; 0: only when there are too many."""
+
     rhythm: Rhythm = field(default_factory=Rhythm)
     limits: Limits = field(default_factory=Limits)
 

@@ -123,7 +123,11 @@ class AdsStream:
         return news
 
     def next_push(self, now: float) -> Push | None:
-        """Return the next response to send at this time, counted as sent; None if there is nothing to send now."""
+        """Return the next response to send at this time, counted as sent; None if there is nothing to send now.
+
+        Raises:
+            Forgotten: an incremental client is too far behind; its stream must end.
+        """
         self._held = False
         for state in sorted(self.types.values(), key=_rank):
             if state.refresh_at is not None and now >= state.refresh_at:
@@ -141,7 +145,7 @@ class AdsStream:
     def note_sent(self, push: Push, size_bytes: int, stubs: int, now: float) -> None:
         """Take note that a response is completely handed over; the pause and the wait for its ACK begin."""
         state, rhythm = push.state, self._options.rhythm
-        pause_s = rhythm.push_pause_s if state.dialect == "sotw" else rhythm.delta_push_pause_s
+        pause_s = rhythm.delta_push_pause_s if state.dialect == "delta" else rhythm.push_pause_s
         state.earliest = now + pause_s
         state.responses += 1
         state.sent_bytes += size_bytes
@@ -156,6 +160,11 @@ class AdsStream:
         times += [state.refresh_at for state in states if state.due is None and state.refresh_at is not None]
         return min(times, default=None)
 
+    @property
+    def is_welcome(self) -> bool:
+        """False for a client that an incremental listener must not answer: it would take a part for the whole."""
+        return not self._options.incremental or (self.node.generator == "api" and self.node.marked)
+
     def _introduce(self, node: Node | None) -> None:
         if node is None or not node.id:
             raise AdsProtocolError("the first request has no node id")
@@ -169,7 +178,9 @@ class AdsStream:
             raise LimitExceeded(f"more than {self._options.limits.max_types} types on one stream")
         kind = served_kind(request.type_url)
         state = self._new_type(self._options, request.type_url, kind, self._refresh_interval(request.type_url))
-        state.silent = kind is None and unserved_answer(request.type_url) is Answer.SILENCE
+        unwanted = kind is None and unserved_answer(request.type_url) is Answer.SILENCE
+        state.silent = unwanted or not self.is_welcome
+        state.visibility = self._visibility
         state.begin(request)
         state.demand(Reason.FIRST)
         self.types[request.type_url] = state
@@ -228,7 +239,7 @@ class AdsStream:
         if content is None or reason is None:
             return None
         self._nonces += 1
-        state.nonce = f"{self._stream_id}.{self._nonces}"
+        state.nonce = state.make_nonce(f"{self._stream_id}.{self._nonces}")
         state.version = content.version
         state.in_flight = InFlight(state.nonce, content.version, now, changed_at if reason is Reason.CHANGE else None)
         return Push(state, state.type_url, state.nonce, reason, content)

@@ -32,6 +32,9 @@ class Node(msgspec.Struct, frozen=True):
     revision: str = ""
     """Node metadata ISTIO_REVISION: comma separated, "" for none."""
 
+    marked: bool = False
+    """The metadata key of the incremental dialect is there, and its value is not one that says no."""
+
 
 class Refusal(msgspec.Struct, frozen=True):
     """`error_detail` of a NACK."""
@@ -58,8 +61,8 @@ class Request(msgspec.Struct, frozen=True):
     initial_versions: Mapping[str, str] = {}
 
 
-def read_sotw(data: bytes) -> Request:
-    """Decode a DiscoveryRequest.
+def read_sotw(data: bytes, marker: str = "") -> Request:
+    """Decode a DiscoveryRequest; `marker` is the node metadata key to look for, if any.
 
     Raises:
         AdsProtocolError: the bytes are not one.
@@ -69,7 +72,7 @@ def read_sotw(data: bytes) -> Request:
         type_url=fields.text(4),
         nonce=fields.text(5),
         version=fields.text(1),
-        node=_read_node(fields, 2),
+        node=_read_node(fields, 2, marker),
         error=_read_refusal(fields, 6),
         names=fields.texts(3),
     )
@@ -102,16 +105,24 @@ def read_health_service(data: bytes) -> str:
     return _Fields(data).text(1)
 
 
-def _read_node(fields: "_Fields", number: int) -> Node | None:
+def _read_node(fields: "_Fields", number: int, marker: str = "") -> Node | None:
     if not fields.blocks(number):
         return None
     node = fields.message(number)
     values = {_GENERATOR: "", _REVISION: ""}
+    marked = False
     for entry in node.message(3).messages(1):
         key = entry.text(1)
         if key in values:
             values[key] = entry.message(2).text(3)
-    return Node(node.text(1), values[_GENERATOR], values[_REVISION])
+        if marker and key == marker:
+            marked = _is_yes(entry.message(2))
+    return Node(node.text(1), values[_GENERATOR], values[_REVISION], marked)
+
+
+def _is_yes(value: "_Fields") -> bool:
+    # google.protobuf.Value: 3 is a string, 4 a boolean. Environment variables become strings.
+    return value.text(3).strip().lower() not in ("", "0", "f", "false") or value.number(4) == 1
 
 
 def _read_refusal(fields: "_Fields", number: int) -> Refusal | None:

@@ -1,5 +1,6 @@
 """The ADS server as the application sees it: start, drain, and the commits in between."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ from meshregistry.store.store import SnapshotStore
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.xds.clients import Clients
 from meshregistry.xds.health import HealthServicer
+from meshregistry.xds.incremental import Journal
 from meshregistry.xds.listener import Listener
 from meshregistry.xds.options import AdsOptions
 from meshregistry.xds.servicer import SERVICE, AdsServicer, Shared
@@ -29,10 +31,14 @@ class AdsServer:
         self._store = store
         self._draining = False
         self._catalog = Catalog(store, options.selection)
-        self._ads = AdsServicer(Shared(options, self._catalog, clients, metrics))
+        self.journal = Journal(store, options.selection) if options.incremental else None
+        """What an incremental listener knows beyond the snapshot."""
+
+        self._ads = AdsServicer(Shared(options, self._catalog, clients, metrics, self.journal))
         self._health = HealthServicer(frozenset({SERVICE}), self._is_serving)
         self._listener: Listener | None = None
         self._end_listening: Callable[[], None] | None = None
+        self._clean_up: asyncio.TimerHandle | None = None
         self._port = options.port
 
     @property
@@ -57,6 +63,8 @@ class AdsServer:
         self._port = listener.port
         self._end_listening = self._store.listen(self._note_change)
         _log.info("ads.listening address=%s:%d", self._options.host or "*", self._port)
+        if self.journal is not None:
+            self._begin_journal(self.journal)
 
     async def drain(self) -> None:
         """Refuse new streams, end the open ones with UNAVAILABLE, say GOAWAY and close, within `drain_timeout_s`.
@@ -74,13 +82,37 @@ class AdsServer:
         finally:
             if self._end_listening is not None:
                 self._end_listening()
+            if self._clean_up is not None:
+                self._clean_up.cancel()
             _log.info("ads.closed port=%d", self._port)
 
     def _note_change(self, change: Change) -> None:
         # The views first: a stream that is woken looks at them.
         self._catalog.note_change(change)
+        if self.journal is not None:
+            self.journal.note_change(change)
         self._ads.note_change(change)
         self._health.note_change()
+
+    def _begin_journal(self, journal: Journal) -> None:
+        # Nothing is awaited between listening to the store and this.
+        journal.begin()
+        _log.warning(
+            "ads.incremental port=%d marker=%s danger=%r",
+            self._port,
+            self._options.incremental_marker,
+            "a stock istiod connected here deletes every service that did not change",
+        )
+        self._schedule_clean_up(journal)
+
+    def _schedule_clean_up(self, journal: Journal) -> None:
+        if self._options.clean_zombie_interval_s > 0:
+            loop = asyncio.get_running_loop()
+            self._clean_up = loop.call_later(self._options.clean_zombie_interval_s, self._forget, journal)
+
+    def _forget(self, journal: Journal) -> None:
+        journal.forget(self._ads.types())
+        self._schedule_clean_up(journal)
 
     def _is_serving(self) -> bool:
         return self._store.current.complete and not self._draining

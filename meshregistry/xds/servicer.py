@@ -7,10 +7,10 @@ its errors become its status, and nobody else notices.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from secrets import token_hex
 from typing import Any, Final
 
@@ -24,12 +24,15 @@ from meshregistry.xds.admission import Admission, Refused
 from meshregistry.xds.clients import Clients, ConnectedStream
 from meshregistry.xds.delta import DeltaType
 from meshregistry.xds.encode import BodyCache, Message, encode
+from meshregistry.xds.incremental import IncrementalType, Journal
 from meshregistry.xds.options import AdsOptions, LimitExceeded
 from meshregistry.xds.pacer import Pacer
 from meshregistry.xds.protocol import AdsStream, NewType, Push, Receipt, Verdict
 from meshregistry.xds.requests import Request, read_delta, read_sotw
 from meshregistry.xds.sotw import SotwType
+from meshregistry.xds.tombstones import Forgotten
 from meshregistry.xds.transport import ByteStream, abort, receive, send
+from meshregistry.xds.type_state import TypeState
 from meshregistry.xds.views import Catalog
 
 SERVICE: Final = "envoy.service.discovery.v3.AggregatedDiscoveryService"
@@ -50,6 +53,11 @@ SOTW: Final = Dialect("sotw", read_sotw, SotwType)
 DELTA: Final = Dialect("delta", read_delta, DeltaType)
 
 
+def incremental(journal: Journal, marker: str) -> Dialect:
+    """Return Slime's private dialect, for clients with this node metadata key."""
+    return Dialect("incremental", partial(read_sotw, marker=marker), partial(IncrementalType, journal))
+
+
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What all sessions share."""
@@ -58,6 +66,9 @@ class Shared:
     catalog: Catalog
     clients: Clients
     metrics: Metrics
+    journal: Journal | None = None
+    """Of an incremental listener."""
+
     bodies: BodyCache = field(default_factory=BodyCache)
     pacer: Pacer = field(default_factory=Pacer)
 
@@ -74,6 +85,9 @@ class AdsServicer:
 
     def __mapping__(self) -> dict[str, Handler]:
         """Return the methods, by path, for grpclib."""
+        if self._shared.journal is not None:
+            dialect = incremental(self._shared.journal, self._shared.options.incremental_marker)
+            return {f"/{SERVICE}/StreamAggregatedResources": _handle(partial(self._serve, dialect))}
         return {
             f"/{SERVICE}/StreamAggregatedResources": _handle(partial(self._serve, SOTW)),
             f"/{SERVICE}/DeltaAggregatedResources": _handle(partial(self._serve, DELTA)),
@@ -83,6 +97,10 @@ class AdsServicer:
         """Pass a commit to every stream; quick, never raises."""
         for session in self._sessions:
             session.note_change(change)
+
+    def types(self) -> Iterator[TypeState]:
+        """Return all types of all streams."""
+        return chain.from_iterable(session.types() for session in self._sessions)
 
     def drain(self) -> None:
         """End every stream with UNAVAILABLE, after the response it is sending, and refuse new ones."""
@@ -127,6 +145,10 @@ class Session:
         """Pass a commit to the machine and wake the writer if it may have something to send."""
         if self._machine.note_change(change, time.monotonic()):
             self._wake.set()
+
+    def types(self) -> Iterable[TypeState]:
+        """Return the types asked for."""
+        return self._machine.types.values()
 
     def drain(self) -> None:
         """Let the writer end the stream as soon as it is between two responses."""
@@ -205,7 +227,11 @@ class Session:
     def _next_push(self) -> Push | None:
         if self._draining:
             raise GRPCError(Status.UNAVAILABLE, "server is shutting down")
-        return self._machine.next_push(time.monotonic())
+        try:
+            return self._machine.next_push(time.monotonic())
+        except Forgotten as error:
+            _log.warning("ads.outdated node=%r peer=%s error=%r", self._node_id, self._row.peer, str(error))
+            raise GRPCError(Status.ABORTED, "reconnect for the full state") from error
 
     async def _rest(self, seconds: float | None) -> None:
         """Wait for the clock or for something new, the drain included."""
@@ -274,6 +300,9 @@ class Session:
             self._machine.node.revision[:200],
             self._row.peer,
         )
+        if not self._machine.is_welcome:
+            marker = self._shared.options.incremental_marker
+            _log.warning("ads.unmarked node=%r peer=%s marker=%s answer=none", self._node_id, self._row.peer, marker)
 
     @property
     def _node_id(self) -> str:

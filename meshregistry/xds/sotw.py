@@ -64,7 +64,7 @@ class SotwType(TypeState):
         if self.subscription.everything:
             return self._compose_view(view, now)
         self._base = self.refresh_at = None
-        selected = _select(view, self.subscription)
+        selected = select(view, self.subscription)
         version = select_version(selected)
         return None if self._is_old(version) else SotwContent(version=version, selected=selected)
 
@@ -88,7 +88,8 @@ class SotwType(TypeState):
         return self.due is Reason.CHANGE and version == self.version
 
 
-def _select(view: View, subscription: Subscription) -> tuple[Resource, ...]:
+def select(view: View, subscription: Subscription) -> tuple[Resource, ...]:
+    """Return what a subscription by names and prefixes finds, in the order of names."""
     found = {name: resource for name in subscription.names if (resource := view.get(name)) is not None}
     for prefix in subscription.prefixes:
         found.update((resource.name, resource) for resource in view.starting_with(prefix))

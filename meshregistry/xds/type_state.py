@@ -11,6 +11,7 @@ from meshregistry.store.snapshot import Change
 from meshregistry.xds.requests import Request
 from meshregistry.xds.subscription import Subscription
 from meshregistry.xds.views import View
+from meshregistry.xds.visibility import Visibility
 
 
 class Reason(IntEnum):
@@ -72,6 +73,7 @@ class TypeState(ABC):
         self.kind = kind
         self.subscription = Subscription()
         self.silent = False
+        self.visibility = Visibility()
         self.due: Reason | None = None
         self.changed_at: float | None = None
         self.earliest = 0.0
@@ -109,6 +111,10 @@ class TypeState(ABC):
     @abstractmethod
     def distrust(self) -> None:
         """Forget what the client is believed to hold, as far as shortcuts depend on it: it refused or asked again."""
+
+    def make_nonce(self, unique: str) -> str:
+        """Return the nonce of the response just composed; `unique` is a text that no other response carries."""
+        return unique
 
     @property
     def has_rest(self) -> bool:

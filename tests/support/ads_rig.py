@@ -12,10 +12,11 @@ from meshregistry.store.store import SnapshotStore
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.xds.clients import Clients
 from meshregistry.xds.encode import BodyCache, encode
+from meshregistry.xds.incremental import Journal
 from meshregistry.xds.options import AdsOptions, Rhythm
 from meshregistry.xds.protocol import AdsStream
 from meshregistry.xds.server import AdsServer
-from meshregistry.xds.servicer import DELTA, SOTW
+from meshregistry.xds.servicer import DELTA, SOTW, incremental
 from meshregistry.xds.views import Catalog
 from tests.support.ads_client import AdsClient
 from tests.support.ads_world import Answer, commit, full_name, read_answer, write_request
@@ -125,9 +126,14 @@ class MachineRig(Rig):
         self.options = options
         self._catalog = Catalog(store)
         self._bodies = BodyCache()
+        self.journal = Journal(store, options.selection)
+        self.journal.begin()
         self._dialect = SOTW if dialect == "sotw" else DELTA
+        if options.incremental:
+            self._dialect = incremental(self.journal, options.incremental_marker)
         self.machine = AdsStream(self._dialect.new_type, options, self._catalog.look, "test")
         store.listen(self._catalog.note_change)
+        store.listen(self.journal.note_change)
         store.listen(self._note_change)
 
     def _note_change(self, change: Change) -> None:

@@ -81,9 +81,11 @@ def read_answer(dialect: str, data: bytes) -> Answer:
     """Decode a response strictly and check what must hold of each: resource form, names, versions."""
     if dialect == "sotw":
         sotw = pb.DiscoveryResponse.FromString(data)
-        resources = dict(_read_resource(item) for item in sotw.resources)
-        assert len(sotw.resources) == len(resources), "no name occurs twice"
-        return Answer(sotw.type_url, resources, (), sotw.nonce, sotw.version_info, len(data))
+        bodies = [item for item in sotw.resources if _decode(item).HasField("body")]
+        resources = dict(map(_read_resource, bodies))
+        removed = tuple(_read_tombstone(item) for item in sotw.resources if not _decode(item).HasField("body"))
+        assert len(sotw.resources) == len({*resources, *removed}), "no name occurs twice"
+        return Answer(sotw.type_url, resources, removed, sotw.nonce, sotw.version_info, len(data))
     delta = pb.DeltaDiscoveryResponse.FromString(data)
     resources = {}
     for item in delta.resources:
@@ -115,6 +117,13 @@ def _read_resource(item: Any) -> tuple[str, str]:
     assert resource.metadata.HasField("create_time")
     spec: typing.Any = message_class("istio.networking.v1alpha3.ServiceEntry").FromString(body.value)
     return name, spec.hosts[0].split(".")[0]
+
+
+def _read_tombstone(item: Any) -> str:
+    metadata = _decode(item).metadata
+    assert item.type_url == RESOURCE_URL
+    assert metadata.HasField("create_time"), "the incremental client refuses a response without it"
+    return str(metadata.name)
 
 
 def write_request(

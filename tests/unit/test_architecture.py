@@ -48,7 +48,7 @@ FOREIGN_PLACES: dict[str, tuple[str, ...]] = {
 """Library → folders that may import it."""
 
 PURE_ROOMS = ("model", "wire")
-PURE_MODULES = {"wire.py", "protocol.py", "subscription.py", "sotw.py", "delta.py"}
+PURE_MODULES = {"wire.py", "protocol.py", "subscription.py", "sotw.py", "delta.py", "incremental.py", "tombstones.py"}
 IMPURE_LIBRARIES = {"asyncio", "anyio", "aiohttp", "grpclib", "betterproto", "socket", "threading", "subprocess"}
 
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "common", "misc"}

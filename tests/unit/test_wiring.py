@@ -140,3 +140,19 @@ def test_what_cannot_be_read_yet_is_refused_rather_than_left_out(text: str, path
 
 def test_what_can_be_read_is_not_refused() -> None:
     check_readable(load(NACOS % ""))
+
+
+def test_only_a_listener_that_asks_for_it_speaks_slimes_dialect() -> None:
+    text = """
+mcp:
+  server_url: xds://127.0.0.1:17000
+  enable_inc_push: true
+  clean_zombie_interval: 1m
+  listeners:
+  - {server_url: "xds://127.0.0.1:18000"}
+  - {server_url: "xds://127.0.0.1:18001", enable_inc_push: true, incremental_marker: INC}
+"""
+    listeners = ads_listeners(load(text).mcp)
+
+    assert [(17000, False), (18000, False), (18001, True)] == [(each.port, each.incremental) for each in listeners]
+    assert ("INC", 60.0) == (listeners[2].incremental_marker, listeners[2].clean_zombie_interval_s)

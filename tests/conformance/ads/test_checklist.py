@@ -18,10 +18,7 @@ ELSEWHERE = {
 }
 """Decided in other rooms; what is sent is what they commit."""
 
-DIFFERENT = {
-    "E19": "our resources have one name; docs/protocol.md",
-    "M4": "Slime's private dialect is not offered; docs/protocol.md",
-}
+DIFFERENT = {"E19": "our resources have one name; docs/protocol.md"}
 
 
 def find_named() -> set[str]:
