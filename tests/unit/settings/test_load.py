@@ -234,6 +234,16 @@ data_dir: /data
     ]
 
 
+def test_slimes_switch_for_its_dialect_is_pointed_to_the_listeners() -> None:
+    def concerning(mcp: str) -> list[str]:
+        return [line for line in load_settings(f"mcp: {mcp}", {}).warnings if "inc_push" in line or "zombie" in line]
+
+    [line] = concerning("{EnableIncPush: true, CleanZombieInterval: 1m}")
+    assert line.startswith("mcp.enable_inc_push (line 1): without effect: the dialect needs a listener of its own")
+    assert [] == concerning("{EnableIncPush: false}")
+    assert [] == concerning("{listeners: [{server_url: 'xds://0.0.0.0:1', enable_inc_push: true}]}")
+
+
 def test_relative_secret_files_start_at_the_directory_of_the_settings(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("t0ken\n")
     settings = load_settings("http: {token: 'file:token'}", {}, base_dir=tmp_path).settings

@@ -136,3 +136,19 @@ def test_ten_thousand_initial_versions_are_read() -> None:
 def test_health_request_is_read() -> None:
     """grpc.health.v1.HealthCheckRequest has one field."""
     assert ("", "x.Y") == (read_health_service(b""), read_health_service(b"\x0a\x03x.Y"))
+
+
+@pytest.mark.parametrize(
+    ("value", "marked"),
+    [
+        *[(value, True) for value in ("true", "1", "anything", True)],
+        *[(value, False) for value in ("false", "0", " F ", "", False, None, 1.0, [True])],
+    ],
+)
+def test_marker_counts_unless_its_value_says_no(value: object, marked: bool) -> None:
+    """It is what keeps the private dialect from a stock istiod."""
+    message = pb.DiscoveryRequest(type_url="t")
+    message.node.metadata.update({"OTHER": "true", "MARK": value})
+    data = message.SerializeToString()
+    assert [Node(marked=marked), Node()] == [read_sotw(data, "MARK").node, read_sotw(data).node]
+    assert Node() == read_sotw(data, "ABSENT").node
