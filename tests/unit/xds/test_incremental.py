@@ -98,6 +98,21 @@ async def test_floor_is_what_the_client_has_acknowledged() -> None:
 
 
 @pytest.mark.anyio
+async def test_silence_confirms_nothing_while_an_answer_is_on_its_way() -> None:
+    """A change that is taken back moves the cursor, not the floor."""
+    rig = await connect("a", "b")
+    start = rig.store.current.sequence
+    rig.acks = False
+    rig.commit({"a": None})
+    await rig.take()
+    rig.now += 31
+    rig.commit({"b": 2})
+    rig.commit({"b": 1})
+    assert [] == await rig.take()
+    assert start == floor(rig)
+
+
+@pytest.mark.anyio
 async def test_slowest_client_decides_what_is_forgotten() -> None:
     """And without clients everything is."""
     slow = await connect("a", "b")
