@@ -29,6 +29,9 @@ from meshregistry.wire.resource import Resource, ResourceEncoder
 
 _log = logging.getLogger(__name__)
 
+COMMIT_PAUSE_S = 0.005
+"""Least time between two commits, seconds: a burst becomes few commits, each of which copies the table of names."""
+
 _SLICE_S = 0.01
 """Longest work between two yields to the loop, seconds."""
 
@@ -76,10 +79,14 @@ class Reducer:
         return self._rejects.all()
 
     async def run(self, inbox: Inbox) -> None:
-        """Reduce for ever. Cancelling between two commits loses nothing that was served."""
+        """Reduce for ever: the first update at once, then at most one commit in `COMMIT_PAUSE_S`.
+
+        Cancelling between two commits loses nothing that was served.
+        """
         while True:
             updates = await inbox.take(self._wait_s())
             await self.reduce(updates)
+            await asyncio.sleep(COMMIT_PAUSE_S)
 
     async def reduce(self, updates: Iterable[SourceUpdate]) -> None:
         """Apply the updates and every timer that is due, as one commit.

@@ -4,6 +4,7 @@ import logging
 from datetime import UTC, datetime
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from meshregistry.model.events import ScopeListing, ServiceReading, SourceSynced
@@ -247,3 +248,19 @@ async def test_a_name_with_a_line_break_is_logged_on_one_line(caplog: pytest.Log
     await world.take(listing())
 
     assert [r"guard.changed resource=nacos/a\nb.nacos rule=empty_grace before=none"] == caplog.messages
+
+
+async def test_a_burst_becomes_few_commits_and_its_first_change_is_served_at_once(world: World) -> None:
+    inbox = Inbox(world.metrics)
+    ends = anyio.Event()
+    world.store.listen(lambda change: ends.set() if world.addresses(ORDERS) == ["10.0.0.100"] else None)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(world.reducer.run, inbox)
+        with anyio.fail_after(5):
+            for last in range(1, 101):
+                await inbox.publish(ServiceReading(ServiceKey(SCOPE, "orders"), (instance(last),)))
+                await anyio.lowlevel.checkpoint()
+            await ends.wait()
+        tasks.cancel_scope.cancel()
+
+    assert 2 <= len(world.changes) < 50
