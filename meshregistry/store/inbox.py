@@ -1,6 +1,7 @@
 """The bounded queue between the sources and the reducer."""
 
 import asyncio
+import time
 
 from meshregistry.model.events import SourceUpdate
 from meshregistry.telemetry.metrics import Metrics
@@ -10,12 +11,13 @@ class Inbox:
     """Takes source updates in order. When it is full the publishing source waits; nothing is dropped or merged."""
 
     def __init__(self, metrics: Metrics, limit: int = 256) -> None:
-        self._queue: asyncio.Queue[SourceUpdate] = asyncio.Queue(limit)
+        self._queue: asyncio.Queue[tuple[float, SourceUpdate]] = asyncio.Queue(limit)
         self._length = metrics.queue_length
+        self._age = metrics.queue_age
 
     async def publish(self, update: SourceUpdate) -> None:
         """Hand over one update; waits while the queue is full. Cancelling it is safe: nothing was handed over."""
-        await self._queue.put(update)
+        await self._queue.put((time.monotonic(), update))
         self._length.set(self._queue.qsize())
 
     async def take(self, timeout_s: float | None) -> list[SourceUpdate]:
@@ -25,9 +27,10 @@ class Inbox:
         """
         try:
             async with asyncio.timeout(timeout_s):
-                first = await self._queue.get()
+                queued_at, first = await self._queue.get()
         except TimeoutError:
             return []
-        updates = [first, *(self._queue.get_nowait() for _ in range(self._queue.qsize()))]
+        updates = [first, *(self._queue.get_nowait()[1] for _ in range(self._queue.qsize()))]
         self._length.set(0)
+        self._age.observe(time.monotonic() - queued_at)
         return updates

@@ -70,6 +70,9 @@ class Metrics:
         self.held_services = self._gauge("held_services", "Services kept by the guard now.", "rule")
         self.updates = self._counter("source_updates", "Updates taken from the queue.", "source")
         self.queue_length = self._gauge("update_queue_length", "Source updates waiting for the reducer.")
+        self.queue_age = self._histogram(
+            "update_queue_seconds", "How long the oldest update waited for the reducer.", _LATENCY_BUCKETS
+        )
         self.commits = self._counter("commits", "Commits that changed something.", "kind")
         self.reduce_time = self._histogram(
             "reduce_seconds", "Seconds from taking an update to the commit.", _LATENCY_BUCKETS
@@ -87,7 +90,10 @@ class Metrics:
             "ads_ack_seconds", "Seconds from response to ACK.", _LATENCY_BUCKETS, "dialect", "kind"
         )
         self.convergence_time = self._histogram(
-            "convergence_seconds", "Seconds from the commit of a change to its ACK.", _LATENCY_BUCKETS, "kind"
+            "convergence_seconds",
+            "Seconds from the registry's answer that showed a change to its ACK.",
+            _LATENCY_BUCKETS,
+            "kind",
         )
 
     def _declare_process(self) -> None:

@@ -53,7 +53,7 @@ class Receipt(msgspec.Struct, frozen=True):
     """From the end of sending to the ACK or NACK."""
 
     convergence_s: float | None = None
-    """From the commit of the oldest change in the response to its ACK."""
+    """From the registry's answer that showed the oldest change in the response (its commit, if unknown) to its ACK."""
 
 
 class Push(msgspec.Struct, frozen=True):
@@ -119,7 +119,7 @@ class AdsStream:
             if state.kind is change.kind and state.note_change(change):
                 news = news or state.due is None
                 state.demand(Reason.CHANGE)
-                state.changed_at = now if state.changed_at is None else state.changed_at
+                state.changed_at = (change.observed_at or now) if state.changed_at is None else state.changed_at
         return news
 
     def next_push(self, now: float) -> Push | None:

@@ -194,6 +194,21 @@ async def test_ack_latency_and_convergence_are_measured(dialect: str) -> None:
 
 
 @DIALECTS
+async def test_convergence_counts_from_what_the_registry_said(dialect: str) -> None:
+    """The source's observation, not the commit, is where a change begins."""
+    rig = make_rig(dialect)
+    await rig.ask(SERVICE_ENTRY)
+    await rig.take()
+    rig.now += 60
+    rig.store.commit(Kind.SERVICE_ENTRY, [make_resource("a", 2)], [], observed_at=rig.now - 0.3)
+    rig.acks = False
+    (answer,) = await rig.take()
+    rig.now += 0.1
+    receipt = rig.machine.receive(Request(SERVICE_ENTRY, nonce=answer.nonce), rig.now)
+    assert pytest.approx(0.4) == receipt.convergence_s
+
+
+@DIALECTS
 async def test_requests_are_classified(dialect: str) -> None:
     """One classifier for both dialects; no other code looks at a nonce."""
     rig = make_rig(dialect)
