@@ -26,17 +26,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
     "wire": {"model"},
     "store": {"model", "wire"},
-    "sources": {"model"},
+    "sources": {"model", "_proto"},
     "http": {"model", "wire", "store"},
     "xds": {"model", "wire", "store", "_proto"},
     "watch": {"_proto"},
-    "sim": set(),
+    "sim": {"_proto"},
     **{module: SERVER_ROOMS | COMPOSITION_ROOT | {"settings", "watch", "sim"} for module in COMPOSITION_ROOT},
 }
 """Room → rooms it may import, besides itself and the leaves."""
 
 GRPC_PLACES = ("xds", "sources/nacos", "watch", "sim")
-MESSAGE_PLACES = ("xds", "watch")
+MESSAGE_PLACES = ("xds", "sources/nacos", "watch", "sim")
 FOREIGN_PLACES: dict[str, tuple[str, ...]] = {
     "grpclib": GRPC_PLACES,
     "h2": GRPC_PLACES,
