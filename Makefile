@@ -54,6 +54,8 @@ lock: ## lock the dependencies again (needs uv)
 	  --python-version 3.11 --universal --upgrade -o requirements/runtime.txt
 	uv pip compile -q pyproject.toml --extra uvloop --group dev --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --universal --upgrade -c requirements/runtime.txt -o requirements/dev.txt
+	uv pip compile -q --group build --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 --universal --upgrade -o requirements/build.txt
 
 docs: $(STAMP) ## write docs/settings.md from the schema
 	$(BIN)/python -m meshregistry.settings.reference > docs/settings.md

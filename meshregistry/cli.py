@@ -6,8 +6,10 @@ Exit codes: 0, 1 (failed), 2 (wrong usage or settings).
 import asyncio
 import os
 import sys
+import urllib.request
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -31,6 +33,11 @@ def main() -> None:
 @click.option("--config", "path", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Settings file.")
 def run(path: Path) -> None:
     """Start the service and run until SIGTERM or SIGINT."""
+    start(path)
+
+
+def start(path: Path) -> NoReturn:
+    """Run the service with the settings in a file, then exit."""
     from meshregistry.app import serve  # the server rooms take a second to import; other commands need none of them
 
     loaded = _load(path)
@@ -47,6 +54,19 @@ def check_config(path: Path) -> None:
     loaded = _load(path)
     _print_lines("warning", loaded.warnings)
     click.echo(render_settings(loaded.settings), nl=False)
+
+
+@main.command()
+@click.option("--url", default="http://127.0.0.1:8081/modules/livez", show_default=True, help="Page to ask.")
+@click.option("--timeout", "timeout_s", default=2.0, show_default=True, help="Seconds to wait for the answer.")
+def probe(url: str, timeout_s: float) -> None:
+    """Exit with 0 when the running service answers its health page, with 1 otherwise."""
+    try:
+        with urllib.request.urlopen(url, timeout=timeout_s):
+            pass
+    except (OSError, ValueError) as error:
+        click.echo(f"error: {url}: {error}", err=True)
+        sys.exit(EXIT_FAILED)
 
 
 @main.command("config-sources")
@@ -109,7 +129,7 @@ def _load(path: Path) -> Loaded:
     sys.exit(EXIT_USAGE)
 
 
-def _run_loop(work: Coroutine[object, object, None]) -> None:
+def _run_loop(work: Coroutine[object, object, None]) -> NoReturn:
     """Run to the end on uvloop where it is installed; a port that cannot be opened ends with its message."""
     code = 0
     try:

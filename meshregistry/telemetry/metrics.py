@@ -6,7 +6,7 @@ the switch; the rest tells what Slime does not: staleness, rejects, convergence,
 Labels are bounded: source kinds, scopes (configured), reasons (a closed set of words), type kinds, dialects.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 _POLL_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 3, 5, 8, 10, 20, 30, 60, 90, 120)
 _LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -97,5 +97,6 @@ class Metrics:
         )
 
     def _declare_process(self) -> None:
+        ProcessCollector(registry=self.registry)
         self.loop_lag = self._histogram("event_loop_lag_seconds", "Lateness of a 50 ms sleep.", _LATENCY_BUCKETS)
         self.longest_block = self._gauge("event_loop_longest_block_seconds", "The longest lateness since the start.")

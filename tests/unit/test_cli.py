@@ -1,6 +1,8 @@
 """The command line: what it prints and how it exits."""
 
+import http.server
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -123,3 +125,27 @@ def test_watch_explains_a_target_that_is_none() -> None:
 
 def test_the_version_is_printed() -> None:
     assert f"meshregistry, version {__version__}\n" == run("--version").stdout
+
+
+def test_probe_succeeds_on_an_answer_and_fails_without_one() -> None:
+    server = http.server.HTTPServer(("127.0.0.1", 0), Healthy)
+    url = f"http://127.0.0.1:{server.server_port}/modules/livez"
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+
+    assert 0 == run("probe", "--url", url).exit_code
+    thread.join()
+    server.server_close()
+    failed = run("probe", "--url", url)
+
+    assert 1 == failed.exit_code
+    assert failed.stderr.startswith(f"error: {url}: ")
+
+
+class Healthy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""

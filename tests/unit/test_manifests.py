@@ -1,0 +1,93 @@
+"""The manifests under deploy/: legal, consistent with each other, with the settings and with the metrics."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from meshregistry.settings.load import load_settings
+from meshregistry.telemetry.metrics import Metrics
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+KUBERNETES_VERSION = "1.33"
+WITHOUT_SCHEMA = {"Kustomization", "PodMonitor", "PrometheusRule"}
+PROCESS_METRICS = {"process_cpu_seconds_total", "process_resident_memory_bytes"}
+
+
+def manifests() -> Iterator[Any]:
+    for path in sorted(DEPLOY.rglob("*.yaml")):
+        for document in yaml.safe_load_all(path.read_text()):
+            if "apiVersion" in document:
+                yield pytest.param(document, id=f"{path.parent.name}-{document['kind']}")
+
+
+def read(path: str) -> Any:
+    return yaml.safe_load((DEPLOY / path).read_text())
+
+
+def container() -> Any:
+    (only,) = read("base/deployment.yaml")["spec"]["template"]["spec"]["containers"]
+    return only
+
+
+@pytest.mark.parametrize("manifest", list(manifests()))
+def test_a_manifest_is_what_the_kubernetes_api_accepts(manifest: Any) -> None:
+    if manifest["kind"] not in WITHOUT_SCHEMA:
+        kubernetes_validate.validate(manifest, KUBERNETES_VERSION, strict=True)
+    assert manifest["apiVersion"]
+
+
+@pytest.mark.parametrize("folder", ["base", "monitoring"])
+def test_kustomize_lists_every_file_of_its_folder_and_nothing_else(folder: str) -> None:
+    kustomization = read(f"{folder}/kustomization.yaml")
+    generated = [name for each in kustomization["configMapGenerator"] for name in each["files"]]
+    listed = {*kustomization["resources"], *generated, "kustomization.yaml"}
+
+    assert {path.name for path in (DEPLOY / folder).iterdir()} == listed
+
+
+def test_the_ports_are_those_that_the_service_opens_by_default() -> None:
+    settings = load_settings("", {}).settings
+    ports = {port["name"]: port["containerPort"] for port in container()["ports"]}
+
+    assert ports == {
+        "mcp-over-xds": settings.mcp.listen().port,
+        "aux-port": int(settings.aux_addr.rpartition(":")[2]),
+    }
+
+
+def test_services_and_policies_select_the_pods_of_the_deployment() -> None:
+    labels = read("base/deployment.yaml")["spec"]["template"]["metadata"]["labels"]
+    services = list(yaml.safe_load_all((DEPLOY / "base/service.yaml").read_text()))
+
+    assert [labels, labels] == [service["spec"]["selector"] for service in services]
+    assert labels == read("base/poddisruptionbudget.yaml")["spec"]["selector"]["matchLabels"]
+    assert labels == read("base/networkpolicy.yaml")["spec"]["podSelector"]["matchLabels"]
+
+
+def test_the_root_file_system_is_read_only_but_for_the_data_directory() -> None:
+    settings = load_settings((DEPLOY / "base/meshregistry.yaml").read_text(), {}).settings
+    writable = [mount["mountPath"] for mount in container()["volumeMounts"] if not mount.get("readOnly")]
+
+    assert container()["securityContext"]["readOnlyRootFilesystem"]
+    assert [settings.data_dir] == writable
+
+
+def test_alerts_and_panels_name_metrics_that_exist() -> None:
+    metrics = Metrics()
+    known = {sample.name for family in metrics.registry.collect() for sample in family.samples}
+    known |= {f"{family.name}_{suffix}" for family in metrics.registry.collect() for suffix in ("total", "bucket")}
+    known |= {family.name for family in metrics.registry.collect()} | PROCESS_METRICS
+    rules = [rule["expr"] for rule in read("monitoring/prometheusrule.yaml")["spec"]["groups"][0]["rules"]]
+    dashboard = json.loads((DEPLOY / "monitoring/meshregistry.json").read_text())
+    panels = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+
+    named = {name for text in (*rules, *panels) for name in re.findall(r"(?:meshregistry|process)_[a-z_]+", text)}
+
+    assert set() == named - known
+    assert len(named) >= 15
