@@ -39,6 +39,7 @@ class Instance(msgspec.Struct, frozen=True, gc=False, order=True):
 
     `address` is an IP address or host name exactly as registered and `port` any integer; the
     conversion judges both. `weight` is the registry's own (Nacos: 0 to 10000, 1.0 is normal).
+    The fields after `metadata` are those that only some registries know.
     """
 
     address: str
@@ -48,6 +49,20 @@ class Instance(msgspec.Struct, frozen=True, gc=False, order=True):
     enabled: bool = True
     weight: float = 1.0
     metadata: Pairs = ()
+    ephemeral: bool = True
+    """Whether it lives only as long as its client's connection or heartbeats (Nacos)."""
+
+    port_enabled: bool = True
+    """Whether `port` is open (Eureka's `port.@enabled`)."""
+
+    secure_port: int = 0
+    """The port that speaks TLS, 0 when there is none or it is not enabled (Eureka's `securePort`)."""
+
+    zone: str = ""
+    """The zone that the registry names outside the metadata (Eureka's Amazon data centre)."""
+
+    aliases: tuple[str, ...] = ()
+    """Further names of its service (Eureka's VIP addresses)."""
 
 
 def sort_pairs(items: dict[str, str]) -> Pairs:
