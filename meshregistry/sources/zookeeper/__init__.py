@@ -1,0 +1,1 @@
+"""The ZooKeeper source: Dubbo services and Spring Cloud applications."""

@@ -1,0 +1,1 @@
+"""Dubbo in ZooKeeper, all of it pure: provider and consumer URLs, rules, application-level discovery."""
