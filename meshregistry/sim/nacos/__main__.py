@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m meshregistry.sim.nacos", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8848, help="0 takes a free one")
-    parser.add_argument("--dialect", type=Dialect, default=Dialect.V2, help="2.x or 3.x")
+    parser.add_argument("--dialect", type=Dialect, default=Dialect.V2, help="1.x, 2.x, 3.x or 3.2")
     parser.add_argument("--services", type=int, default=0, help="services to start with")
     parser.add_argument("--instances", type=int, default=10, help="instances of each service")
     parser.add_argument("--namespace", default="public")

@@ -1,7 +1,9 @@
 """Authentication as the stock plug-in of Nacos does it: login for a token, token with every call."""
 
+import base64
+import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from meshregistry.sim.nacos.exchange import Call, Refused, Reply, as_json, plain, spring_error
@@ -13,18 +15,23 @@ _NO_USER_V3 = "User not found! Please check user exist or password is right!"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """The one account of the server; `token_ttl_s` is how long a login is good for."""
+    """The one account of the server; `token_ttl_s` is how long a login is good for.
+
+    With an access key calls may be signed instead, as Alibaba's managed Nacos wants them; the stock server cannot.
+    """
 
     username: str = "nacos"
     password: str = "nacos"
     token_ttl_s: int = 18000
+    access_key: str = ""
+    secret_key: str = ""
 
 
 class Access:
     """Owner of the issued tokens; without credentials everything is allowed."""
 
     def __init__(self, dialect: Dialect, credentials: Credentials | None, clock: Callable[[], float]) -> None:
-        self._dialect = dialect
+        self.dialect = dialect
         self._credentials = credentials
         self._clock = clock
         self._expiry: dict[str, float] = {}
@@ -44,31 +51,35 @@ class Access:
 
     def check(self, call: Call) -> None:
         """Raise Refused unless the call carries a good token, or name and password."""
+        reason = self.denial({**call.params, **call.headers})
+        if reason:
+            raise Refused(spring_error(call, 403, "Forbidden", reason))
+
+    def denial(self, given: Mapping[str, str]) -> str:
+        """Why these parameters and headers do not let a call pass, in the words of Nacos; "" if they do."""
         known = self._credentials
-        if known is None:
-            return
-        token = _token(call)
+        if known is None or self._is_known(given, known):
+            return ""
+        token = given.get("accessToken", "") or given.get("Authorization", "").removeprefix("Bearer ")
         if not token:
-            given = call.params.get("username"), call.params.get("password")
-            if given == (known.username, known.password):
-                return
-            raise self._forbidden(call, _NO_USER if self._dialect is Dialect.V2 else _NO_USER_V3)
+            return self._worded(_NO_USER_V3 if self.dialect.is_v3 else _NO_USER)
         if token not in self._expiry:
-            raise self._forbidden(call, "token invalid!")
-        if self._clock() >= self._expiry[token]:
-            raise self._forbidden(call, "token expired!")
+            return self._worded("token invalid!")
+        return self._worded("token expired!") if self._clock() >= self._expiry[token] else ""
 
     def revoke_tokens(self) -> None:
         """Make every issued token invalid, as a restart with another secret does."""
         self._expiry.clear()
 
-    def _forbidden(self, call: Call, message: str) -> Refused:
-        if self._dialect is Dialect.V3:
-            message = f"Code: 401, Message: {message}."
-        return Refused(spring_error(call, 403, "Forbidden", message))
+    def _is_known(self, given: Mapping[str, str], known: Credentials) -> bool:
+        named = (given.get("username"), given.get("password")) == (known.username, known.password)
+        return named or (bool(known.access_key) and _is_signed(given, known))
+
+    def _worded(self, reason: str) -> str:
+        return f"Code: 401, Message: {reason}." if self.dialect.is_v3 else reason
 
     def _login_without_name(self, call: Call) -> Reply:
-        if self._dialect is Dialect.V2:
+        if not self.dialect.is_v3:
             return plain("Parameter 'username' is missing", 400)
         if call.path.startswith("/nacos/v3/"):
             return spring_error(call, 500, "Internal Server Error", "No message available")
@@ -77,7 +88,7 @@ class Access:
     def _login_refused(self, call: Call, known: Credentials) -> Reply:
         """Observed: each version has its own status for a wrong password and for an unknown user."""
         wrong_name = call.params["username"] != known.username
-        if self._dialect is Dialect.V2:
+        if not self.dialect.is_v3:
             if wrong_name:
                 return plain(f"caused: User {call.params['username']} not found;", 500)
             return plain(_NO_USER, 403)
@@ -99,7 +110,8 @@ def _logged_in(token: str, known: Credentials) -> Reply:
     return Reply(as_json(body).body, headers={"Authorization": f"Bearer {token}"})
 
 
-def _token(call: Call) -> str:
-    bearer = call.headers.get("Authorization", "")
-    in_header = call.headers.get("accessToken", "") or bearer.removeprefix("Bearer ")
-    return call.params.get("accessToken", "") or in_header
+def _is_signed(given: Mapping[str, str], known: Credentials) -> bool:
+    """Whether `signature` is the HMAC-SHA1 of `data`, in base64 (nacos-sdk-python, naming_grpc_client_proxy)."""
+    digest = hmac.digest(known.secret_key.encode(), given.get("data", "").encode(), "sha1")
+    signature = base64.b64encode(digest).decode()
+    return given.get("ak") == known.access_key and hmac.compare_digest(signature, given.get("signature", ""))

@@ -1,10 +1,13 @@
-"""The v1 HTTP API: all of it on 2.x, the client calls on 3.x, where the rest answers 410 Gone."""
+"""The v1 HTTP API: all of it on 1.x and 2.x, the client calls on 3.x, where the rest answers 410 Gone.
+
+Of 3.2 only what its old clients still need is left.
+"""
 
 import time
 
 import orjson
 
-from meshregistry.sim.nacos import params
+from meshregistry.sim.nacos import params, views_v1
 from meshregistry.sim.nacos.access import Access
 from meshregistry.sim.nacos.exchange import (
     Call,
@@ -25,10 +28,10 @@ from meshregistry.sim.nacos.state import (
     ServiceKey,
     matching,
 )
-from meshregistry.sim.nacos.views import Dialect, HostFilter, Views, join_rows, namespace_row
+from meshregistry.sim.nacos.views import Dialect, HostFilter, ServiceHead, Views, join_rows, namespace_row
 
 _PAGE_SIZE = 10
-_VERSION = "2.3.1"
+_VERSIONS = {Dialect.V1: "1.4.8", Dialect.V2: "2.3.1"}
 
 # Observed on 3.1.0 with its default switches: what to use instead, and the switch that turns it back on.
 _GONE: dict[tuple[str, str], tuple[str, str]] = {
@@ -54,6 +57,11 @@ class ApiV1:
 
     def routes(self) -> Routes:
         """Everything of v1 that a server of this dialect answers."""
+        if self._dialect is Dialect.V32:
+            return {
+                ("GET", "/nacos/v1/ns/operator/metrics"): Route(_metrics, protected=False),
+                ("POST", "/nacos/v1/auth/users/login"): Route(self._access.login, protected=False),
+            }
         routes = {
             ("GET", "/nacos/v1/ns/instance/list"): Route(self.instance_list),
             ("POST", "/nacos/v1/ns/instance"): Route(self.register),
@@ -69,10 +77,11 @@ class ApiV1:
         return routes | {
             ("GET", "/nacos/v1/ns/catalog/services"): Route(self.catalogue),
             ("PUT", "/nacos/v1/ns/instance"): Route(self.update),
+            ("POST", "/nacos/v1/ns/service"): Route(self.create_service),
             ("DELETE", "/nacos/v1/ns/service"): Route(self.remove_service),
             ("GET", "/nacos/v1/console/namespaces"): Route(self.namespaces, protected=False),
             ("POST", "/nacos/v1/console/namespaces"): Route(self.create_namespace),
-            ("GET", "/nacos/v1/console/server/state"): Route(_state, protected=False),
+            ("GET", "/nacos/v1/console/server/state"): Route(self.state, protected=False),
             ("GET", "/nacos/v1/console/health/readiness"): Route(_ready, protected=False),
         }
 
@@ -81,16 +90,11 @@ class ApiV1:
         key = params.service_key(call)
         clusters = call.params.get("clusters", "")
         wanted = HostFilter(_names(clusters), call.flag("healthyOnly", default=False))
-        head = {"name": key.grouped, "groupName": key.group, "clusters": clusters, "cacheMillis": 10000}
-        tail = {
-            "lastRefTime": time.time_ns() // 1_000_000,
-            "checksum": "",
-            "allIPs" if self._dialect is Dialect.V2 else "allIps": False,
-            "reachProtectionThreshold": False,
-            "valid": True,
-        }
-        hosts = self._views.hosts(self._registry.find(key), wanted)
-        return Reply(orjson.dumps(head)[:-1] + b',"hosts":' + hosts + b"," + orjson.dumps(tail)[1:])
+        service, time_ms = self._registry.find(key), time.time_ns() // 1_000_000
+        if self._dialect is Dialect.V1:
+            return as_json(views_v1.service_record(service, key, wanted, clusters, time_ms))
+        head = ServiceHead(name=key.grouped, group=key.group, clusters=clusters, time_ms=time_ms)
+        return Reply(self._views.service_info(service, head, wanted))
 
     def register(self, call: Call) -> Reply:
         """Register or overwrite an instance."""
@@ -102,7 +106,7 @@ class ApiV1:
         try:
             self._registry.register(key, instance)
         except RegistryRefusal as refusal:
-            if self._dialect is Dialect.V2:
+            if not self._dialect.is_v3:
                 return plain(f"caused: {refusal};", 500)
             return plain(str(refusal), 400)
         return plain("ok")
@@ -112,7 +116,7 @@ class ApiV1:
         key, (ip, port) = params.service_key(call), params.address(call)
         service = self._registry.find(key)
         if service is not None and service.ephemeral == call.flag("ephemeral", default=True):
-            service.drop(ip, port)
+            self._registry.deregister(key, ip, port)
         return plain("ok")
 
     def update(self, call: Call) -> Reply:
@@ -142,9 +146,13 @@ class ApiV1:
         """One group's service names; a strange page number counts as the first page."""
         call.require("pageNo")
         call.require("pageSize")
-        group = params.group_of(call) or DEFAULT_GROUP
+        every_group = self._dialect is Dialect.V1 and call.params.get("groupName") == "*"
+        group = "" if every_group else params.group_of(call) or DEFAULT_GROUP
         services = self._registry.services(params.namespace_of(call))
-        names = self._views.ordered(each.key.name for each in services if each.key.group == group)
+        if every_group:
+            names = self._views.ordered(each.key.grouped for each in services)
+        else:
+            names = self._views.ordered(each.key.name for each in services if each.key.group == group)
         size = max(call.number("pageSize", _PAGE_SIZE), 0)
         start = max(call.number("pageNo", 1) - 1, 0) * size
         return as_json({"count": len(names), "doms": names[start : start + size]})
@@ -155,21 +163,32 @@ class ApiV1:
         known = self._registry.services(params.namespace_of(call))
         found = matching(known, group, call.params.get("serviceNameParam", ""))
         if call.flag("withInstances", default=False):
-            rows = [self._views.catalogue_row(each) for each in self._page(call, found)]
-            return Reply(join_rows(rows))
+            # Observed in the source of 1.4: this listing, and only this, counts its pages from 0.
+            shown = self._page(call, found, first=0 if self._dialect is Dialect.V1 else 1)
+            return Reply(join_rows([self._views.catalogue_row(each) for each in shown]))
         if call.flag("hasIpCount", default=False):
             found = [each for each in found if each.instances]
         counts = [self._views.count_row(each) for each in self._page(call, found)]
         return as_json({"count": len(found), "serviceList": counts})
 
-    def _page(self, call: Call, services: list[Service]) -> list[Service]:
+    def _page(self, call: Call, services: list[Service], first: int = 1) -> list[Service]:
         """One page as 2.x cuts it: a list shorter than a page is given whole for *every* page number."""
         size = call.number("pageSize", _PAGE_SIZE)
         ordered = self._views.ordered(services)
         if len(ordered) < size:
             return ordered
-        start = max(call.number("pageNo", 1) - 1, 0) * size
+        start = max(call.number("pageNo", first) - first, 0) * size
         return ordered[start : start + size]
+
+    def create_service(self, call: Call) -> Reply:
+        """Create a service with settings of its own."""
+        key, threshold = params.service_key(call), params.protect_threshold(call)
+        try:
+            ephemeral = call.flag("ephemeral", default=False)
+            self._registry.create_service(key, ephemeral=ephemeral, protect_threshold=threshold)
+        except RegistryRefusal as refusal:
+            return plain(str(refusal), 400)
+        return plain("ok")
 
     def remove_service(self, call: Call) -> Reply:
         """Remove an empty service."""
@@ -184,6 +203,11 @@ class ApiV1:
         listed = [namespace_row(Namespace("", "public"), kind=0)]
         listed += [namespace_row(each, kind=2) for each in self._registry.namespaces()]
         return as_json({"code": 200, "message": None, "data": listed})
+
+    def state(self, _call: Call) -> Reply:
+        """The version, as the console of these generations shows it."""
+        version = _VERSIONS[self._dialect]
+        return as_json({"function_mode": None, "startup_mode": "standalone", "version": version})
 
     def create_namespace(self, call: Call) -> Reply:
         """Create a namespace."""
@@ -211,10 +235,6 @@ def _metrics(_call: Call) -> Reply:
 
 def _ready(_call: Call) -> Reply:
     return plain("OK")
-
-
-def _state(_call: Call) -> Reply:
-    return as_json({"function_mode": None, "startup_mode": "standalone", "version": _VERSION})
 
 
 def _names(listed: str) -> frozenset[str]:

@@ -16,12 +16,13 @@ from meshregistry.sim.nacos.state import (
     Service,
     matching,
 )
-from meshregistry.sim.nacos.views import HostFilter, Views, join_rows, namespace_row
+from meshregistry.sim.nacos.views import Dialect, HostFilter, Views, join_rows, namespace_row
 
 _PAGE_SIZE = 100
-_VERSION = "3.1.0"
+_VERSIONS = {Dialect.V3: "3.1.0", Dialect.V32: "3.2.0"}
 _REFUSALS = {
     21004: "instance error",
+    21007: "service already exist",
     21008: "service not exist",
     21009: "service delete failure",
     22002: "namespace already exist",
@@ -32,7 +33,8 @@ _REFUSALS = {
 class ApiV3:
     """The handlers; they read and change the registry they are given."""
 
-    def __init__(self, registry: Registry, views: Views, access: Access) -> None:
+    def __init__(self, registry: Registry, views: Views, access: Access, dialect: Dialect) -> None:
+        self._dialect = dialect
         self._registry = registry
         self._views = views
         self._access = access
@@ -44,11 +46,12 @@ class ApiV3:
             ("POST", "/nacos/v3/client/ns/instance"): Route(self.register),
             ("DELETE", "/nacos/v3/client/ns/instance"): Route(self.deregister),
             ("GET", "/nacos/v3/admin/ns/service/list"): Route(self.service_list),
+            ("POST", "/nacos/v3/admin/ns/service"): Route(self.create_service),
             ("DELETE", "/nacos/v3/admin/ns/service"): Route(self.remove_service),
             ("PUT", "/nacos/v3/admin/ns/instance"): Route(self.update),
             ("GET", "/nacos/v3/admin/core/namespace/list"): Route(self.namespaces),
             ("POST", "/nacos/v3/admin/core/namespace"): Route(self.create_namespace),
-            ("GET", "/nacos/v3/admin/core/state"): Route(_state, protected=False),
+            ("GET", "/nacos/v3/admin/core/state"): Route(self.state, protected=False),
             ("GET", "/nacos/v3/admin/core/state/liveness"): Route(_alive, protected=False),
             ("GET", "/nacos/v3/admin/core/state/readiness"): Route(_alive, protected=False),
             ("POST", "/nacos/v3/auth/user/login"): Route(self._access.login, protected=False),
@@ -78,10 +81,10 @@ class ApiV3:
     def deregister(self, call: Call) -> Reply:
         """Deregister an instance; one that is not there, or of the other kind, is no error."""
         _require(call, "serviceName", "String")
-        service = self._registry.find(params.plain_service_key(call))
-        ip, port = params.address(call)
+        key, (ip, port) = params.plain_service_key(call), params.address(call)
+        service = self._registry.find(key)
         if service is not None and service.ephemeral == call.flag("ephemeral", default=True):
-            service.drop(ip, port)
+            self._registry.deregister(key, ip, port)
         return envelope("ok")
 
     def update(self, call: Call) -> Reply:
@@ -90,6 +93,15 @@ class ApiV3:
         key, (ip, port) = params.plain_service_key(call), params.address(call)
         change = params.instance_change(call)
         return _done(lambda: self._registry.update(key, ip, port, change))
+
+    def create_service(self, call: Call) -> Reply:
+        """Create a service with settings of its own."""
+        _require(call, "serviceName", "String")
+        key, threshold = params.plain_service_key(call), params.protect_threshold(call)
+        ephemeral = call.flag("ephemeral", default=False)
+        return _done(
+            lambda: self._registry.create_service(key, ephemeral=ephemeral, protect_threshold=threshold),
+        )
 
     def remove_service(self, call: Call) -> Reply:
         """Remove an empty service."""
@@ -113,6 +125,11 @@ class ApiV3:
         """All namespaces."""
         listed = [namespace_row(Namespace(PUBLIC, PUBLIC, "Default Namespace"), kind=0)]
         return envelope(listed + [namespace_row(each, kind=1) for each in self._registry.namespaces()])
+
+    def state(self, _call: Call) -> Reply:
+        """The version."""
+        version = _VERSIONS[self._dialect]
+        return envelope({"startup_mode": "standalone", "version": version, "function_mode": None})
 
     def create_namespace(self, call: Call) -> Reply:
         """Create a namespace."""
@@ -154,10 +171,6 @@ def _positive(call: Call, name: str, default: int) -> int:
         reason = f"Required parameter '{name}' should be positive integer, current is {number}"
         raise Refused(envelope(reason, code=20002, message="parameter validate error", status=400))
     return number
-
-
-def _state(_call: Call) -> Reply:
-    return envelope({"startup_mode": "standalone", "version": _VERSION, "function_mode": None})
 
 
 def _alive(_call: Call) -> Reply:

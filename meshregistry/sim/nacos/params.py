@@ -94,6 +94,15 @@ def instance_change(call: Call) -> InstanceChange:
     )
 
 
+def protect_threshold(call: Call) -> float:
+    """The share of healthy hosts below which a service to be created is protected; raises Refused."""
+    given = call.params.get("protectThreshold", "")
+    try:
+        return float(given) if given else 0.0
+    except ValueError:
+        raise Refused(plain(f"protectThreshold: {given}", 400)) from None
+
+
 class _Beat(msgspec.Struct):
     """The `beat` document of a full heartbeat."""
 

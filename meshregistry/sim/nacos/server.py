@@ -1,13 +1,14 @@
-"""The simulated Nacos server on a TCP port.
+"""The simulated Nacos server: HTTP on a TCP port, gRPC on the port 1000 above it.
 
-Everything is answered by pure handlers; this module owns the listener, the counters of requests and the
-connection-level faults. It serves one asyncio loop, in a test's process or in its own (`__main__`).
+Everything is answered by pure handlers; this module owns the HTTP listener, the counters of requests and the
+connection-level faults of HTTP. It serves one asyncio loop, in a test's process or in its own (`__main__`).
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 from aiohttp import web
@@ -15,11 +16,17 @@ from aiohttp import web
 from meshregistry.sim.nacos.access import Access, Credentials
 from meshregistry.sim.nacos.api_v1 import ApiV1
 from meshregistry.sim.nacos.api_v3 import ApiV3
+from meshregistry.sim.nacos.clients import Clients, Publications, Timers
 from meshregistry.sim.nacos.control import Control
 from meshregistry.sim.nacos.exchange import Call, Refused, Reply, spring_error
 from meshregistry.sim.nacos.faults import BodyFault, Fault, FaultPlan, spoil
+from meshregistry.sim.nacos.fuzzy import FuzzyOptions, FuzzyWatches
 from meshregistry.sim.nacos.load import Load, populate
-from meshregistry.sim.nacos.state import Registry
+from meshregistry.sim.nacos.pushes import Pushes
+from meshregistry.sim.nacos.rpc import NamingRpc, abilities
+from meshregistry.sim.nacos.rpc_faults import RpcFault, RpcFaultPlan
+from meshregistry.sim.nacos.rpc_server import RpcOptions, RpcServer
+from meshregistry.sim.nacos.state import Instance, Registry, ServiceKey
 from meshregistry.sim.nacos.traffic import Traffic
 from meshregistry.sim.nacos.views import Dialect, Views
 
@@ -28,17 +35,25 @@ _SLICE_BYTES = 256 * 1024
 _ENDLESS_CHUNK = b" " * 65536
 _ENDLESS_PAUSE_S = 0.001
 _STOP_GRACE_S = 0.1
+_GRPC_OFFSET = 1000
+_FREE_PORTS = range(10_000, 31_000)
+"""Below what systems give to outgoing connections: a stopped server finds its ports free again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimOptions:
-    """How the server presents itself; port 0 takes a free one, no credentials means authentication off."""
+    """How the server presents itself; port 0 takes a free one, no credentials means authentication off.
+
+    Servers of dialect 1.x have no gRPC port.
+    """
 
     dialect: Dialect = Dialect.V2
     host: str = "127.0.0.1"
     port: int = 0
     credentials: Credentials | None = None
     shuffle: bool = False
+    rpc: RpcOptions = field(default_factory=RpcOptions)
+    fuzzy: FuzzyOptions = field(default_factory=FuzzyOptions)
 
 
 class SimNacos:
@@ -53,15 +68,35 @@ class SimNacos:
         self.registry = Registry()
         self.traffic = Traffic()
         self.faults = FaultPlan()
-        dialect = self.options.dialect
-        self.access = Access(dialect, self.options.credentials, clock)
-        self._views = views = Views(dialect, shuffle=self.options.shuffle)
-        self._routes = dict(ApiV1(self.registry, views, self.access, dialect).routes())
-        if dialect is Dialect.V3:
-            self._routes |= ApiV3(self.registry, views, self.access).routes()
-        self._control = Control(self)
+        self.rpc_faults = RpcFaultPlan()
+        self._timers = Timers()
         self._port = self.options.port
         self._runner: web.AppRunner | None = None
+        dialect = self.options.dialect
+        self.access = Access(dialect, self.options.credentials, clock)
+        self._views = Views(dialect, shuffle=self.options.shuffle)
+        self._routes = dict(ApiV1(self.registry, self._views, self.access, dialect).routes())
+        if dialect.is_v3:
+            self._routes |= ApiV3(self.registry, self._views, self.access, dialect).routes()
+        self.clients = Clients(self.rpc_faults, self._timers, self.options.rpc.answer_timeout_s)
+        self.rpc = self._build_rpc()
+        self._control = Control(self)
+
+    def _build_rpc(self) -> RpcServer:
+        registry, clients, timers, options = self.registry, self.clients, self._timers, self.options
+        self.pushes = Pushes(registry, self._views, clients, timers, options.rpc.push_delay_s)
+        self._publications = Publications(registry)
+        naming = NamingRpc(registry, self._views, self.access, self.pushes, self._publications)
+        registry.listen(self.pushes.note_change)
+        clients.on_farewell(self.pushes.forget)
+        if options.dialect.is_v3:
+            watches = FuzzyWatches(registry, clients, timers, options.fuzzy)
+            naming.offer_fuzzy_watches(watches)
+            registry.listen(watches.note_change)
+            clients.on_farewell(watches.forget)
+        # Last: what the client registered goes, and everybody else is told.
+        clients.on_farewell(self._publications.forget)
+        return RpcServer(naming, clients, self.rpc_faults, timers, self.traffic)
 
     @property
     def base_url(self) -> str:
@@ -72,6 +107,27 @@ class SimNacos:
         """Misbehave so from now on, instead of as before; no fault at all heals the server."""
         self.faults.arm(*faults)
 
+    def set_rpc_faults(self, *faults: RpcFault) -> None:
+        """The same for gRPC."""
+        self.rpc_faults.arm(*faults)
+
+    def restart_node(self, reregister_after_s: float | None = None) -> list[tuple[ServiceKey, Instance]]:
+        """Be a node that has just been restarted: every gRPC connection is cut, no ephemeral service is left.
+
+        What was registered over HTTP is returned, and registered again after that time, as its owners' heartbeats
+        would; clients over gRPC register again themselves. Needs the loop of the server.
+        """
+        self.rpc.cut()
+        lost = self.registry.forget_ephemeral()
+
+        def register_again() -> None:
+            for key, instance in lost:
+                self.registry.register(key, instance)
+
+        if reregister_after_s is not None:
+            self._timers.start(reregister_after_s, register_again)
+        return lost
+
     def load(self, load: Load) -> None:
         """Register a load and render it, so that the first reader does not wait for that."""
         populate(self.registry, load)
@@ -79,17 +135,42 @@ class SimNacos:
             self._views.catalogue_row(service)
 
     async def start(self) -> None:
-        """Listen; raises OSError if the port is taken."""
+        """Listen; raises OSError if a port is taken."""
         app = web.Application(client_max_size=_MAX_REQUEST_BYTES)
         app.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_GRACE_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.options.host, self._port)
+        for port in self._candidates():
+            try:
+                await self._listen(self._runner, port)
+            except OSError:
+                if self._port or port == _FREE_PORTS[-1]:
+                    await self.stop()
+                    raise
+            else:
+                self._port = port
+                return
+
+    def _candidates(self) -> list[int]:
+        return [self._port] if self._port else [*random.sample(_FREE_PORTS, 100), _FREE_PORTS[-1]]
+
+    async def _listen(self, runner: web.AppRunner, port: int) -> None:
+        """Open both ports or none; raises OSError."""
+        options = self.options
+        site = web.TCPSite(runner, options.host, port)
         await site.start()
-        self._port = self._runner.addresses[0][1]
+        if options.dialect is Dialect.V1:
+            return
+        try:
+            await self.rpc.start(options.host, port + _GRPC_OFFSET, options.rpc, abilities(options.dialect))
+        except OSError:
+            await site.stop()
+            raise
 
     async def stop(self) -> None:
-        """Close the listener and every connection; calls being answered get a tenth of a second."""
+        """Close the listeners and every connection; HTTP calls being answered get a tenth of a second."""
+        await self.rpc.stop()
+        self._timers.stop()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -148,9 +229,9 @@ class SimNacos:
 
 def _unknown(call: Call, dialect: Dialect) -> Reply:
     """What a server says to a path it does not have."""
-    if call.path.startswith("/nacos/v1/ns/"):
+    if call.path.startswith("/nacos/v1/ns/") and dialect is not Dialect.V32:
         return spring_error(call, 501, "Not Implemented", f"no such api:{call.method}:{call.path}")
-    v3 = dialect is Dialect.V3
+    v3 = dialect.is_v3
     message = f"No endpoint {call.method} {call.path}." if v3 else "No message available"
     return spring_error(call, 404, "Not Found", message)
 

@@ -2,12 +2,12 @@
 
 Rules as observed on Nacos 2.3.1 and 3.1.0: a service is ephemeral or persistent, one address occurs once
 per service, a service outlives its last instance. Left out: instances do not expire for want of
-heartbeats, changes are visible at once (a real server shows them up to 0.6 s later), an operator's edit
-does not survive the next registration, and there is no protect threshold.
+heartbeats, HTTP shows changes at once (a real server up to 0.6 s later), and an operator's edit does not
+survive the next registration.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 DEFAULT_GROUP = "DEFAULT_GROUP"
@@ -82,14 +82,16 @@ class Service:
     """One service and its instances by (ip, port).
 
     `rendered` belongs to the views: whatever they derived from the content, forgotten with each change.
+    `protect_threshold` is None unless somebody created the service explicitly.
     """
 
-    __slots__ = ("ephemeral", "instances", "key", "rendered")
+    __slots__ = ("ephemeral", "instances", "key", "protect_threshold", "rendered")
 
     def __init__(self, key: ServiceKey, *, ephemeral: bool) -> None:
         self.key = key
         self.ephemeral = ephemeral
         self.instances: dict[tuple[str, int], Instance] = {}
+        self.protect_threshold: float | None = None
         self.rendered: dict[str, bytes] = {}
 
     def put(self, instance: Instance) -> None:
@@ -112,12 +114,29 @@ class Service:
         return grouped
 
 
+Listener = Callable[[ServiceKey, int, int], None]
+"""Told of a changed service: its key, how many instances it had and how many it has."""
+
+
 class Registry:
     """All namespaces, services and instances of one simulated server; the only owner of this state."""
 
     def __init__(self) -> None:
         self._services: dict[str, dict[ServiceKey, Service]] = {}
         self._namespaces: dict[str, Namespace] = {}
+        self._listeners: list[Listener] = []
+
+    def listen(self, listener: Listener) -> None:
+        """Tell the listener of every change of a service's instances from now on."""
+        self._listeners.append(listener)
+
+    def create_service(self, key: ServiceKey, *, ephemeral: bool, protect_threshold: float = 0.0) -> None:
+        """Create an empty service with settings of its own; raises RegistryRefusal if it is there already."""
+        services = self._services.setdefault(key.namespace, {})
+        if key in services:
+            raise RegistryRefusal(21007, f"specified service already exists, serviceName : {key.grouped}")
+        services[key] = Service(key, ephemeral=ephemeral)
+        services[key].protect_threshold = protect_threshold
 
     def register(self, key: ServiceKey, instance: Instance) -> None:
         """Register or overwrite an instance; raises RegistryRefusal if the service is of the other kind."""
@@ -127,12 +146,25 @@ class Registry:
             service = services[key] = Service(key, ephemeral=instance.ephemeral)
         if service.ephemeral != instance.ephemeral:
             raise RegistryRefusal(30000, _kind_clash(service))
+        before = len(service.instances)
         service.put(instance)
+        self._tell(service, before)
 
     def deregister(self, key: ServiceKey, ip: str, port: int) -> bool:
         """Remove an instance; False if there was none. The service stays, empty."""
         service = self.find(key)
-        return service is not None and service.drop(ip, port)
+        if service is None or not service.drop(ip, port):
+            return False
+        self._tell(service, len(service.instances) + 1)
+        return True
+
+    def forget_ephemeral(self) -> list[tuple[ServiceKey, Instance]]:
+        """Lose every ephemeral service as a restarted node does, without a word; return what they held."""
+        lost = []
+        for services in self._services.values():
+            for key in [key for key, each in services.items() if each.ephemeral]:
+                lost += [(key, instance) for instance in services.pop(key).instances.values()]
+        return lost
 
     def update(self, key: ServiceKey, ip: str, port: int, change: InstanceChange) -> bool:
         """Change an instance as an operator does; False for an unknown address (Nacos says ok to that).
@@ -146,6 +178,7 @@ class Registry:
         known = service.instances.get((ip, port))
         if known is not None:
             service.put(change.applied_to(known))
+            self._tell(service, len(service.instances))
         return known is not None
 
     def remove_service(self, key: ServiceKey) -> None:
@@ -180,6 +213,10 @@ class Registry:
         """Numbers of services and instances over all namespaces."""
         services = [each for known in self._services.values() for each in known.values()]
         return len(services), sum(len(each.instances) for each in services)
+
+    def _tell(self, service: Service, before: int) -> None:
+        for listener in self._listeners:
+            listener(service.key, before, len(service.instances))
 
 
 def matching(services: Iterable[Service], group_part: str, name_part: str) -> list[Service]:

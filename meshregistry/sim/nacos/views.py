@@ -6,7 +6,7 @@ is encoded again when it is next asked for.
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
 
@@ -22,10 +22,17 @@ _DELETE_TIMEOUT_MS = 30000
 
 
 class Dialect(StrEnum):
-    """The generation of servers that is imitated."""
+    """The generation of servers that is imitated: 1.4, 2.3, 3.1, and 3.2 which has lost v1."""
 
+    V1 = "1.x"
     V2 = "2.x"
     V3 = "3.x"
+    V32 = "3.2"
+
+    @property
+    def is_v3(self) -> bool:
+        """Whether it has the v3 API."""
+        return self in {Dialect.V3, Dialect.V32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,17 @@ class HostFilter:
         """Whether the host is wanted; readers never get a disabled one."""
         in_cluster = not self.clusters or instance.cluster in self.clusters
         return instance.enabled and in_cluster and (instance.healthy or not self.healthy_only)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceHead:
+    """What a ServiceInfo says of itself; `empty` makes it a lie without hosts."""
+
+    name: str
+    group: str
+    clusters: str = ""
+    time_ms: int
+    empty: bool = False
 
 
 class Views:
@@ -79,6 +97,19 @@ class Views:
             return self._kept(service, "hosts", lambda each: self._encode_hosts(each, wanted))
         return self._encode_hosts(service, wanted)
 
+    def service_info(self, service: Service | None, head: ServiceHead, wanted: HostFilter) -> bytes:
+        """The JSON of a service as v1 readers and subscribers get it (ServiceInfo)."""
+        front = {"name": head.name, "groupName": head.group, "clusters": head.clusters, "cacheMillis": 10000}
+        back = {
+            "lastRefTime": head.time_ms,
+            "checksum": "",
+            "allIps" if self._dialect.is_v3 else "allIPs": False,
+            "reachProtectionThreshold": service is not None and is_protected(service, wanted),
+            "valid": True,
+        }
+        hosts = b"[]" if head.empty else self.hosts(service, wanted)
+        return orjson.dumps(front)[:-1] + b',"hosts":' + hosts + b"," + orjson.dumps(back)[1:]
+
     def _kept(self, service: Service, name: str, encode: Callable[[Service], bytes]) -> bytes:
         if self._random is not None:
             return encode(service)
@@ -88,10 +119,12 @@ class Views:
 
     def _encode_hosts(self, service: Service, wanted: HostFilter) -> bytes:
         hosts = [each for each in service.instances.values() if wanted.admits(each)]
+        if is_protected(service, wanted):
+            hosts = [replace(each, healthy=True) for each in hosts]
         return orjson.dumps([instance_record(service, each) for each in self.ordered(hosts)])
 
     def _encode_row(self, service: Service) -> bytes:
-        v3 = self._dialect is Dialect.V3
+        v3 = self._dialect.is_v3
         cluster_record = _cluster_v3 if v3 else _cluster_v1
         clusters = {name: cluster_record(service, self.ordered(hosts)) for name, hosts in service.clusters().items()}
         row = {
@@ -100,11 +133,22 @@ class Views:
             "groupName": service.key.group,
             "clusterMap": clusters,
             "metadata": {},
-            "protectThreshold": 0.0,
+            "protectThreshold": service.protect_threshold or 0.0,
             "selector": None,
             "ephemeral": None,
         }
         return orjson.dumps(row)
+
+
+def is_protected(service: Service, wanted: HostFilter) -> bool:
+    """Whether so few hosts are healthy that Nacos shows all of them as healthy.
+
+    Observed: of a `healthy_only` reading the share is taken after the filter, so nothing is ever protected there.
+    """
+    hosts = [each for each in service.instances.values() if wanted.admits(each)]
+    if service.protect_threshold is None or not hosts:
+        return False
+    return sum(each.healthy for each in hosts) / len(hosts) <= service.protect_threshold
 
 
 def instance_record(service: Service, instance: Instance) -> dict[str, object]:

@@ -209,7 +209,7 @@ async def test_control_calls_load_churn_and_break_the_server() -> None:
         churned = orjson.loads(await _read(session, "/sim/churn", "POST", {"kind": "replace"}))
         await _read(session, "/sim/faults", "PUT", [{"path": "/service/", "status": 410}])
 
-        assert b'{"services":5,"instances":10}' == loaded == await _read(session, "/sim/state")
+        assert b'{"services":5,"instances":10,"subscriptions":0}' == loaded == await _read(session, "/sim/state")
         assert ("svc-00000", "11.0.0.0") == (churned["service"], churned["ip"])
         assert [Fault(path="/service/", status=410)] == sim.faults.armed()
         async with session.get(LIST, params=PAGE) as reply:
