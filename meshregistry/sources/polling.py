@@ -68,28 +68,33 @@ class PollLoop:
         self._clock = clock
         self._failures = 0
 
-    async def run(self, poll: Callable[[], Awaitable[None]]) -> None:
+    async def run(self, poll: Callable[[], Awaitable[float | None]]) -> None:
         """Call `poll` for ever. A SourceError is one failure; `poll` itself has told of it.
 
+        `poll` may return the period that fits what it read, seconds; None is the configured one.
         Anything else `poll` raises ends the loop. Cancelling it is safe whenever cancelling `poll` is.
         """
         if self._options.start_delay_s > 0:
             await self._clock.sleep(self._options.start_delay_s)
         while True:
             started = self._clock.now()
+            period_s = None
             try:
-                await poll()
+                period_s = await poll()
                 self._failures = 0
             except SourceError:
                 self._failures += 1
             elapsed = self._clock.now() - started
             self._count(elapsed)
-            await self._clock.sleep(self._pause(elapsed))
+            await self._clock.sleep(self._pause(elapsed, period_s))
 
-    def _pause(self, elapsed_s: float) -> float:
+    def _pause(self, elapsed_s: float, period_s: float | None) -> float:
         if self._failures:
             return pause_after_failure(self._options, self._failures, self._clock.dice())
-        return pause_after_success(self._options, elapsed_s, self._clock.dice())
+        options = self._options
+        if period_s is not None:
+            options = msgspec.structs.replace(options, refresh_period_s=period_s)
+        return pause_after_success(options, elapsed_s, self._clock.dice())
 
     def _count(self, elapsed_s: float) -> None:
         status = "false" if self._failures else "true"
