@@ -1,0 +1,47 @@
+"""Consumer URLs: which application calls which services of an interface."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from meshregistry.model.dubbo_key import DubboKey, find_param
+from meshregistry.sources.zookeeper.dubbo.url import MAX_NAME_CHARS, BadUrl, read_head, split_name, split_params
+
+_NO_VERSION = frozenset(("", "0.0.0"))
+
+
+class Consumer(NamedTuple):
+    """One application's reference to an interface; `*` is any group or version, a group may be a comma list."""
+
+    application: str
+    group: str = ""
+    version: str = ""
+
+    def wants(self, key: DubboKey) -> bool:
+        """Whether the reference is to this service of its interface."""
+        groups = self.group.split(",")
+        if "*" not in groups and key.group not in groups:
+            return False
+        return self.version in ("*", key.version) or {self.version, key.version} <= _NO_VERSION
+
+
+def read_consumers(names: Iterable[str]) -> frozenset[Consumer]:
+    """Return the references in a `consumers` node; those without an application say nothing and are left out."""
+    consumers = set()
+    for name in names:
+        try:
+            consumer = _read_consumer(name)
+        except BadUrl:
+            continue
+        if consumer.application:
+            consumers.add(consumer)
+    return frozenset(consumers)
+
+
+def _read_consumer(name: str) -> Consumer:
+    if len(name) > MAX_NAME_CHARS:
+        raise BadUrl("size")
+    encoded_head, encoded_params = split_name(name)
+    if read_head(encoded_head).scheme != "consumer":
+        raise BadUrl("scheme")
+    params = split_params(encoded_params)
+    return Consumer(*(find_param(params, each) for each in ("application", "group", "version")))

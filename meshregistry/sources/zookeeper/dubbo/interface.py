@@ -1,0 +1,120 @@
+"""One interface as the store hears of it: its services and their instances, from every way to register.
+
+Order of trust: what is registered for the interface itself, then what an application's metadata says exactly, then
+what can only be guessed from the mapping of interfaces to applications.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import xxhash
+
+from meshregistry.errors import SourceDataError
+from meshregistry.model.dubbo_key import DubboKey, dubbo_scope
+from meshregistry.model.events import ScopeListing
+from meshregistry.model.instance import Instance
+from meshregistry.sources.zookeeper.dubbo.applications import Offer
+from meshregistry.sources.zookeeper.dubbo.providers import Provider, ProviderReader
+from meshregistry.sources.zookeeper.dubbo.rules import Rule, apply_rules
+from meshregistry.sources.zookeeper.dubbo.url import BadUrl
+
+_Place = tuple[DubboKey, str, str, int]
+
+
+class InterfaceReading(NamedTuple):
+    """What the nodes of one interface say."""
+
+    services: Mapping[str, tuple[Instance, ...]]
+    """By the text of their `DubboKey`; instances in canonical order, each scheme, address and port once."""
+
+    bad: Mapping[str, int]
+    """Names dropped alone, by reason: `size`, `scheme`, `address`, `port`; `duplicate` for older registrations."""
+
+    def listing(self, registry: str, interface: str, observed_at: float = 0.0) -> ScopeListing:
+        """Return it as the complete content of the interface's scope."""
+        return ScopeListing(
+            dubbo_scope(registry, interface), frozenset(self.services), self.services, observed_at=observed_at
+        )
+
+
+def read_interface(
+    reader: ProviderReader,
+    interface: str,
+    names: Iterable[str],
+    rules: Sequence[Rule] = (),
+    offers: Iterable[Offer] = (),
+) -> InterfaceReading:
+    """Return an interface's services from the children of its `providers` node, the same for any order.
+
+    `interface` is the decoded node name; `offers` are what applications registered by themselves for it. Raises
+    SourceDataError when there are names and none can be used: what is known of the interface must stay.
+    """
+    bad: Counter[str] = Counter()
+    providers: dict[_Place, Provider] = {}
+    is_emptied = False
+    for name in names:
+        try:
+            provider = reader.read(interface, name)
+        except BadUrl as error:
+            bad[error.reason] += 1
+            continue
+        if provider is None:
+            is_emptied = True
+        else:
+            _add_newest(providers, provider, bad)
+    if bad and not providers and not is_emptied:
+        raise SourceDataError(f"none of {bad.total()} provider names is usable: {dict(bad)}")
+    _add_offers(reader, interface, providers, offers)
+    return InterfaceReading(_group(reader, providers.values(), rules), dict(bad))
+
+
+def fingerprint(names: Iterable[str]) -> int:
+    """Return a hash of node names that is the same for any order: equal hashes need no reading (64 bits)."""
+    digest = xxhash.xxh3_64()
+    for name in sorted(names):
+        digest.update(name.encode("utf-8", "surrogatepass"))
+        digest.update(b"\0")
+    return digest.intdigest()
+
+
+def _add_newest(providers: dict[_Place, Provider], provider: Provider, bad: Counter[str]) -> None:
+    """Keep the newest of several registrations of one place: a killed static provider leaves its node behind."""
+    place = (provider.traits.key, provider.scheme, provider.address, provider.port)
+    other = providers.get(place)
+    if other is not None:
+        bad["duplicate"] += 1
+    if other is None or (other.timestamp, other.traits) < (provider.timestamp, provider.traits):
+        providers[place] = provider
+
+
+def _add_offers(
+    reader: ProviderReader, interface: str, providers: dict[_Place, Provider], offers: Iterable[Offer]
+) -> None:
+    """Add what applications offer and did not register for the interface.
+
+    An application that registers the interface from an address itself says all about it; a guess would add groups,
+    versions and protocols that it does not serve.
+    """
+    registered = {(each.traits.application, each.address) for each in providers.values()}
+    for offer in sorted(offers):
+        if not offer.is_exact and (offer.application, offer.address) in registered:
+            continue
+        traits = reader.describe(interface, offer.scheme, dict(offer.params))
+        provider = Provider(traits, offer.address, offer.port, offer.timestamp)
+        providers.setdefault((traits.key, offer.scheme, offer.address, offer.port), provider)
+
+
+def _group(
+    reader: ProviderReader, providers: Iterable[Provider], rules: Sequence[Rule]
+) -> dict[str, tuple[Instance, ...]]:
+    services: dict[str, list[Instance]] = {}
+    for provider in providers:
+        traits = provider.traits
+        if rules:
+            params = dict(traits.metadata)
+            changed = apply_rules(rules, traits.key, (provider.address, provider.port), params)
+            if changed is not params:
+                traits = reader.amend(traits, changed)
+        services.setdefault(str(traits.key), []).append(provider._replace(traits=traits).instance())
+    return {name: tuple(sorted(instances)) for name, instances in services.items()}
