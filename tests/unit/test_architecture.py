@@ -44,11 +44,32 @@ FOREIGN_PLACES: dict[str, tuple[str, ...]] = {
     "aiohttp": ("http", "sources", "sim"),
     "prometheus_client": ("telemetry", "http"),
     "pydantic": ("settings",),
+    "aiozk": (),
+    "kazoo": (),
 }
-"""Library → folders that may import it."""
+"""Library → folders that may import it; none for ZooKeeper's clients: docs/adr/0005."""
 
 PURE_ROOMS = ("model", "wire")
 PURE_MODULES = {"wire.py", "protocol.py", "subscription.py", "sotw.py", "delta.py", "incremental.py", "tombstones.py"}
+PURE_PLACES = {
+    f"sources/zookeeper/session/{name}.py"
+    for name in (
+        "backoff",
+        "capabilities",
+        "exchange",
+        "frames",
+        "greeting",
+        "identity",
+        "jute",
+        "liveness",
+        "paths",
+        "requests",
+        "sasl",
+        "watches",
+    )
+}
+"""Modules that decide and never wait, where only some modules of a folder are so."""
+
 IMPURE_LIBRARIES = {"asyncio", "anyio", "aiohttp", "grpclib", "betterproto", "socket", "threading", "subprocess"}
 
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "common", "misc"}
@@ -158,12 +179,19 @@ def test_pure_rooms_import_nothing_that_waits(path: str) -> None:
     assert set() == libraries_imported(path, modules()[path]) & IMPURE_LIBRARIES
 
 
+@pytest.mark.parametrize("path", sorted(PURE_PLACES))
+def test_modules_that_decide_import_nothing_that_waits(path: str) -> None:
+    assert set() == libraries_imported(path, modules()[path]) & IMPURE_LIBRARIES
+
+
 def test_decisions_never_wait() -> None:
     """The core and the protocol machines are synchronous: no await, no async loop, no async context."""
     pure = {
         path: tree
         for path, tree in modules().items()
-        if path.startswith(tuple(f"{room}/" for room in PURE_ROOMS)) or Path(path).name in PURE_MODULES
+        if path.startswith(tuple(f"{room}/" for room in PURE_ROOMS))
+        or Path(path).name in PURE_MODULES
+        or path in PURE_PLACES
     }
     waiting = {
         f"{path}:{node.lineno}"
