@@ -8,49 +8,18 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from meshregistry.model.grammar import is_fqdn, is_ip
-from meshregistry.model.instance import Instance, Pairs, Scope, ServiceKey, sort_pairs
-from meshregistry.model.labels import EndpointLabels, LabelFilter, label_entry
-from meshregistry.model.naming import ServiceName, name_service
+from meshregistry.model.claim import Claim, Conversion
+from meshregistry.model.conversion import InstanceConverter
+from meshregistry.model.instance import Instance, ServiceKey
+from meshregistry.model.labels import label_entry
 from meshregistry.model.policy import ConversionPolicy, Profile
-from meshregistry.model.ports import MAX_SERVICE_PORTS, PortTable, is_usable_port, limit_ports, map_ports
+from meshregistry.model.ports import extend_map, limit_ports
 from meshregistry.model.rejects import Reject, RejectNotes
 from meshregistry.model.service_entry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
 from meshregistry.model.validation import Validated, validate_entry
 from meshregistry.model.virtual_address import derive_address
 
-_WEIGHT_SCALE = 100
-_MAX_WEIGHT = 10_000.0
-"""Nacos' own limit."""
-
 _NAMES_SHOWN = 5
-
-
-class Claim(msgspec.Struct, frozen=True):
-    """What one registry service contributes to one resource: converted, not yet merged."""
-
-    key: ServiceKey
-    namespace: str
-    name: str
-    hosts: tuple[str, ...]
-    ports: tuple[ServicePort, ...]
-    endpoints: tuple[WorkloadEntry, ...]
-    """At least one; each maps every service port of the claim to its own port."""
-
-    resolution: Resolution
-    policy: ConversionPolicy
-
-    @property
-    def resource_name(self) -> str:
-        """The resource claimed: `namespace/name`."""
-        return f"{self.namespace}/{self.name}"
-
-
-class Conversion(msgspec.Struct, frozen=True):
-    """What one registry service contributes: at most one claim per resource, and what was dropped or repaired."""
-
-    claims: tuple[Claim, ...] = ()
-    rejects: tuple[Reject, ...] = ()
 
 
 class ConversionCache:
@@ -64,16 +33,16 @@ class ConversionCache:
 
     def __init__(self, size: int = 50_000) -> None:
         self._size = size
-        self._converters: dict[ConversionPolicy, _Converter] = {}
+        self._converters: dict[ConversionPolicy, InstanceConverter] = {}
         self._legal_pairs: set[tuple[str, str]] = set()
 
-    def converter(self, policy: ConversionPolicy) -> "_Converter":
+    def converter(self, policy: ConversionPolicy) -> InstanceConverter:
         """Return the converter of a policy."""
         converter = self._converters.get(policy)
         if converter is None:
             if len(self._converters) >= self._MAX_POLICIES:
                 self._converters.clear()
-            converter = self._converters[policy] = _Converter(policy, self._size)
+            converter = self._converters[policy] = InstanceConverter(policy, self._size)
         return converter
 
     def legal_pairs(self) -> set[tuple[str, str]]:
@@ -83,126 +52,12 @@ class ConversionCache:
         return self._legal_pairs
 
 
-_Member = tuple[Instance, EndpointLabels]
-
-
-class _Converter:
-    """Converts by one policy; owns its label and port tables."""
-
-    def __init__(self, policy: ConversionPolicy, cache_size: int) -> None:
-        self._policy = policy
-        self._labels = LabelFilter(policy, cache_size)
-        self._ports = PortTable(policy, cache_size)
-        self._is_istio = policy.profile is Profile.ISTIO
-
-    def convert(self, key: ServiceKey, instances: Iterable[Instance]) -> Conversion:
-        claims: list[Claim] = []
-        rejects: list[Reject] = []
-        for service_ns, members in sorted(self._group(key.scope, instances).items()):
-            named = name_service(key.name, service_ns, self._policy)
-            notes = RejectNotes(f"{named.namespace}/{named.name}")
-            claim = self._claim(key, named, members, notes)
-            if claim is not None:
-                claims.append(claim)
-                if named.is_repaired:
-                    notes.add("name_repaired", key.name, f"not a DNS name; host {named.host}")
-            rejects += notes.list_rejects()
-        return Conversion(tuple(claims), tuple(rejects))
-
-    def _group(self, scope: Scope, instances: Iterable[Instance]) -> dict[str, list[_Member]]:
-        """Return the wanted instances by service namespace."""
-        injected = _inject(scope, self._policy)
-        groups: dict[str, list[_Member]] = {}
-        for instance in instances:
-            if self._is_wanted(instance):
-                labels = self._labels.convert(instance.metadata, injected)
-                groups.setdefault(labels.service_ns, []).append((instance, labels))
-        return groups
-
-    def _is_wanted(self, instance: Instance) -> bool:
-        # A disabled instance never reaches Slime either: the server leaves it out of its answer.
-        if not instance.enabled or (self._policy.drop_unhealthy and not instance.healthy):
-            return False
-        return not self._is_istio or instance.weight > 0
-
-    def _claim(self, key: ServiceKey, named: ServiceName, members: list[_Member], notes: RejectNotes) -> Claim | None:
-        judged = [(self._judge(member, notes), member) for member in members]
-        usable = [member for resolution, member in judged if resolution is not None]
-        if not usable:
-            return None
-        ports = self._list_ports(usable, notes)
-        return Claim(
-            key,
-            named.namespace,
-            named.name,
-            (named.host,),
-            ports,
-            self._place(usable, ports, notes),
-            max(resolution for resolution, _ in judged if resolution is not None),
-            self._policy,
-        )
-
-    def _list_ports(self, members: list[_Member], notes: RejectNotes) -> tuple[ServicePort, ...]:
-        own_ports = frozenset([instance.port for instance, _ in members])
-        ports = self._ports.list_service_ports(own_ports)
-        if len(ports) == MAX_SERVICE_PORTS and self._policy.instance_port_as_svc_port:
-            left_out = len(own_ports - {port.number for port in ports})
-            if left_out:
-                notes.add(
-                    "port_limit", "", f"{left_out} ports of instances are no service ports; at most {MAX_SERVICE_PORTS}"
-                )
-        return ports
-
-    def _place(
-        self, members: list[_Member], ports: tuple[ServicePort, ...], notes: RejectNotes
-    ) -> tuple[WorkloadEntry, ...]:
-        """Return the endpoints in canonical order, each address and port once."""
-        endpoints = sorted(
-            [
-                WorkloadEntry(
-                    instance.address,
-                    self._ports.map_endpoint(ports, instance.port),
-                    labels.labels,
-                    labels.locality,
-                    self._weigh(instance.weight),
-                )
-                for instance, labels in members
-            ]
-        )
-        unique = _unify(endpoints)
-        if len(unique) < len(endpoints):
-            notes.add("endpoint_duplicate", "", f"{len(endpoints) - len(unique)} registered more than once; dropped")
-        return unique
-
-    def _judge(self, member: _Member, notes: RejectNotes) -> Resolution | None:
-        """Return the resolution an endpoint needs, None when it cannot be published."""
-        instance, labels = member
-        for dropped in labels.dropped:
-            notes.add(dropped.reason, dropped.key, f"{dropped.value!r} is no label; dropped")
-        if not is_usable_port(instance.port, self._policy):
-            notes.add("port_range", f"{instance.address}:{instance.port}", "no such port; endpoint dropped")
-            return None
-        if is_ip(instance.address):
-            return Resolution.STATIC
-        if self._is_istio and not is_fqdn(instance.address):
-            notes.add("address_invalid", instance.address, "neither an IP address nor a host name; endpoint dropped")
-            return None
-        return Resolution.DNS
-
-    def _weigh(self, weight: float) -> int:
-        """Return the weight as an integer: 1.0 is 100, so that 0.5 is half of it; at least 1.
-
-        It never depends on other endpoints: one changed weight changes one endpoint. Slime sets no weight.
-        """
-        if not self._is_istio:
-            return 0
-        return max(1, round(min(weight, _MAX_WEIGHT) * _WEIGHT_SCALE))
-
-
 def convert_service(
     key: ServiceKey, instances: Iterable[Instance], policy: ConversionPolicy, cache: ConversionCache
 ) -> Conversion:
     """Return what a registry service contributes by its source's policy; equal for any order of the instances.
+
+    With naming, one service can contribute to several resources and several to one.
 
     No usable instance is no claim.
     """
@@ -213,8 +68,8 @@ def merge_claims(claims: Sequence[Claim], cache: ConversionCache) -> Validated:
     """Return the entry that all claims of one resource make together; equal for any order of the claims.
 
     Endpoints are united, each address and port once. The smallest service key supplies what an entry has once: host,
-    location, labels, and the protocol of a port number that several use. Two registry names on one host are merged
-    and reported. What istiod would reject is dropped or held back (`validate_entry`). Raises ValueError for no
+    location, metadata, and the protocol of a port number that several use. Two services on one host are merged and
+    reported. What istiod would reject is dropped or held back (`validate_entry`). Raises ValueError for no
     claims.
     """
     if not claims:
@@ -223,17 +78,19 @@ def merge_claims(claims: Sequence[Claim], cache: ConversionCache) -> Validated:
     winner = ordered[0]
     ports, endpoints = (winner.ports, winner.endpoints) if len(ordered) == 1 else _unite(ordered)
     policy = winner.policy
+    hosts = _unite_hosts(ordered)
     is_dns = any(claim.resolution is Resolution.DNS for claim in ordered)
     entry = ServiceEntry(
         winner.namespace,
         winner.name,
-        winner.hosts,
+        hosts,
         ports,
         endpoints,
         Resolution.DNS if is_dns else Resolution.STATIC,
         policy.location,
         _list_addresses(winner.hosts[0], ports, policy),
-        labels=label_entry(endpoints, winner.hosts, policy),
+        labels=label_entry(endpoints, hosts, policy, winner.labels),
+        annotations=winner.annotations,
     )
     validated = validate_entry(entry, policy.profile, cache.legal_pairs())
     shared = _report_sharing(ordered) if len(ordered) > 1 else ()
@@ -249,24 +106,27 @@ def _unite(claims: Sequence[Claim]) -> tuple[tuple[ServicePort, ...], tuple[Work
     by_number: dict[int, ServicePort] = {}
     for port in (port for claim in claims for port in claim.ports):
         by_number.setdefault(port.number, port)
+    if not any(claim.endpoints for claim in claims):
+        return tuple(by_number[number] for number in sorted(by_number)), ()
     ports = tuple(by_number[number] for number in limit_ports(by_number, claims[0].policy.svc_port))
-    names = tuple(sorted(port.name for port in ports))
     united: dict[tuple[str, int], WorkloadEntry] = {}
-    for endpoint in (endpoint for claim in claims for endpoint in claim.endpoints):
-        own = endpoint.ports[0][1]
-        port_map = map_ports(names, own)
-        extended = endpoint if endpoint.ports == port_map else msgspec.structs.replace(endpoint, ports=port_map)
-        united.setdefault((endpoint.address, own), extended)
+    for claim in claims:
+        for endpoint in claim.endpoints:
+            port_map = extend_map(endpoint, claim.ports, ports)
+            extended = endpoint if endpoint.ports == port_map else msgspec.structs.replace(endpoint, ports=port_map)
+            united.setdefault((endpoint.address, endpoint.ports[0][1]), extended)
     return ports, tuple(sorted(united.values()))
 
 
-def _unify(endpoints: list[WorkloadEntry]) -> tuple[WorkloadEntry, ...]:
-    """Return sorted endpoints without those of the same address and ports, the smallest of which stays."""
-    unique: list[WorkloadEntry] = []
-    for endpoint in endpoints:
-        if not unique or endpoint.address != unique[-1].address or endpoint.ports != unique[-1].ports:
-            unique.append(endpoint)
-    return tuple(unique)
+def _unite_hosts(claims: Sequence[Claim]) -> tuple[str, ...]:
+    """Return the winner's host, then every alias; in the slime profile all of them sorted, as Slime does."""
+    if len(claims) == 1 and len(claims[0].hosts) == 1:
+        return claims[0].hosts
+    host = claims[0].hosts[0]
+    aliases = {alias for claim in claims for alias in claim.hosts[1:]} - {host}
+    if claims[0].policy.profile is Profile.SLIME:
+        return tuple(sorted({host, *aliases}))
+    return (host, *sorted(aliases))
 
 
 def _list_addresses(host: str, ports: tuple[ServicePort, ...], policy: ConversionPolicy) -> tuple[str, ...]:
@@ -279,21 +139,10 @@ def _report_sharing(claims: Sequence[Claim]) -> tuple[Reject, ...]:
     """Report registry names that became one host, and claims whose other host the winner's replaces."""
     notes = RejectNotes(claims[0].resource_name)
     host = claims[0].hosts[0]
-    if len({claim.key.name for claim in claims}) > 1:
+    if len({claim.service_name for claim in claims}) > 1:
         names = ", ".join(str(claim.key) for claim in claims[:_NAMES_SHOWN])
         notes.add("host_shared", host, f"merged from {len(claims)} services: {names}")
     for claim in claims:
         if claim.hosts[0] != host:
             notes.add("host_replaced", claim.hosts[0], f"{claim.key} is merged into {host}")
     return notes.list_rejects()
-
-
-def _inject(scope: Scope, policy: ConversionPolicy) -> Pairs:
-    """Return the metadata that the place of a service adds to its instances."""
-    injected = {
-        policy.meta_key_namespace: scope.namespace,
-        policy.meta_key_group: scope.group,
-        policy.registry_id_meta_key if scope.registry else "": scope.registry,
-    }
-    injected.pop("", None)
-    return sort_pairs(injected)

@@ -5,6 +5,7 @@ profile, labels that steer the mesh are never taken from registry data, and size
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -15,6 +16,7 @@ from meshregistry.model.instance import Pairs, sort_pairs
 from meshregistry.model.locality import LOCALITY_LABEL, SUBZONE_LABEL, Locality, find_locality, list_locality_keys
 from meshregistry.model.naming import name_service_namespace
 from meshregistry.model.policy import ConversionPolicy, Profile
+from meshregistry.model.protocols import SILENT, Spoken, read_protocols
 from meshregistry.model.service_entry import WorkloadEntry
 
 REVISION_LABEL = "istio.io/rev"
@@ -53,6 +55,9 @@ class EndpointLabels(msgspec.Struct, frozen=True, gc=False):
     """The service namespace by the label `k8sNs` or by default; "" is none."""
 
     dropped: tuple[Dropped, ...] = ()
+    spoken: Spoken = SILENT
+    weight: float | None = None
+    """The weight that the metadata states, None when it states none."""
 
 
 class LabelFilter:
@@ -94,8 +99,14 @@ class LabelFilter:
         locality = self._locate(labels)
         if locality.label:
             labels[LOCALITY_LABEL] = locality.label
-        service_ns = self._name_namespace(labels.get(_NAMESPACE_LABEL))
-        return EndpointLabels(sort_pairs(labels), locality.path, service_ns, tuple(dropped))
+        return EndpointLabels(
+            sort_pairs(labels),
+            locality.path,
+            self._name_namespace(labels.get(_NAMESPACE_LABEL)),
+            tuple(dropped),
+            read_protocols(labels) if self._policy.instance_protocols else SILENT,
+            _read_weight(labels.get(self._policy.weight_key)) if self._policy.weight_key else None,
+        )
 
     def _are_legal(self, pairs: Pairs) -> bool:
         """Whether all pairs become labels as they are: the usual case."""
@@ -126,7 +137,7 @@ class LabelFilter:
         values = tuple(map(labels.get, self._flat_locality_keys))
         known = self._localities.get(values)
         if known is None:
-            known = find_locality(labels, self._locality_keys, self._policy.profile)
+            known = find_locality(labels, self._locality_keys, self._policy.profile, self._policy.default_region)
             if sum(map(len, filter(None, values))) <= _LONGEST_REMEMBERED:
                 remember(self._localities, values, known, self._cache_size)
         return known
@@ -177,18 +188,30 @@ def steers_mesh(key: str) -> bool:
     return (prefix == "istio.io" or prefix.endswith(".istio.io")) and key not in _HARMLESS
 
 
-def label_entry(endpoints: Sequence[WorkloadEntry], hosts: tuple[str, ...], policy: ConversionPolicy) -> Pairs:
+def label_entry(
+    endpoints: Sequence[WorkloadEntry], hosts: tuple[str, ...], policy: ConversionPolicy, extra: Pairs = ()
+) -> Pairs:
     """Return the labels of an entry: its source, its revision and what its endpoints and its first host supply.
 
-    `endpoints` are in canonical order; the first one that has a wanted label supplies it.
+    `endpoints` are in canonical order; the first one that has a wanted label supplies it. `extra` is what
+    configuration adds; in Slime what endpoints supply wins over it, in the istio profile it wins.
     """
     own = {"registry": policy.source}
+    own.update(extra)
     if policy.revision:
         own[REVISION_LABEL] = policy.revision
     supplied = _supply_labels(endpoints, hosts, policy)
     if policy.profile is Profile.SLIME:
         return sort_pairs({**own, **supplied})
     return sort_pairs({**{key: value for key, value in supplied.items() if not steers_mesh(key)}, **own})
+
+
+def _read_weight(text: str | None) -> float | None:
+    try:
+        weight = float(text) if text else -1.0
+    except ValueError:
+        return None
+    return weight if 0 <= weight < math.inf else None
 
 
 def _supply_labels(

@@ -40,10 +40,15 @@ def list_locality_keys(policy: ConversionPolicy) -> LocalityKeys:
     return tuple((custom, *built_in) if custom else built_in for custom, built_in in own)
 
 
-def find_locality(labels: Mapping[str, str], keys: LocalityKeys, profile: Profile) -> Locality:
-    """Return the locality that filtered labels state; a locality without a region is none."""
+def find_locality(
+    labels: Mapping[str, str], keys: LocalityKeys, profile: Profile, default_region: str = ""
+) -> Locality:
+    """Return the locality that filtered labels state; a locality without a region is none.
+
+    `default_region` is the region where the labels name a zone alone.
+    """
     stated = labels.get(LOCALITY_LABEL)
-    parts = _split(stated) if stated else _look_up(labels, keys)
+    parts = _split(stated) if stated else _look_up(labels, keys, default_region)
     if not parts[0]:
         return _NOWHERE
     present = [part for part in parts if part]
@@ -53,9 +58,9 @@ def find_locality(labels: Mapping[str, str], keys: LocalityKeys, profile: Profil
     return Locality(label.replace("/", "."), "/".join(present))
 
 
-def _look_up(labels: Mapping[str, str], keys: LocalityKeys) -> tuple[str, ...]:
-    region = _first_value(labels, keys[0])
-    return (region, *[_first_value(labels, each) for each in keys[1:]]) if region else ("",)
+def _look_up(labels: Mapping[str, str], keys: LocalityKeys, default_region: str) -> tuple[str, ...]:
+    region, zone, subzone = (_first_value(labels, each) for each in keys)
+    return (region or (default_region if zone else ""), zone, subzone)
 
 
 def _split(value: str) -> tuple[str, ...]:

@@ -10,11 +10,15 @@ from typing import NamedTuple
 import xxhash
 
 from meshregistry.model.grammar import is_fqdn
+from meshregistry.model.instance import Scope
 from meshregistry.model.policy import ConversionPolicy, Profile
 
 _CLUSTER_DOMAIN = ".svc.cluster.local"
 _NAME_LIMIT = 253
 _LABEL_LIMIT = 63
+_QUALIFIER_LIMIT = 40
+"""Of group, namespace and project code, so that room for the service's own name is left."""
+
 _DIGEST_DIGITS = 8
 
 _replace_illegal = re.compile(r"[^a-z0-9]+").sub
@@ -31,11 +35,18 @@ class ServiceName(NamedTuple):
     """Whether the registry's name had to be changed beyond Slime's two replacements."""
 
 
-def name_service(registry_name: str, service_ns: str, policy: ConversionPolicy) -> ServiceName:
-    """Return the names of a service whose instances belong to the service namespace `service_ns` ("" is none)."""
+def name_service(
+    registry_name: str, service_ns: str, policy: ConversionPolicy, scope: Scope, code: str = ""
+) -> ServiceName:
+    """Return the names of a service whose instances belong to the service namespace `service_ns` ("" is none).
+
+    `code` is the project code of the instances, "" is none.
+    """
     base = folded = fold(registry_name)
     domain = _CLUSTER_DOMAIN if service_ns and policy.k8s_domain_suffix else ""
     suffix = _prefixed(policy.dom_suffix) + _prefixed(service_ns)
+    if code or policy.host_with_group or policy.host_with_namespace:
+        suffix = _qualify(scope, policy) + _prefixed(policy.dom_suffix) + _spell(code, policy) + _prefixed(service_ns)
     if policy.profile is Profile.ISTIO:
         base = make_legal(folded, _NAME_LIMIT - len(suffix + domain), closes_host=not suffix)
     name = base + suffix
@@ -72,6 +83,17 @@ def make_legal(text: str, limit: int, *, closes_host: bool) -> str:
     head, _, last = ".".join(label for label in labels if label)[:room].rstrip("-.").rpartition(".")
     last = last[: _LABEL_LIMIT - _DIGEST_DIGITS - 1].rstrip("-") or "service"
     return f"{head}.{last}-{digest}" if head else f"{last}-{digest}"
+
+
+def _qualify(scope: Scope, policy: ConversionPolicy) -> str:
+    group = _spell(fold(scope.group), policy) if policy.host_with_group else ""
+    return group + (_spell(fold(scope.namespace), policy) if policy.host_with_namespace else "")
+
+
+def _spell(part: str, policy: ConversionPolicy) -> str:
+    if part and policy.profile is Profile.ISTIO:
+        part = make_legal(fold(part), _QUALIFIER_LIMIT, closes_host=True)
+    return _prefixed(part)
 
 
 def _prefixed(part: str) -> str:

@@ -4,6 +4,9 @@ from enum import StrEnum
 
 import msgspec
 
+from meshregistry.model.instance import Pairs
+from meshregistry.model.relabel import RelabelStep, ServiceNaming
+from meshregistry.model.selection import Selection
 from meshregistry.model.service_entry import Location
 
 
@@ -17,7 +20,23 @@ class Profile(StrEnum):
     """What Slime emits, for meshes whose routes name its hosts and protocols."""
 
 
-class ConversionPolicy(msgspec.Struct, frozen=True):
+class ExtraMeta(msgspec.Struct, frozen=True):
+    """Metadata that configuration adds to one entry."""
+
+    labels: Pairs = ()
+    annotations: Pairs = ()
+
+
+class MergedPorts(msgspec.Struct, frozen=True):
+    """An entry without endpoints that collects the ports of all services of a source."""
+
+    name: str
+    host: str
+    instance_ports: bool = False
+    service_ports: bool = False
+
+
+class ConversionPolicy(msgspec.Struct, frozen=True, cache_hash=True):
     """The conversion settings of one source; names and defaults are those of Slime's Nacos source.
 
     Equal policies convert equally: nothing else but the instances decides what comes out.
@@ -48,8 +67,51 @@ class ConversionPolicy(msgspec.Struct, frozen=True):
     """Of every entry; MESH_EXTERNAL equals unset, which is what Slime emits."""
 
     drop_unhealthy: bool = True
+    drop_host_names: bool = False
+    """Leave out instances whose address is a host name; else one of them makes the resolution of the entry DNS."""
+
+    selection: Selection = Selection()
+    relabel: tuple[RelabelStep, ...] = ()
+    service_naming: ServiceNaming | None = None
+    """None keeps the registry's service."""
+
+    grouped_services: bool = False
+    """Whether selectors and naming see a service as `group@@name` only, as Slime does with Nacos."""
+
+    project_code: bool = False
+    """One entry per value of the metadata key `projectCode`."""
+
+    host_with_group: bool = False
+    host_with_namespace: bool = False
+    """Put the registry's group and namespace behind the service's name: `orders.<group>.<namespace>`."""
+
+    host_aliases: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Generated host → further hosts of its entry."""
+
+    alias_hosts: bool = False
+    """Whether the further names of instances (`Instance.aliases`) become further hosts."""
+
+    extra_metas: tuple[tuple[str, ExtraMeta], ...] = ()
+    """Entry name → metadata to add."""
+
+    merged_ports: MergedPorts | None = None
+    instance_protocols: bool = False
+    """Whether metadata decides the protocol of an instance's port: see `meshregistry.model.protocols`."""
+
+    expose_secure_port: bool = False
+    """Whether an enabled secure port is a service port beside the plain one; istio profile only."""
+
+    weight_key: str = ""
+    """Metadata key whose number is the weight, 1 is normal; "" is none. Slime profile: no weight at all."""
+
+    zone_key: str = ""
+    """Metadata key that gets `Instance.zone` where it is missing; "" is none."""
+
     locality_labels: tuple[str, str, str] = ("", "", "")
     """Label keys of region, zone and subzone that are looked at before the built-in ones (`LOCALITY_LABELS`)."""
+
+    default_region: str = ""
+    """Region of endpoints that name a zone alone; "" leaves them without a locality, as Slime does."""
 
     endpoint_relabel_items: tuple[tuple[str, str], ...] = ()
     """Endpoint labels to copy: from key, to key (`ENDPOINT_RELABEL_ITEMS`)."""
@@ -67,6 +129,10 @@ class ConversionPolicy(msgspec.Struct, frozen=True):
     meta_key_namespace: str = ""
     registry_id_meta_key: str = "registry-id"
     """Metadata keys under which group, namespace and registry id are injected; "" injects nothing."""
+
+    meta_key_cluster: str = ""
+    meta_key_ephemeral: str = ""
+    """The same for the cluster of an instance and for `true` or `false`: whether it is ephemeral."""
 
     vip_range: str = "241.0.0.0/8"
     """Network of the virtual addresses of hosts with a TCP port, istio profile only; "" is none."""

@@ -5,7 +5,7 @@ Owned by the reducer. Holds converted claims only; it decides nothing about merg
 
 from collections.abc import Iterable
 
-from meshregistry.model.assembly import Claim
+from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope, ServiceKey
 
 

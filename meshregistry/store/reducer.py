@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from meshregistry.model.assembly import Claim, ConversionCache, convert_service, merge_claims
+from meshregistry.model.assembly import ConversionCache, convert_service, merge_claims
+from meshregistry.model.claim import Claim
 from meshregistry.model.events import ScopeListing, ServiceReading, SourceSynced, SourceUpdate
 from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.policy import ConversionPolicy

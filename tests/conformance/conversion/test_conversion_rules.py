@@ -11,7 +11,8 @@ import msgspec
 import pytest
 import yaml
 
-from meshregistry.model.assembly import Claim, ConversionCache, convert_service, merge_claims
+from meshregistry.model.assembly import ConversionCache, convert_service, merge_claims
+from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Instance, Scope, ServiceKey, sort_pairs
 from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.rejects import Reject

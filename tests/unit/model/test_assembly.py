@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshregistry.model.assembly import Claim, Conversion, ConversionCache, convert_service, merge_claims
+from meshregistry.model.assembly import ConversionCache, convert_service, merge_claims
+from meshregistry.model.claim import Claim, Conversion
 from meshregistry.model.instance import Instance, Scope, ServiceKey, sort_pairs
 from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.service_entry import ServiceEntry

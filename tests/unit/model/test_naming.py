@@ -3,11 +3,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshregistry.model.grammar import is_fqdn
+from meshregistry.model.instance import Scope
 from meshregistry.model.naming import make_legal, name_service, name_service_namespace
 from meshregistry.model.policy import ConversionPolicy
 from tests.support.registry_content import names
 
 ISTIO = ConversionPolicy()
+SCOPE = Scope("nacos", "", "public", "DEFAULT_GROUP")
 
 
 @given(names, st.sampled_from(["", "nacos", "shop-1"]), st.booleans(), st.sampled_from(["", "nsf"]))
@@ -15,7 +17,7 @@ def test_every_name_becomes_a_host_name_and_a_kubernetes_name(
     name: str, service_ns: str, with_domain: bool, suffix: str
 ) -> None:
     policy = ConversionPolicy(k8s_domain_suffix=with_domain, dom_suffix=suffix)
-    named = name_service(name, service_ns, policy)
+    named = name_service(name, service_ns, policy, SCOPE)
     assert is_fqdn(named.host)
     assert 253 >= len(named.host)
     assert named.name == named.name.lower()
@@ -51,8 +53,8 @@ def test_legal_text_is_a_fixed_point(text: str) -> None:
     [("a/b", "a:b"), ("订单", "库存"), ("n" * 300, "n" * 301), ("a..b", "a...b"), ("\ud800", "\ud801")],
 )
 def test_repaired_names_stay_apart(one: str, other: str) -> None:
-    assert name_service(one, "nacos", ISTIO).host != name_service(other, "nacos", ISTIO).host
+    assert name_service(one, "nacos", ISTIO, SCOPE).host != name_service(other, "nacos", ISTIO, SCOPE).host
 
 
 def test_case_and_underscores_do_not_keep_names_apart() -> None:
-    assert name_service("A_B/c", "nacos", ISTIO).host == name_service("a-b/C", "nacos", ISTIO).host
+    assert name_service("A_B/c", "nacos", ISTIO, SCOPE).host == name_service("a-b/C", "nacos", ISTIO, SCOPE).host

@@ -1,0 +1,26 @@
+"""The ports that one entry collects from all services of a source.
+
+Rules: Slime pkg/source/serviceentry.go, ServiceEntryMergePortMocker. Slime remembers every port it has seen since its
+start; here the ports are those in use, so that replicas agree.
+"""
+
+from collections.abc import Sequence
+
+from meshregistry.model.policy import MergedPorts
+from meshregistry.model.service_entry import ServicePort, WorkloadEntry
+
+
+def collect_ports(
+    ports: Sequence[ServicePort], endpoints: Sequence[WorkloadEntry], wanted: MergedPorts
+) -> tuple[ServicePort, ...]:
+    """Return what one service adds, by number: its service ports, and the ports of its endpoints that are none of them.
+
+    A port of an endpoint speaks what the service port before it does and is named after it; of several the first by
+    name.
+    """
+    collected = {port.number: port for port in ports} if wanted.service_ports else {}
+    if wanted.instance_ports:
+        by_name = {port.name: port for port in ports}
+        for name, number in sorted({pair for endpoint in endpoints for pair in endpoint.ports}):
+            collected.setdefault(number, ServicePort(number, by_name[name].protocol, f"{name}-{number}"))
+    return tuple(collected[number] for number in sorted(collected))
