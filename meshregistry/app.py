@@ -14,6 +14,7 @@ from meshregistry.http.views import Views
 from meshregistry.model.service_entry import Kind
 from meshregistry.settings.render import render_settings
 from meshregistry.settings.root import Settings
+from meshregistry.sources.eureka.source import EurekaSource
 from meshregistry.sources.nacos.source import NacosSource
 from meshregistry.store.inbox import Inbox
 from meshregistry.store.reducer import Reducer
@@ -22,7 +23,7 @@ from meshregistry.supervision import supervise
 from meshregistry.telemetry.loop_lag import measure_loop_lag
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import ResourceEncoder
-from meshregistry.wiring import ads_listeners, check_readable, http_options, nacos_options, source_rules
+from meshregistry.wiring import ads_listeners, check_readable, eureka_options, http_options, nacos_options, source_rules
 from meshregistry.xds.clients import Clients
 from meshregistry.xds.server import AdsServer
 
@@ -107,10 +108,12 @@ def _note_signal(number: signal.Signals, stop: asyncio.Event) -> None:
     stop.set()
 
 
-def _build_sources(settings: Settings, metrics: Metrics) -> dict[str, NacosSource]:
-    sources: dict[str, NacosSource] = {}
+def _build_sources(settings: Settings, metrics: Metrics) -> dict[str, NacosSource | EurekaSource]:
+    sources: dict[str, NacosSource | EurekaSource] = {}
     if settings.nacos_source.enabled:
         sources["nacos"] = NacosSource(nacos_options(settings), metrics)
+    if settings.eureka_source.enabled:
+        sources["eureka"] = EurekaSource(eureka_options(settings), metrics)
     return sources
 
 

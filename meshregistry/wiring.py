@@ -6,11 +6,13 @@ from meshregistry.errors import SettingsError
 from meshregistry.http.server import HttpOptions
 from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.service_entry import Location
+from meshregistry.settings.eureka import EurekaServer, EurekaSource
 from meshregistry.settings.fields import ListenAddress
 from meshregistry.settings.mcp import Listener, Mcp, Tls
 from meshregistry.settings.nacos import NacosServer, NacosSource
 from meshregistry.settings.root import Settings
 from meshregistry.settings.source import Source
+from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions, HoldOptions, Mode, TlsFiles
 from meshregistry.sources.nacos.options import NacosOptions, NacosScope, NacosServerOptions
 from meshregistry.sources.polling import PollOptions
 from meshregistry.store.guard import GuardPolicy
@@ -18,7 +20,7 @@ from meshregistry.store.reducer import SourceRules
 from meshregistry.xds.options import AdsOptions, Limits, Rhythm, TlsOptions
 from meshregistry.xds.selection import Selection
 
-_UNREADABLE = {"zookeeper_source": "ZooKeeper", "eureka_source": "Eureka", "k8s_source": "configuration files"}
+_UNREADABLE = {"zookeeper_source": "ZooKeeper", "k8s_source": "configuration files"}
 
 
 def check_readable(settings: Settings) -> None:
@@ -45,6 +47,9 @@ def source_rules(settings: Settings) -> dict[str, SourceRules]:
     if settings.nacos_source.enabled:
         policy = _nacos_policy(settings, settings.nacos_source)
         rules["nacos"] = SourceRules(policy, guard_policy(settings, settings.nacos_source))
+    if settings.eureka_source.enabled:
+        policy = _eureka_policy(settings, settings.eureka_source)
+        rules["eureka"] = SourceRules(policy, guard_policy(settings, settings.eureka_source))
     return rules
 
 
@@ -75,6 +80,34 @@ def nacos_options(settings: Settings) -> NacosOptions:
         login_pause_s=source.login_pause,
         max_body_bytes=source.max_body_bytes,
         headers=tuple((name, value.get_secret_value()) for name, value in source.client_headers.items()),
+    )
+
+
+def eureka_options(settings: Settings) -> EurekaOptions:
+    """Return the options of the Eureka source."""
+    source = settings.eureka_source
+    return EurekaOptions(
+        servers=tuple(_eureka_server(server) for server in source.active_servers()),
+        mode=Mode(source.mode),
+        polling=PollOptions(refresh_period_s=source.refresh_period, start_delay_s=settings.registry_start_delay),
+        delta_period_s=source.delta_interval,
+        full_period_s=source.full_fetch_interval,
+        wait_time_s=source.wait_time,
+        request_timeout_s=source.request_timeout,
+        connect_timeout_s=source.connect_timeout,
+        concurrency=source.concurrency,
+        max_body_bytes=source.max_body_bytes,
+        include_status=frozenset(source.include_status),
+        host_names=source.host_names,
+        lease_factor=source.lease_factor,
+        hold=HoldOptions(ratio=source.hold.ratio, least=source.hold.least, hold_s=source.hold.duration),
+        quarantine_s=source.quarantine,
+        resolve_period_s=source.resolve_interval,
+        headers=tuple((name, value.get_secret_value()) for name, value in source.client_headers.items()),
+        client_name=source.client_name,
+        tls=TlsFiles(
+            ca=source.tls.ca, certificate=source.tls.certificate, key=source.tls.key, verify=source.tls.verify
+        ),
     )
 
 
@@ -154,6 +187,49 @@ def _nacos_server(server: NacosServer) -> NacosServerOptions:
         scopes=tuple(NacosScope(namespace, group) for namespace, group in server.scopes()),
         username=server.username,
         password=server.password.get_secret_value(),
+    )
+
+
+def _eureka_server(server: EurekaServer) -> EurekaServerOptions:
+    return EurekaServerOptions(
+        registry_id=server.registry_id,
+        addresses=server.address,
+        username=server.username,
+        password=server.password.get_secret_value(),
+        token=server.token.get_secret_value(),
+        regions=server.regions,
+        applications=server.applications,
+        vips=server.vips,
+        secure_vips=server.secure_vips,
+        resolve=server.resolve,
+    )
+
+
+def _eureka_policy(settings: Settings, source: EurekaSource) -> ConversionPolicy:
+    shared = settings.conversion
+    region, zone, subzone = (*shared.locality_labels, "", "", "")[:3]
+    return ConversionPolicy(
+        source="eureka",
+        profile=Profile(settings.profile),
+        svc_protocol=source.svc_protocol,
+        generic_protocol=source.generic_protocol,
+        svc_port=source.svc_port,
+        instance_port_as_svc_port=source.instance_port_as_svc_port,
+        default_service_ns=source.default_service_ns,
+        resource_ns=source.resource_ns,
+        ns_host=source.ns_host,
+        k8s_domain_suffix=source.k8s_domain_suffix,
+        dom_suffix=source.app_suffix,
+        location=Location[source.location],
+        locality_labels=(region, zone, subzone),
+        endpoint_relabel_items=tuple(shared.endpoint_relabel_items.items()),
+        skip_validate_label_value=shared.skip_validate_label_value,
+        entry_label_keys=shared.se_label_selector_keys,
+        revision=shared.istio_revision,
+        registry_id_meta_key=shared.registry_id_meta_key,
+        vip_range=shared.virtual_addresses,
+        max_label_value_bytes=shared.max_label_value_bytes,
+        max_labels_bytes=shared.max_labels_bytes,
     )
 
 

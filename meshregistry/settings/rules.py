@@ -4,10 +4,11 @@ Source: Slime pkg/bootstrap/args.go.
 """
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from typing import NamedTuple
 
 from meshregistry.settings.eureka import EurekaSource
+from meshregistry.settings.fields import Secret
 from meshregistry.settings.findings import Path
 from meshregistry.settings.guard import Guard
 from meshregistry.settings.nacos import NacosSource
@@ -99,13 +100,14 @@ def find_conflicts(settings: Settings) -> Iterator[Conflict]:
         if source.enabled:
             yield from _source_conflicts(name, source)
     yield from _missing_addresses(settings)
-    yield from _header_conflicts(settings.nacos_source)
+    yield from _header_conflicts("nacos_source", settings.nacos_source.client_headers)
+    yield from _header_conflicts("eureka_source", settings.eureka_source.client_headers)
     yield from _tls_conflicts(settings)
 
 
-def _header_conflicts(source: NacosSource) -> Iterator[Conflict]:
-    for name, value in source.client_headers.items():
-        here: Path = ("nacos_source", "client_headers", name)
+def _header_conflicts(source: str, headers: Mapping[str, Secret]) -> Iterator[Conflict]:
+    for name, value in headers.items():
+        here: Path = (source, "client_headers", name)
         if not _match_header_name(name):
             yield Conflict(here, (here,), "not a header name")
         elif not value.get_secret_value().isprintable():

@@ -8,8 +8,10 @@ from meshregistry.model.service_entry import Location
 from meshregistry.settings.load import load_settings
 from meshregistry.settings.mcp import Mcp
 from meshregistry.settings.root import Settings
+from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions, HoldOptions, Mode, TlsFiles
+from meshregistry.sources.polling import PollOptions
 from meshregistry.store.guard import GuardPolicy
-from meshregistry.wiring import ads_listeners, check_readable, http_options, nacos_options, source_rules
+from meshregistry.wiring import ads_listeners, check_readable, eureka_options, http_options, nacos_options, source_rules
 from meshregistry.xds.options import AdsOptions, TlsOptions
 from meshregistry.xds.selection import Selection
 
@@ -23,6 +25,7 @@ def load(text: str) -> Settings:
     return load_settings(text, {}).settings
 
 
+EUREKA = "eureka_source: {enabled: true, address: ['http://127.0.0.1:8761/eureka']%s}\n"
 NACOS = "nacos_source: {enabled: true, address: ['http://127.0.0.1:8848']%s}\n"
 
 
@@ -117,6 +120,64 @@ def test_a_certificate_without_a_key_is_a_fault() -> None:
     assert ["mcp.tls.client_ca", "mcp.tls.key"] == sorted(fault.split(" ")[0] for fault in refused.value.faults)
 
 
+def test_the_eureka_servers_and_their_rhythm_reach_the_source() -> None:
+    extra = """, username: u, password: p, token: t, regions: [r], applications: [A], vips: [v], secure_vips: [s],
+ resolve: true, registry_id: east, mode: polling, refresh_period: 7s, delta_interval: 2s, full_fetch_interval: 1m,
+ include_status: [UP, down], host_names: true, lease_factor: 3, client_name: us, client_headers: {X-Team: mesh},
+ hold: {ratio: 0.25, least: 3, duration: 5s}, tls: {ca: ca.pem, certificate: c.pem, key: k.pem, verify: false},
+ quarantine: 9s, resolve_interval: 11s, wait_time: 13s, concurrency: 2, max_body_bytes: 99,
+ request_timeout: 17s, connect_timeout: 19s"""
+
+    assert EurekaOptions(
+        servers=(
+            EurekaServerOptions(
+                registry_id="east",
+                addresses=("http://127.0.0.1:8761/eureka",),
+                username="u",
+                password="p",
+                token="t",
+                regions=("r",),
+                applications=("A",),
+                vips=("v",),
+                secure_vips=("s",),
+                resolve=True,
+            ),
+        ),
+        mode=Mode.POLLING,
+        polling=PollOptions(refresh_period_s=7.0, start_delay_s=3.0),
+        delta_period_s=2.0,
+        full_period_s=60.0,
+        wait_time_s=13.0,
+        request_timeout_s=17.0,
+        connect_timeout_s=19.0,
+        concurrency=2,
+        max_body_bytes=99,
+        include_status=frozenset({"UP", "DOWN"}),
+        host_names=True,
+        lease_factor=3.0,
+        hold=HoldOptions(ratio=0.25, least=3, hold_s=5.0),
+        quarantine_s=9.0,
+        resolve_period_s=11.0,
+        headers=(("X-Team", "mesh"),),
+        client_name="us",
+        tls=TlsFiles(ca="ca.pem", certificate="c.pem", key="k.pem", verify=False),
+    ) == eureka_options(load(EUREKA % extra + "registry_start_delay: 3s"))
+
+
+def test_eureka_has_rules_of_its_own() -> None:
+    rules = source_rules(load(EUREKA % ", svc_port: 81, app_suffix: team, guard: {empty_grace: 1s}"))
+
+    assert ["eureka"] == list(rules)
+    policy = rules["eureka"].conversion
+    assert ("eureka", 81, "team", "eureka") == (
+        policy.source,
+        policy.svc_port,
+        policy.dom_suffix,
+        policy.default_service_ns,
+    )
+    assert 1.0 == rules["eureka"].guard.empty_grace_s
+
+
 def test_the_token_and_aliases_reach_the_pages() -> None:
     options = http_options(load("http: {token: t, path_redirect: {/x: /meshregistry/xdsCache}}"))
 
@@ -127,7 +188,6 @@ def test_the_token_and_aliases_reach_the_pages() -> None:
     ("text", "path"),
     [
         ("zookeeper_source: {enabled: true, address: ['127.0.0.1:2181']}", "zookeeper_source.enabled"),
-        ("eureka_source: {enabled: true, address: ['http://127.0.0.1:8761/eureka']}", "eureka_source.enabled"),
         (NACOS % ", all_namespaces: true", "nacos_source.all_namespaces"),
     ],
 )
@@ -139,7 +199,7 @@ def test_what_cannot_be_read_yet_is_refused_rather_than_left_out(text: str, path
 
 
 def test_what_can_be_read_is_not_refused() -> None:
-    check_readable(load(NACOS % ""))
+    check_readable(load(NACOS % "" + EUREKA % ""))
 
 
 def test_only_a_listener_that_asks_for_it_speaks_slimes_dialect() -> None:

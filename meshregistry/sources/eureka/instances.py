@@ -1,9 +1,4 @@
-"""Registrations as the source keeps them, and the model's instances in them.
-
-What Eureka says of an instance beyond address, port and metadata stands in the metadata under keys that start with
-`@`, as Eureka's own `@class`: no such key is ever a label. They are there only when they say something unusual, so
-that instances keep sharing their metadata.
-"""
+"""Registrations as the source keeps them, and the model's instances in them."""
 
 from typing import NamedTuple
 
@@ -14,24 +9,14 @@ from meshregistry.model.instance import Instance, Pairs
 from meshregistry.sources.eureka import dialects
 from meshregistry.sources.eureka.dialects import PortBox, Record
 from meshregistry.sources.eureka.options import EurekaOptions
+from meshregistry.sources.interning import Interner
 from meshregistry.sources.metadata import MetadataPool, decode_texts
-
-PORT_DISABLED = "@portDisabled"
-"""`true` when the plain port is switched off."""
-
-SECURE_PORT = "@securePort"
-"""The secure port, when it is switched on."""
-
-VIP = "@vipAddress"
-SECURE_VIP = "@secureVipAddress"
-"""VIP addresses that are not the application's name; several are separated by commas."""
-
-ZONE = "@availabilityZone"
-"""The availability zone of an instance on Amazon."""
 
 STATUSES = frozenset({"DOWN", "OUT_OF_SERVICE", "STARTING", "UNKNOWN", "UP"})
 
 _CLASS = "@class"
+_ZONE = "availability-zone"
+_POOL_LIMIT = 8192
 _FAR = 2**31
 _NO_METADATA = frozenset({b"null", b'""', b"[]"})
 _MS = 1000
@@ -68,31 +53,50 @@ class RegistrationReader:
         self._host_names = options.host_names
         self._lease_factor = options.lease_factor
         self._metadata = MetadataPool(without=(_CLASS,))
+        self._aliases = Interner[tuple[str, ...]](_POOL_LIMIT)
+        self._zone = Interner[str](_POOL_LIMIT)
 
     def read(self, record: Record, application: str, unix_now: float) -> Identified:
-        """Return what is kept of a record."""
-        status = normalize_status(record.status)
-        dirty_at = dialects.number(record.last_dirty_timestamp) or 0
+        """Return what is kept of a record; an unusable one still has its identity and status."""
         datacenter = _read_datacenter(record.data_center_info)
+        raw = bytes(record.metadata)
+        metadata: Pairs = ()
+        flaw = ""
         try:
-            metadata = self._read_metadata(record, application, datacenter)
+            metadata = () if raw in _NO_METADATA else self._metadata.read(raw)
         except ValueError:
-            return Identified(_identify(record, (), datacenter), Registration(status, dirty_at, None, "metadata"))
-        id_ = _identify(record, metadata, datacenter)
+            flaw = "metadata"
+        instance = None
+        if not flaw:
+            instance, flaw = self._read_instance(record, application, metadata, datacenter.get(_ZONE, ""))
+        is_overdue = self._lease_factor > 0 and _is_overdue(record.lease_info, self._lease_factor, unix_now)
+        dirty_at = dialects.number(record.last_dirty_timestamp) or 0
+        registration = Registration(normalize_status(record.status), dirty_at, instance, flaw, is_overdue)
+        return Identified(_identify(record, metadata, datacenter), registration)
+
+    def _read_instance(
+        self, record: Record, application: str, metadata: Pairs, zone: str
+    ) -> tuple[Instance | None, str]:
+        """Return the instance, or why there is none."""
         host, ip = record.host_name.strip(), record.ip_addr.strip()
         address = (host or ip) if self._host_names else (ip or host)
-        port = _read_port(record)
-        if not address or port is None:
-            return Identified(id_, Registration(status, dirty_at, None, "port" if address else "address"))
-        instance = Instance(address, port, metadata=metadata)
-        is_overdue = self._lease_factor > 0 and _is_overdue(record.lease_info, self._lease_factor, unix_now)
-        return Identified(id_, Registration(status, dirty_at, instance, is_overdue=is_overdue))
-
-    def _read_metadata(self, record: Record, application: str, datacenter: dict[str, str]) -> Pairs:
-        raw = bytes(record.metadata)
-        pairs = () if raw in _NO_METADATA else self._metadata.read(raw)
-        extra = _unusual(record, application, datacenter)
-        return tuple(sorted({**dict(pairs), **extra}.items())) if extra else pairs
+        plain, secure = _number(record.port), _number(record.secure_port)
+        secure = secure if secure and _is_on(record.secure_port, default=False) else 0
+        port = plain or secure
+        if not address:
+            return None, "address"
+        if not port:
+            return None, "port"
+        instance = Instance(
+            address,
+            port,
+            metadata=metadata,
+            port_enabled=bool(plain) and _is_on(record.port, default=True),
+            secure_port=secure,
+            zone=self._zone.share(zone),
+            aliases=self._aliases.share(_list_aliases(record, application)),
+        )
+        return instance, ""
 
 
 def normalize_status(status: str) -> str:
@@ -107,22 +111,13 @@ def _identify(record: Record, metadata: Pairs, datacenter: dict[str, str]) -> st
     return given or record.host_name or f"{record.ip_addr}:{_number(record.port)}"
 
 
-def _read_port(record: Record) -> int | None:
-    plain = _number(record.port)
-    secure = _number(record.secure_port) if _is_on(record.secure_port, default=False) else None
-    return plain if plain is not None else secure
-
-
-def _unusual(record: Record, application: str, datacenter: dict[str, str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    if not _is_on(record.port, default=True) or _number(record.port) is None:
-        found[PORT_DISABLED] = "true"
-    if _is_on(record.secure_port, default=False) and _number(record.secure_port) is not None:
-        found[SECURE_PORT] = str(_number(record.secure_port))
-    vips = ((VIP, record.vip_address), (SECURE_VIP, record.secure_vip_address))
-    found |= {key: vip for key, vip in vips if vip and vip.lower() != application.lower()}
-    zone = datacenter.get("availability-zone")
-    return {**found, ZONE: zone} if zone else found
+def _list_aliases(record: Record, application: str) -> tuple[str, ...]:
+    """Return the VIP addresses that are not the application's name; one may be a list, each with a port behind it."""
+    vips = ",".join(vip for vip in (record.vip_address, record.secure_vip_address) if vip)
+    if not vips or vips.lower() == f"{application},{application}".lower():
+        return ()
+    names = {vip.strip().partition(":")[0] for vip in vips.split(",")}
+    return tuple(sorted(name for name in names if name and name.lower() != application.lower()))
 
 
 def _is_on(box: PortBox | None, *, default: bool) -> bool:

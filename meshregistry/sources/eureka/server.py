@@ -118,7 +118,7 @@ def configured_scopes(servers: tuple[EurekaServerOptions, ...]) -> tuple[Scope, 
     shared = Counter(server.registry_id for server in servers)
     scopes: dict[Scope, None] = {}
     for server in servers:
-        group = displayed(server.addresses[0]) if shared[server.registry_id] > 1 and server.addresses else ""
-        scope = Scope("eureka", server.registry_id, "", group)
-        scopes[scope if scope not in scopes else scope._replace(group=f"{group}#{len(scopes)}")] = None
+        place = displayed(server.addresses[0]) if shared[server.registry_id] > 1 and server.addresses else ""
+        scope = Scope("eureka", server.registry_id, place, "")
+        scopes[scope if scope not in scopes else scope._replace(namespace=f"{place}#{len(scopes)}")] = None
     return tuple(scopes)
