@@ -42,7 +42,10 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     @property
     def revision(self) -> str:
         """The `istio.io/rev` label, or "" for a resource that every revision sees."""
-        return dict(self.record.labels).get(_REVISION_LABEL, "")
+        for key, value in self.record.labels:
+            if key == _REVISION_LABEL:
+                return value
+        return ""
 
 
 class ResourceEncoder:

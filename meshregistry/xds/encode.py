@@ -7,6 +7,7 @@ costs the pages it touched.
 
 from collections.abc import Iterable, Iterator
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -14,6 +15,7 @@ from meshregistry.model.service_entry import Kind
 from meshregistry.wire.protobuf import frame, text, varint
 from meshregistry.wire.resource import RESOURCE_URL, Resource
 from meshregistry.xds.delta import DeltaContent
+from meshregistry.xds.differences import Part
 from meshregistry.xds.incremental import IncrementalContent
 from meshregistry.xds.protocol import Push
 from meshregistry.xds.sotw import SotwContent
@@ -59,12 +61,14 @@ class Message(msgspec.Struct, frozen=True):
 class BodyCache:
     """Owns the last few bodies of whole views, finished or begun, so that streams in step share one.
 
-    Older ones are dropped; whoever works on one goes on with it.
+    Older ones are dropped; whoever works on one goes on with it. The bodies of delta responses live as long as the
+    parts that they encode.
     """
 
     def __init__(self) -> None:
         self._bodies: dict[_Key, Body] = {}
         self._begun: dict[_Key, list[bytes]] = {}
+        self._deltas: WeakKeyDictionary[Part, Body] = WeakKeyDictionary()
 
     def build(self, content: SotwContent) -> Iterator[Body | None]:
         """Build the body of a SotW response: yields None after each slice of work, and the body at last."""
@@ -81,6 +85,14 @@ class BodyCache:
                 yield None
             self._finish(key, encoded)
         yield self._bodies[key]
+
+    def build_delta(self, part: Part) -> Body:
+        """Build the body of a delta response: its resources."""
+        body = self._deltas.get(part)
+        if body is None:
+            count = sum(len(run.resources) if isinstance(run, Page) else 1 for run in part.runs)
+            body = self._deltas[part] = _gather(map(_encode_run, part.runs), count)
+        return body
 
     def _finish(self, key: _Key, encoded: list[bytes]) -> None:
         if key in self._bodies:
@@ -101,7 +113,7 @@ def encode(push: Push, bodies: BodyCache, control_plane: str) -> Iterator[Messag
     """Build the response to a push: yields None after each slice of work, and the message at last."""
     content = push.content
     if isinstance(content, DeltaContent):
-        yield _wrap_delta(push, content, control_plane)
+        yield _wrap_delta(push, content, bodies.build_delta(content.part), control_plane)
         return
     assert isinstance(content, SotwContent)
     for body in bodies.build(content):
@@ -116,12 +128,15 @@ def _wrap_sotw(push: Push, body: Body, control_plane: str) -> Message:
     return Message(head=text(b"\x0a", content.version), body=body, tail=tail)
 
 
-def _wrap_delta(push: Push, content: DeltaContent, control_plane: str) -> Message:
+def _wrap_delta(push: Push, content: DeltaContent, body: Body, control_plane: str) -> Message:
     tail = [text(b"\x22", push.type_url), text(b"\x2a", push.nonce)]
-    tail += [text(b"\x32", name) for name in content.removed]
+    tail += [text(b"\x32", name) for name in content.part.removed]
     tail += [frame(b"\x3a", text(b"\x0a", control_plane))]
-    body = _gather(map(_delta_frame, content.resources), len(content.resources))
     return Message(head=text(b"\x0a", content.version), body=body, tail=b"".join(tail))
+
+
+def _encode_run(run: Page | Resource) -> bytes:
+    return _cached(run, "delta", map(_delta_frame, run.resources)) if isinstance(run, Page) else _delta_frame(run)
 
 
 def _delta_frame(resource: Resource) -> bytes:
@@ -135,7 +150,7 @@ def _encode_page(page: Page, base: View | None) -> bytes:
         return _cached(page, "full", map(_full, page.resources))
     if base.has_page(page):
         return _cached(page, "stubs", map(_stub, page.resources))
-    return b"".join(_stub(resource) if _holds(base, resource) else _full(resource) for resource in page.resources)
+    return b"".join(_stub(resource) if base.holds(resource) else _full(resource) for resource in page.resources)
 
 
 def _cached(page: Page, form: str, parts: Iterable[bytes]) -> bytes:
@@ -146,15 +161,7 @@ def _cached(page: Page, form: str, parts: Iterable[bytes]) -> bytes:
 
 
 def _count_stubs(view: View, base: View) -> int:
-    return sum(
-        len(page.names) if base.has_page(page) else sum(_holds(base, resource) for resource in page.resources)
-        for page in view.pages
-    )
-
-
-def _holds(base: View, resource: Resource) -> bool:
-    held = base.get(resource.name)
-    return held is not None and held.version == resource.version
+    return sum(len(page.names) if base.has_page(page) else sum(map(base.holds, page.resources)) for page in view.pages)
 
 
 def _full(resource: Resource) -> bytes:

@@ -9,7 +9,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 from xxhash import xxh3_64_intdigest
 
@@ -19,6 +20,9 @@ from meshregistry.store.store import SnapshotStore
 from meshregistry.wire.resource import Resource
 from meshregistry.xds.selection import Selection
 from meshregistry.xds.visibility import Visibility
+
+if TYPE_CHECKING:
+    from meshregistry.xds.differences import Step
 
 _PAGE: Final = 64
 _MASK: Final = (1 << 64) - 1
@@ -43,11 +47,20 @@ class Page:
         index = bisect_left(self.names, name)
         return self.resources[index] if index < len(self.names) and self.names[index] == name else None
 
+    def cut(self, start: int, stop: int) -> "Page | None":
+        """Return a part of the page: itself if it is all, None if it is nothing."""
+        if stop - start == len(self.names):
+            return self
+        return Page(self.resources[start:stop]) if start < stop else None
+
 
 class View:
-    """The resources of one kind that a client sees at one commit."""
+    """The resources of one kind that a client sees at one commit; immutable, compared by identity.
 
-    __slots__ = ("_firsts", "_page_set", "count", "labels", "pages", "version")
+    `steps` caches what leads here from older views, for as long as these live.
+    """
+
+    __slots__ = ("__weakref__", "_firsts", "_page_set", "count", "labels", "pages", "steps", "version")
 
     def __init__(self, pages: Iterable[Page] = ()) -> None:
         self.pages = tuple(pages)
@@ -58,12 +71,19 @@ class View:
         self.version = _version(page.digest for page in self.pages)
         """Equal for equal content, and equal to the collection's version when nothing is filtered."""
 
+        self.steps: WeakKeyDictionary[View, Step] = WeakKeyDictionary()
+
     def __iter__(self) -> Iterator[Resource]:
         return chain.from_iterable(page.resources for page in self.pages)
 
     def get(self, name: str) -> Resource | None:
         """Return the resource of this name, if it is visible."""
         return self.pages[self._index(name)].get(name) if self.pages else None
+
+    def holds(self, resource: Resource) -> bool:
+        """Tell whether the view has this resource at its version."""
+        held = self.get(resource.name)
+        return held is not None and held.version == resource.version
 
     def has_page(self, page: Page) -> bool:
         """Tell whether this very page is part of the view: then its content is equal without a look."""
@@ -89,6 +109,22 @@ class View:
             old = self.pages[index].resources if self.pages else ()
             pages[index : index + 1] = _rebuild(old, touched[index], look_up)
         return View(pages)
+
+    def without(self, names: Iterable[str]) -> "View":
+        """Return the view after these names went."""
+        return self.updated(names, lambda _: None)
+
+    def until(self, name: str) -> Iterator[Page]:
+        """Return what has this or a smaller name."""
+        return (part for page in self.pages if (part := page.cut(0, bisect_right(page.names, name))) is not None)
+
+    def beyond(self, name: str) -> Iterator[Page]:
+        """Return what has a greater name."""
+        return (
+            part
+            for page in self.pages
+            if (part := page.cut(bisect_right(page.names, name), len(page.names))) is not None
+        )
 
     def filtered(self, labels: frozenset[str], previous: "View | None" = None) -> "View":
         """Return the part whose `istio.io/rev` is among the labels, reusing equal pages of a previous such view."""
