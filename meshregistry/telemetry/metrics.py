@@ -63,6 +63,17 @@ class Metrics:
             "source_bad_records", "Registry records dropped alone.", "source", "reason"
         )
 
+        self.push_connected = self._gauge("push_connected", "1 while a registry's pushes arrive.", "source", "scope")
+        self.push_connections = self._counter("push_connections", "Push connections set up.", "source")
+        self.subscriptions = self._gauge("subscriptions", "Services subscribed at a registry.", "source", "scope")
+        self.pushes_taken = self._counter(
+            "source_pushes", "Pushed service contents: changed, unchanged, unreadable.", "source", "result"
+        )
+        self.stale_pushes = self._counter("stale_pushes", "Pushes older than what was held.", "source")
+        self.missed_events = self._counter(
+            "missed_events", "Changes that a listing showed and no push did.", "source"
+        )
+
     def _declare_store(self) -> None:
         self.rejects = self._gauge("rejects", "Endpoints and services dropped or repaired now.", "reason")
         self.resources = self._gauge("resources", "Resources served.", "kind")

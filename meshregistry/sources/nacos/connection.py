@@ -1,18 +1,23 @@
 """One node of one registry, spoken to in its dialect and with the registry's token."""
 
+import time
 from collections.abc import Mapping
 
 from meshregistry.errors import SourceAuthError, SourceDataError
 from meshregistry.sources.nacos.client import AccessDenied, Endpoint, NacosClient
 from meshregistry.sources.nacos.dialects import Dialect, probe
 from meshregistry.sources.nacos.login import Login
+from meshregistry.sources.nacos.signature import AccessKey
 
 
 class Connection:
     """Owner of what is known about the node: its dialect. Made anew after every failure."""
 
-    def __init__(self, client: NacosClient, endpoint: Endpoint, login: Login, dialect: Dialect) -> None:
+    def __init__(
+        self, client: NacosClient, endpoint: Endpoint, login: Login, dialect: Dialect, key: AccessKey | None = None
+    ) -> None:
         self._client = client
+        self._key = key
         self.endpoint = endpoint
         self.login = login
         self.dialect = dialect
@@ -24,11 +29,11 @@ class Connection:
         """
         headers = self.login.headers()
         try:
-            return await self._client.get(self.endpoint, path, params, headers)
+            return await self._client.get(self.endpoint, path, self._signed(params), headers)
         except AccessDenied as denial:
             if not await self.login.renew(headers, self.endpoint, self.dialect.login_paths):
                 raise self._explained(denial) from denial
-        return await self._client.get(self.endpoint, path, params, self.login.headers())
+        return await self._client.get(self.endpoint, path, self._signed(params), self.login.headers())
 
     async def probe_again(self) -> bool:
         """Ask the node anew what it speaks; return whether that is another dialect or version."""
@@ -40,6 +45,11 @@ class Connection:
         """Return the error with the place it happened at, once."""
         place = self.endpoint.shown(path)
         return error if str(error).startswith(place) else SourceDataError(f"{place}: {error}")
+
+    def _signed(self, params: Mapping[str, str]) -> Mapping[str, str]:
+        if self._key is None:
+            return params
+        return {**params, **self._key.sign(time.time(), params.get("groupName", ""), params.get("serviceName", ""))}
 
     def _explained(self, denial: AccessDenied) -> AccessDenied:
         refusal = self.login.refusal
@@ -60,8 +70,8 @@ async def ask_dialect(client: NacosClient, endpoint: Endpoint) -> Dialect:
         raise SourceDataError(f"{endpoint}: not Nacos? {error}") from error
 
 
-async def connect(client: NacosClient, endpoint: Endpoint, login: Login) -> Connection:
+async def connect(client: NacosClient, endpoint: Endpoint, login: Login, key: AccessKey | None) -> Connection:
     """Probe a node and log in if that is due. Raises SourceError; cancelling it is safe."""
-    connection = Connection(client, endpoint, login, await ask_dialect(client, endpoint))
+    connection = Connection(client, endpoint, login, await ask_dialect(client, endpoint), key)
     await login.prepare(endpoint, connection.dialect.login_paths)
     return connection

@@ -15,6 +15,9 @@ INSTANCE_LIST = "/v1/ns/instance/list"
 """These two exist on 1.x to 3.1. The v3 client API has no service list, and its instance list reads one cluster
 (`DEFAULT`) unless told all their names, so it cannot replace them."""
 
+LOGIN_PATHS = ("/v3/auth/user/login", "/v1/auth/users/login", "/v1/auth/login")
+"""For a node whose HTTP API is not known: a server that lacks one says so, and the next is tried."""
+
 _STATE_V3 = "/v3/admin/core/state"
 _STATE_V1 = "/v1/console/server/state"
 _METRICS_V1 = "/v1/ns/operator/metrics"
@@ -34,6 +37,9 @@ class Dialect(NamedTuple):
     bulk_path: str | None
     """The listing of a namespace with all instances; None where it cannot be trusted."""
 
+    namespaces_path: str
+    """The list of namespaces."""
+
     decode_bulk: Callable[[bytes], wire.BulkPage]
     login_paths: tuple[str, ...]
     """In the order to be tried."""
@@ -42,14 +48,17 @@ class Dialect(NamedTuple):
 def dialect_v3(version: str) -> Dialect:
     """The API of servers from 3.0 on."""
     logins = ("/v3/auth/user/login", "/v1/auth/users/login")
-    return Dialect("v3", version, "/v3/admin/ns/service/list", wire.decode_admin_page, logins)
+    return Dialect(
+        "v3", version, "/v3/admin/ns/service/list", "/v3/admin/core/namespace/list", wire.decode_admin_page, logins
+    )
 
 
 def dialect_v1(version: str) -> Dialect:
     """The API of 1.x and 2.x. Bulk listing only where the version is known to count pages from 1."""
     major = version.partition(".")[0]
     bulk = "/v1/ns/catalog/services" if major.isdigit() and int(major) >= _FIRST_WITH_BULK else None
-    return Dialect("v1", version, bulk, wire.decode_catalog_page, ("/v1/auth/users/login", "/v1/auth/login"))
+    logins = ("/v1/auth/users/login", "/v1/auth/login")
+    return Dialect("v1", version, bulk, "/v1/console/namespaces", wire.decode_catalog_page, logins)
 
 
 async def probe(fetch: Fetch) -> Dialect:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from meshregistry.sources.nacos.signature import AccessKey
 from meshregistry.sources.polling import PollOptions
 
 DEFAULT_NAMESPACE = "public"
@@ -22,6 +23,41 @@ class NacosScope(NamedTuple):
         return NacosScope(self.namespace or DEFAULT_NAMESPACE, self.group or DEFAULT_GROUP)
 
 
+class WatchOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How namespaces are watched over gRPC."""
+
+    is_optional: bool = True
+    """Whether a server without push is normal (`auto`), not worth a warning; polling is the way then."""
+
+    list_period_s: float = 5.0
+    """Time between two lists of names where there is no fuzzy watch."""
+
+    subscribe_concurrency: int = 32
+    """Subscriptions under way at once."""
+
+    max_subscriptions: int = 100_000
+    """Services subscribed in one namespace; further ones are read by listings alone."""
+
+    linger_s: float = 120.0
+    """How long a service that is not listed any more stays subscribed."""
+
+    reconnect_pause_s: float = 5.0
+    """Longest pause between two attempts to connect again."""
+
+    first_connect_pause_s: float = 30.0
+    """The same while no connection has ever been set up: the server may have no gRPC port at all."""
+
+
+class GrpcTls(msgspec.Struct, frozen=True):
+    """How to speak TLS to the gRPC port; file names of PEM files."""
+
+    ca: str = ""
+    """Empty = the system's authorities."""
+
+    certificate: str = ""
+    key: str = ""
+
+
 class NacosServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """One registry: a server, or the nodes of one cluster."""
 
@@ -32,6 +68,17 @@ class NacosServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[NacosScope, ...] = (NacosScope(),)
     username: str = ""
     password: str = ""
+    access_key: AccessKey | None = None
+    """Signs every request, as Alibaba Cloud MSE wants it."""
+
+    all_namespaces: bool = False
+    """Read every namespace the server lists and every group in them; `scopes` is not looked at."""
+
+    grpc_port: int = 0
+    """The gRPC port of every node; 0 = the HTTP port and `grpc_port_offset`."""
+
+    grpc_port_offset: int = 1000
+    grpc_tls: GrpcTls | None = None
     context_path: str = "/nacos"
 
     def __repr__(self) -> str:
@@ -43,6 +90,16 @@ class NacosOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     servers: tuple[NacosServerOptions, ...]
     polling: PollOptions = PollOptions()
+    watch: WatchOptions | None = None
+    """None = polling only."""
+
+    resync_period_s: float = 0.0
+    """Time between two listings of a registry all of whose namespaces are watched; 0 = as when polling."""
+
+    settle_s: float = 30.0
+    """For so long after an outage or a change of node nothing shrinks: Nacos forgets ephemeral instances when it
+    restarts, and answers before their owners and the other nodes have told it of them again."""
+
     wait_time_s: float = 0.0
     """Declare the source complete after this time even if scopes are unread; 0 waits for ever."""
 

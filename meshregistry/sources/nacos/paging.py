@@ -5,7 +5,7 @@ moves others across the boundary, where they are skipped or seen twice. So a lis
 sign of movement is read again as one page, which is one iteration and therefore complete.
 """
 
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Hashable, Sequence, Set
 from typing import NamedTuple, Protocol, TypeVar
 
 from meshregistry.errors import SourceDataError
@@ -23,8 +23,8 @@ class Page(Protocol):
         ...
 
     @property
-    def names(self) -> Sequence[str]:
-        """The services of the scope on this page."""
+    def names(self) -> Sequence[Hashable]:
+        """The wanted services on this page."""
         ...
 
     @property
@@ -52,7 +52,7 @@ ReadPage = Callable[[int, int], Awaitable[P]]
 """Takes the number of the page, from 1, and the size."""
 
 
-async def read_pages(read: ReadPage[P], size: int, known: Set[str]) -> list[P]:
+async def read_pages(read: ReadPage[P], size: int, known: Set[Hashable]) -> list[P]:
     """Read all pages; `known` are the services that were listed before.
 
     Raises SourceDataError when even one page for everything is not complete, and what `read` raises: one page that
@@ -83,7 +83,7 @@ async def _read_to_the_end(read: ReadPage[P], size: int) -> list[P]:
     raise SourceDataError(f"lists more than {ONE_PAGE} services")
 
 
-def _has_moved(pages: Sequence[Page], known: Set[str]) -> bool:
+def _has_moved(pages: Sequence[Page], known: Set[Hashable]) -> bool:
     length = sum(page.length for page in pages)
     if any(page.total is not None and page.total != length for page in pages):
         return True

@@ -1,23 +1,18 @@
-"""One scope of one registry: which rung to read it on, and what of a reading is news."""
+"""One scope of one registry: what of its readings and pushes is news, and what may shrink."""
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
-from meshregistry.errors import SourceAuthError, SourceUnavailable
-from meshregistry.model.events import ScopeListing, Sink
-from meshregistry.model.instance import Instance, Scope
+from meshregistry.model.events import ScopeListing, ServiceReading, Sink
+from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.model.rejects import print_subject
 from meshregistry.sources.nacos import wire
-from meshregistry.sources.nacos.bulk import BulkReader, look_again_at_suspects
-from meshregistry.sources.nacos.client import AccessDenied, NotOffered
-from meshregistry.sources.nacos.connection import Connection
-from meshregistry.sources.nacos.instances import InstanceReader
+from meshregistry.sources.nacos.hold import Kept, keep
+from meshregistry.sources.nacos.instances import Harvest, InstanceReader
 from meshregistry.sources.nacos.memory import Known, Listing, Memory, Reading
-from meshregistry.sources.nacos.options import NacosOptions
-from meshregistry.sources.nacos.services import ServiceReader
 from meshregistry.sources.polling import Clock
 from meshregistry.sources.slicing import Slicer
 from meshregistry.sources.status import ScopeStatus
@@ -26,109 +21,103 @@ from meshregistry.telemetry.metrics import Metrics
 _log = logging.getLogger(__name__)
 _ENCODER = msgspec.msgpack.Encoder()
 
-BULK = "bulk"
-PER_SERVICE = "per_service"
-
 _UNREAD_SHOWN = 20
 _PATIENCE_READINGS = 3
 """A service that was never read keeps its scope incomplete for so many readings: longer, and one broken
 service would keep the whole mesh waiting."""
 
+_PUSH_TIMEOUT_S = 3.0
+"""A change that a listing showed is counted as missed when it is not pushed within this time (Nacos: 0.5 s)."""
+
 
 class ScopeReader:
-    """Reads one scope and publishes what changed. Owner of what was published, and of the rung in use."""
+    """Publishes what changed in one scope. Owner of what was published.
 
-    def __init__(self, scope: Scope, options: NacosOptions, metrics: Metrics, clock: Clock) -> None:
+    Listings and pushes come from different tasks; a lock lets one of them change and publish at a time.
+    """
+
+    def __init__(
+        self, scope: Scope, reader: InstanceReader, holds: Callable[[], bool], metrics: Metrics, clock: Clock
+    ) -> None:
         self.scope = scope
         self.status = ScopeStatus(scope, metrics, clock)
+        self.memory = Memory()
+        self._reader = reader
+        self._holds = holds
         self._metrics = metrics
         self._clock = clock
-        self._retry_readings = options.bulk_retry_polls
-        self._memory = Memory()
-        reader = InstanceReader()
-        self._services = ServiceReader(scope, options, reader, self._memory)
-        self._bulk = BulkReader(scope, options, reader, self._memory)
-        self._refusal: _Refusal | None = None
+        self._lock = asyncio.Lock()
         self._published: frozenset[str] | None = None
         self._incomplete_readings = 0
-        self._rung = ""
         self._skipped = 0
         self._bad_records = 0
         self._unread: dict[str, str] = {}
+        self._unpushed: dict[str, float] = {}
+        self._missed = 0
 
-    async def read(self, connection: Connection, sink: Sink) -> bool:
-        """Read the scope from a node and publish what changed; nothing is published when nothing did.
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is published of the scope."""
+        return not self.memory.known
 
-        Returns whether every listed service has been read at least once. Raises SourceError when the node gives no
-        authoritative listing. Cancelling it is safe: what was published is remembered, and nothing else.
+    async def take_listing(self, listing: Listing, sink: Sink, is_watched: Callable[[str, float], bool]) -> bool:
+        """Publish what a listing changes; nothing is published when nothing did.
+
+        `is_watched` says whether changes of a service were to be pushed since a moment. Returns whether every listed
+        service has been read at least once. Cancelling it is safe: what was published is remembered, nothing else.
         """
-        listing = await self._list(connection)
         self._note(listing)
-        await self._publish(listing, sink)
+        async with self._lock:
+            self._count_missed()
+            await self._publish(listing, sink, is_watched)
         return self._is_complete(listing)
+
+    async def take_push(self, name: str, body: bytes, arrived_at: float, sink: Sink) -> bool:
+        """Publish a service's pushed content if it differs from what is published; returns whether it did.
+
+        Raises SourceDataError when no instance of it can be known. Cancelling it is safe.
+        """
+        harvest = self._reader.read_list(body)
+        async with self._lock:
+            before = self.memory.known.get(name)
+            if before is None and not harvest.instances:
+                return False
+            kept = self._keep(before, harvest)
+            known = _pushed(kept, harvest, before, arrived_at)
+            self._unpushed.pop(name, None)
+            if before is not None and before.content_digest == known.content_digest:
+                self.memory.put(name, known)
+                return False
+            self._count_bad(harvest.bad)
+            await sink.publish(ServiceReading(ServiceKey(self.scope, name), kept.instances, arrived_at))
+            self.memory.put(name, known)
+            if before is None and self._published is not None:
+                self._published |= {name}
+            return True
 
     def describe(self) -> dict[str, object]:
         """Return the scope's part of the status page: counts of now, and of everything since the start."""
         age = self.status.last_success_age_s
+        known = self.memory.known.values()
         return {
             "namespace": self.scope.namespace,
             "group": self.scope.group,
             "healthy": self.status.healthy,
-            "rung": self._rung,
-            "bulk_refused": self._refusal.why if self._refusal else None,
             "last_success_age_s": None if age is None else round(age, 3),
             "last_error": self.status.last_error,
-            "services": len(self._memory.known),
-            "instances": sum(known.instances for known in self._memory.known.values()),
-            "bad_records": sum(known.bad for known in self._memory.known.values()),
+            "services": len(known),
+            "instances": sum(len(each.instances) for each in known),
+            "held_instances": sum(each.held for each in known),
+            "bad_records": sum(each.bad for each in known),
             "bad_records_total": self._bad_records,
             "unread": dict(sorted(self._unread.items())[:_UNREAD_SHOWN]),
             "unread_services": len(self._unread),
             "unchanged_skips_total": self._skipped,
+            "missed_events_total": self._missed,
         }
-
-    async def _list(self, connection: Connection) -> Listing:
-        refusal: _Refusal | None = None
-        path = connection.dialect.bulk_path
-        if path is not None and self._bulk_is_due(connection):
-            try:
-                listing = await self._bulk.list_scope(connection, path, self._clock)
-                listing = await look_again_at_suspects(listing, self._services, connection, self._memory)
-            except (AccessDenied, NotOffered) as error:
-                if isinstance(error, NotOffered) and await connection.probe_again():
-                    return await self._list(connection)
-                refusal = _Refusal(str(error), connection, self._retry_readings)
-            else:
-                self._step_to(BULK, None)
-                return listing
-        return await self._list_per_service(connection, refusal or self._refusal)
-
-    async def _list_per_service(self, connection: Connection, refusal: "_Refusal | None") -> Listing:
-        try:
-            listing = await self._services.list_scope(connection, self._clock)
-        except (AccessDenied, NotOffered) as error:
-            if refusal is None:
-                raise
-            both = f"{refusal.why}; and {error}"
-            raise (SourceAuthError if isinstance(error, AccessDenied) else SourceUnavailable)(both) from error
-        self._step_to(PER_SERVICE, refusal)
-        return listing
-
-    def _bulk_is_due(self, connection: Connection) -> bool:
-        if self._refusal is None:
-            return True
-        return self._refusal.is_worth_another_try(connection)
-
-    def _step_to(self, rung: str, refusal: "_Refusal | None") -> None:
-        self._refusal = refusal
-        if rung != self._rung:
-            why = refusal.why if refusal else ""
-            _log.info("source.rung source=nacos scope=%s rung=%s refused=%s", self.scope, rung, why)
-        self._rung = rung
 
     def _note(self, listing: Listing) -> None:
         self._skipped += listing.unchanged
-        self._metrics.source_unchanged.labels("nacos").inc(listing.unchanged)
         if listing.nameless:
             self._count_bad({"service": listing.nameless})
         if bool(listing.unread) != bool(self._unread):
@@ -143,75 +132,123 @@ class ScopeReader:
             self._bad_records += count
             self._metrics.source_bad_records.labels("nacos", reason).inc(count)
 
-    async def _publish(self, listing: Listing, sink: Sink) -> None:
-        names = listing.names
-        if listing.nameless and self._published is not None:
-            names |= self._published
-        draft = self._memory.draft()
-        news = await self._compare(listing, draft)
+    def _count_missed(self) -> None:
+        """Count the changes that a listing showed and no push did."""
+        late = [name for name, since in self._unpushed.items() if self._clock.now() - since > _PUSH_TIMEOUT_S]
+        for name in late:
+            del self._unpushed[name]
+        if late:
+            self._missed += len(late)
+            self._metrics.missed_events.labels("nacos").inc(len(late))
+            text = "push.missed source=nacos scope=%s services=%d first=%s"
+            _log.warning(text, self.scope, len(late), print_subject(min(late)))
+
+    async def _publish(self, listing: Listing, sink: Sink, is_watched: Callable[[str, float], bool]) -> None:
+        names = self._names(listing)
+        draft = self.memory.draft()
+        news = await self._compare(listing, draft, is_watched)
+        if self._holds():
+            self._hold_unlisted(draft, names - listing.names, listing.started_at)
         draft.keep_only(names)
-        draft.keep_pages(listing.pages)
         if news or names != self._published:
             unread = frozenset(listing.unread)
             await sink.publish(ScopeListing(self.scope, names, news, unread, listing.observed_at))
         self._published = names
-        self._memory.adopt(draft)
+        self.memory.adopt(draft)
 
-    async def _compare(self, listing: Listing, draft: Memory) -> dict[str, tuple[Instance, ...]]:
+    def _names(self, listing: Listing) -> frozenset[str]:
+        """Return the names that count as listed: those the listing cannot or must not take away included."""
+        names = listing.names
+        if self._published is not None and (listing.nameless or self._holds()):
+            names |= self._published
+        pushed = {
+            name
+            for name, known in self.memory.known.items()
+            if known.pushed_at > listing.started_at and known.instances and name not in names
+        }
+        return names | pushed if pushed else names
+
+    def _hold_unlisted(self, draft: Memory, names: frozenset[str], started_at: float) -> None:
+        """Note that services stay although they are not listed, so that their next listing is looked at."""
+        for name in names:
+            known = draft.known.get(name)
+            if known is not None and known.pushed_at <= started_at:
+                draft.put(name, known._replace(held=len(known.instances), item_digest=0, list_digest=0))
+
+    async def _compare(
+        self, listing: Listing, draft: Memory, is_watched: Callable[[str, float], bool]
+    ) -> dict[str, tuple[Instance, ...]]:
         """Return the services whose content differs from what was published; put all that were read in the draft."""
         news: dict[str, tuple[Instance, ...]] = {}
         slicer = Slicer()
         for name, reading in listing.fresh.items():
-            before = self._memory.known.get(name)
-            after = _known(reading, before)
+            before = self.memory.known.get(name)
+            if before is not None and before.pushed_at > listing.started_at:
+                continue
+            kept = self._keep(before, reading.harvest)
+            after = _listed(reading, kept, before)
             if after is None:
                 continue
             draft.put(name, after)
             if reading.harvest is not None:
                 self._count_bad(reading.harvest.bad)
                 if before is None or before.content_digest != after.content_digest:
-                    news[name] = reading.harvest.instances
+                    news[name] = after.instances
+                    if before is not None and not before.held and is_watched(name, listing.started_at):
+                        self._unpushed[name] = self._clock.now()
             await slicer.breathe()
         await asyncio.sleep(0)
         return news
 
+    def _keep(self, before: Known | None, harvest: Harvest | None) -> Kept:
+        """Return the instances to publish: while the registry settles, also those it showed before."""
+        shown = harvest.instances if harvest is not None else ()
+        if before is None or not self._holds():
+            return Kept(shown, 0)
+        return keep(before.instances, shown)
+
     def _is_complete(self, listing: Listing) -> bool:
-        if listing.unread.keys() <= self._memory.known.keys():
+        if listing.unread.keys() <= self.memory.known.keys():
             self._incomplete_readings = 0
             return True
         self._incomplete_readings += 1
         return self._incomplete_readings > _PATIENCE_READINGS
 
 
-class _Refusal:
-    """Why the bulk listing is not used. Owner of the count of readings until it is tried again."""
-
-    def __init__(self, why: str, connection: Connection, readings: int) -> None:
-        self.why = why
-        self._asked = (connection.dialect, connection.endpoint, connection.login.grants)
-        self._readings_left = readings
-
-    def is_worth_another_try(self, connection: Connection) -> bool:
-        """Whether so many readings have passed, or another server, dialect or login may be treated differently."""
-        self._readings_left -= 1
-        return self._readings_left <= 0 or self._asked != (
-            connection.dialect,
-            connection.endpoint,
-            connection.login.grants,
-        )
-
-
-def _known(reading: Reading, before: Known | None) -> Known | None:
+def _listed(reading: Reading, kept: Kept, before: Known | None) -> Known | None:
     harvest = reading.harvest
-    if harvest is not None:
-        return Known(
-            item_digest=reading.item_digest,
-            list_digest=reading.list_digest,
-            content_digest=wire.fingerprint(_ENCODER.encode(harvest.instances)),
-            instances=len(harvest.instances),
-            bad=sum(harvest.bad.values()),
-            suspect=reading.suspect,
-        )
-    if before is None:
-        return None
-    return before._replace(item_digest=reading.item_digest, list_digest=reading.list_digest, suspect=reading.suspect)
+    if harvest is None:
+        if before is None:
+            return None
+        digests = (reading.item_digest, reading.list_digest) if not before.held else (0, 0)
+        return before._replace(item_digest=digests[0], list_digest=digests[1], suspect=reading.suspect, pushed_at=0.0)
+    return Known(
+        # What is held must be read again when it may shrink, although the server's bytes stay the same.
+        item_digest=0 if kept.held else reading.item_digest,
+        list_digest=0 if kept.held else reading.list_digest,
+        content_digest=digest_instances(kept.instances),
+        instances=kept.instances,
+        bad=sum(harvest.bad.values()),
+        suspect=reading.suspect,
+        held=kept.held,
+    )
+
+
+def _pushed(kept: Kept, harvest: Harvest, before: Known | None, arrived_at: float) -> Known:
+    content = digest_instances(kept.instances)
+    is_same = before is not None and before.content_digest == content and not kept.held
+    return Known(
+        item_digest=before.item_digest if before is not None and is_same else 0,
+        list_digest=before.list_digest if before is not None and is_same else 0,
+        content_digest=content,
+        instances=before.instances if before is not None and is_same else kept.instances,
+        bad=sum(harvest.bad.values()),
+        suspect=before.suspect if before is not None and is_same else harvest.has_unhealthy,
+        held=kept.held,
+        pushed_at=arrived_at,
+    )
+
+
+def digest_instances(instances: tuple[Instance, ...]) -> int:
+    """Return a hash of what is published of a service."""
+    return wire.fingerprint(_ENCODER.encode(instances))

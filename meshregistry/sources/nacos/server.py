@@ -1,98 +1,304 @@
-"""One registry: its nodes, which of them is in use, and one reading of all its scopes."""
+"""One registry: its nodes, which of them is in use, its namespaces, and one reading of them all."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
 from meshregistry.model.events import Sink
 from meshregistry.model.instance import Scope
+from meshregistry.sources.nacos.channel import ChannelOptions
 from meshregistry.sources.nacos.client import Endpoint, NacosClient, displayed
 from meshregistry.sources.nacos.connection import Connection, connect
+from meshregistry.sources.nacos.credentials import Credentials
 from meshregistry.sources.nacos.login import Login
+from meshregistry.sources.nacos.messages import Content
+from meshregistry.sources.nacos.namespace import NamespaceReader, Outcome
+from meshregistry.sources.nacos.namespaces import NamespaceNames, list_namespaces
 from meshregistry.sources.nacos.options import NacosOptions, NacosServerOptions
-from meshregistry.sources.nacos.scope import ScopeReader
-from meshregistry.sources.polling import Clock
+from meshregistry.sources.nacos.watch import NamespaceWatch, WatchPlace
+from meshregistry.sources.polling import Clock, PollLoop
 from meshregistry.sources.readiness import Readiness
 from meshregistry.telemetry.metrics import Metrics
 
+T = TypeVar("T")
+
+EVERYTHING = "*"
+"""Namespace and group of the part that stands for a whole registry."""
+
 
 class NacosServer:
-    """Reads one registry. Owner of the choice of node and of the connection to it.
+    """Reads one registry. Owner of the choice of node, of the connection to it, and of the namespaces.
 
     A node that fails is left for the next one within the same reading, and the one that answered is asked first
-    from then on. A reading never mixes nodes: their views may differ for seconds.
+    from then on. A reading of a namespace never mixes nodes: their views may differ for seconds.
     """
 
     def __init__(
         self, server: NacosServerOptions, options: NacosOptions, client: NacosClient, metrics: Metrics, clock: Clock
     ) -> None:
         self._server = server
+        self._options = options
         self._client = client
+        self._metrics = metrics
+        self._clock = clock
         self._login = Login(server, client.post_form, options.login_pause_s, clock)
+        self._credentials = Credentials(self._login, server.access_key, dict(options.headers), clock)
         self._endpoints = tuple(Endpoint(address, server.context_path) for address in server.addresses)
         self._current = 0
         self._connection: Connection | None = None
         self._last_seen: Connection | None = None
-        self.scopes = tuple(ScopeReader(scope, options, metrics, clock) for scope in configured_scopes(server))
+        self._names = NamespaceNames()
+        self._namespaces_error: str | None = None
+        self._readers: dict[str, NamespaceReader] = {}
+        self._watching: dict[str, asyncio.Task[None]] = {}
+        self._vanished: frozenset[str] = frozenset()
+        self._adjust(self._configured())
 
     @property
     def healthy(self) -> bool:
         """Whether the latest reading of every scope succeeded."""
-        return all(scope.status.healthy for scope in self.scopes)
+        scopes = [scope for reader in self._readers.values() for scope in reader.scopes.values()]
+        return self._namespaces_error is None and all(scope.status.healthy for scope in scopes)
+
+    async def run(self, sink: Sink, readiness: Readiness, note: Callable[[], None]) -> None:
+        """Read and watch for ever; `note` is called after each reading. Cancelling it is safe."""
+        loop = PollLoop("nacos", self._options.polling, self._metrics, self._clock)
+        async with asyncio.TaskGroup() as tasks:
+            self._tend_watches(tasks, sink)
+
+            async def poll() -> float | None:
+                try:
+                    await self.poll(sink, readiness)
+                finally:
+                    note()
+                    self._tend_watches(tasks, sink)
+                return self._period_s()
+
+            await loop.run(poll)
 
     async def poll(self, sink: Sink, readiness: Readiness) -> None:
         """Read every scope once. A scope that fails keeps what is known, and the others are read all the same.
 
         Raises the SourceError of the first scope that failed or is still incomplete. Cancelling it is safe.
         """
-        errors: list[SourceError] = []
-        for scope in self.scopes:
-            try:
-                complete = await self._read(scope, sink)
-            except SourceError as error:
-                scope.status.fail(error)
-                errors.append(error)
+        errors = await self._look_for_namespaces()
+        failed = bool(errors)
+        for reader in list(self._readers.values()):
+            if failed and not self._server.all_namespaces and self._is_unsure(reader.namespace):
+                reader.fail(errors[0])
                 continue
-            scope.status.succeed()
-            if complete:
-                await readiness.note_read(scope.scope, sink)
-            else:
-                errors.append(SourceUnavailable(f"{scope.scope}: some services were never read"))
+            errors += await self._read(reader, sink, readiness)
+        if not errors and self._server.all_namespaces:
+            await readiness.note_read(whole(self._server), sink)
         if errors:
             raise errors[0]
 
     def describe(self) -> dict[str, object]:
         """Return the registry's part of the status page: no secrets, addresses without credentials."""
         seen = self._last_seen
+        readers = self._readers.values()
         return {
             "registry_id": self._server.registry_id,
             "addresses": [displayed(address) for address in self._server.addresses],
             "address": str(seen.endpoint) if seen else None,
             "dialect": seen.dialect.name if seen else None,
             "version": seen.dialect.version if seen else None,
+            "mode": "polling" if self._options.watch is None else "watching",
             "login_refused": self._login.refusal,
-            "scopes": [scope.describe() for scope in self.scopes],
+            "namespaces_refused": self._namespaces_error or self._names.refused,
+            "vanished_namespaces": sorted(self._vanished),
+            "namespaces": [reader.describe_watch() for reader in readers],
+            "scopes": [described for reader in readers for described in reader.describe_scopes()],
         }
 
-    async def _read(self, scope: ScopeReader, sink: Sink) -> bool:
+    def _configured(self) -> dict[str, tuple[str, ...] | None]:
+        """Return namespace id → its groups, as far as the configured names are understood."""
+        wanted: dict[str, tuple[str, ...] | None] = {}
+        if not self._server.all_namespaces:
+            for scope in configured_scopes(self._server):
+                namespace = self._names.id_of(scope.namespace)
+                wanted[namespace] = tuple(dict.fromkeys((*(wanted.get(namespace) or ()), scope.group)))
+        return wanted
+
+    async def _look_for_namespaces(self) -> list[SourceError]:
+        """Find out which namespaces to read; errors leave those that are known."""
+        names = frozenset(scope.namespace for scope in configured_scopes(self._server))
+        try:
+            if self._server.all_namespaces:
+                listed = await self._on_some_node(list_namespaces)
+                self._adjust(dict.fromkeys(listed))
+            elif not all(self._names.knows(name) for name in names):
+                await self._on_some_node(lambda connection: self._names.ask(names, connection))
+                self._adjust(self._configured())
+        except SourceError as error:
+            self._namespaces_error = str(error)
+            return [error]
+        self._namespaces_error = None
+        return []
+
+    def _is_unsure(self, namespace: str) -> bool:
+        """Whether an id may still turn out to be a shown name: reading it would find an empty namespace."""
+        return not self._names.knows(namespace) and self._names.id_of(namespace) == namespace
+
+    def _adjust(self, wanted: dict[str, tuple[str, ...] | None]) -> None:
+        """Begin to read new namespaces. One that is not wanted any more is read until it has no services.
+
+        A namespace can be removed while services are registered in it, and a list may lack it for other reasons.
+        """
+        for namespace, groups in wanted.items():
+            reader = self._readers.get(namespace)
+            if reader is None:
+                self._readers[namespace] = self._new_reader(namespace, groups)
+            elif groups is not None:
+                reader.want(groups)
+        self._vanished = frozenset(self._readers.keys() - wanted.keys())
+        for namespace in self._vanished:
+            if self._readers[namespace].is_empty:
+                del self._readers[namespace]
+
+    def _new_reader(self, namespace: str, groups: tuple[str, ...] | None) -> NamespaceReader:
+        place = (self._server.registry_id, namespace)
+        reader = NamespaceReader(place, groups, self._options, self._metrics, self._clock)
+        if self._options.watch is not None and self._endpoints:
+            watch_place = self._watch_place(namespace, reader.label)
+            reader.watch = NamespaceWatch(watch_place, reader.groups, self._credentials, self._metrics, self._clock)
+        return reader
+
+    def _watch_place(self, namespace: str, label: str) -> WatchPlace:
+        server, options = self._server, self._options
+        if options.watch is None:
+            raise AssertionError("only asked for when there is something to watch")
+        return WatchPlace(
+            label=label,
+            namespace=namespace,
+            endpoints=self._endpoints,
+            grpc_port=server.grpc_port,
+            grpc_port_offset=server.grpc_port_offset,
+            channel=ChannelOptions(
+                connect_timeout_s=options.connect_timeout_s,
+                request_timeout_s=options.request_timeout_s,
+                max_body_bytes=options.max_body_bytes,
+                tls=server.grpc_tls,
+            ),
+            options=options.watch,
+            login_pause_s=options.login_pause_s,
+            page_size=options.names_page_size,
+        )
+
+    def _tend_watches(self, tasks: asyncio.TaskGroup, sink: Sink) -> None:
+        """Start the watches of new namespaces and end those of namespaces that are not read any more."""
+        for namespace, reader in self._readers.items():
+            if reader.watch is not None and namespace not in self._watching:
+                self._watching[namespace] = tasks.create_task(reader.watch.run(_deliverer(reader, sink)))
+        for namespace in self._watching.keys() - self._readers.keys():
+            self._watching.pop(namespace).cancel()
+
+    def _period_s(self) -> float | None:
+        """Return the time until the next reading where that is not the configured period of polling."""
+        watches = [reader.watch for reader in self._readers.values()]
+        watched = bool(watches) and all(watch is not None and watch.connected for watch in watches)
+        resync_s = self._options.resync_period_s
+        return resync_s if watched and resync_s > 0 else None
+
+    async def _read(self, reader: NamespaceReader, sink: Sink, readiness: Readiness) -> list[SourceError]:
+        """Read a namespace from the first node that gives all of it, else over gRPC; return what went wrong."""
+        outcomes: dict[str, Outcome] = {}
+        errors: list[SourceError] = []
+        failed: dict[str, list[SourceError]] = {}
+        for _ in self._endpoints:
+            try:
+                outcomes = await reader.read(await self._connected(), sink)
+            except SourceError as error:
+                outcomes = {}
+                errors.append(error)
+            partly = {group: outcome for group, outcome in outcomes.items() if isinstance(outcome, SourceError)}
+            for group, outcome in partly.items():
+                failed.setdefault(group, []).append(outcome)
+            if outcomes and not partly:
+                break
+            self._leave_node()
+        if not outcomes:
+            try:
+                outcomes = await reader.read_pushed(sink)
+            except SourceError:
+                reader.fail(worst(errors))
+                return [worst(errors)]
+        return [error for each in outcomes.items() for error in await self._note(reader, each, failed, readiness, sink)]
+
+    async def _note(
+        self,
+        reader: NamespaceReader,
+        outcome: tuple[str, Outcome],
+        failed: Mapping[str, list[SourceError]],
+        readiness: Readiness,
+        sink: Sink,
+    ) -> list[SourceError]:
+        """Put what came of a scope into its status; return the error that it stands for, if any."""
+        group, result = outcome
+        status = reader.status(group)
+        if isinstance(result, SourceError):
+            error = worst(failed.get(group) or [result])
+            status.fail(error)
+            return [error]
+        status.succeed()
+        if not result:
+            return [SourceUnavailable(f"{status.scope}: some services were never read")]
+        for scope in configured_scopes(self._server):
+            if (self._names.id_of(scope.namespace), scope.group) == (reader.namespace, group):
+                await readiness.note_read(scope, sink)
+        return []
+
+    async def _on_some_node(self, action: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do something on the first node where it succeeds; raises the worst SourceError."""
         errors: list[SourceError] = []
         for _ in self._endpoints:
             try:
-                return await scope.read(await self._connected(), sink)
+                return await action(await self._connected())
             except SourceError as error:
                 errors.append(error)
-                self._connection = None
-                self._current = (self._current + 1) % len(self._endpoints)
+                self._leave_node()
         raise worst(errors)
+
+    def _leave_node(self) -> None:
+        """Ask the next node from now on; its view may differ for a while, so nothing shrinks by it at once."""
+        self._connection = None
+        if len(self._endpoints) > 1:
+            self._current = (self._current + 1) % len(self._endpoints)
+            for reader in self._readers.values():
+                reader.settling.begin()
 
     async def _connected(self) -> Connection:
         if self._connection is None:
-            self._connection = await connect(self._client, self._endpoints[self._current], self._login)
+            key = self._server.access_key
+            self._connection = await connect(self._client, self._endpoints[self._current], self._login, key)
         else:
             await self._login.prepare(self._connection.endpoint, self._connection.dialect.login_paths)
         self._last_seen = self._connection
         return self._connection
 
 
+def _deliverer(reader: NamespaceReader, sink: Sink) -> Callable[[Content, float], Awaitable[None]]:
+    async def deliver(content: Content, arrived_at: float) -> None:
+        await reader.deliver(content, arrived_at, sink)
+
+    return deliver
+
+
+def whole(server: NacosServerOptions) -> Scope:
+    """Return the part that stands for all namespaces and groups of a registry."""
+    return Scope("nacos", server.registry_id, EVERYTHING, EVERYTHING)
+
+
+def parts(server: NacosServerOptions) -> tuple[Scope, ...]:
+    """Return what must be read of a registry before the source is complete."""
+    return (whole(server),) if server.all_namespaces else configured_scopes(server)
+
+
 def configured_scopes(server: NacosServerOptions) -> tuple[Scope, ...]:
-    """Return the scopes of a registry under Nacos's own names, each once."""
+    """Return the scopes of a registry under Nacos's own names for the defaults, each once; none if all are read."""
+    if server.all_namespaces:
+        return ()
     filled = dict.fromkeys(scope.filled() for scope in server.scopes)
     return tuple(Scope("nacos", server.registry_id, scope.namespace, scope.group) for scope in filled)
 

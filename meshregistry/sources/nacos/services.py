@@ -1,7 +1,11 @@
-"""The rung `per_service`: the names of a group, then the instances of each service, some at a time."""
+"""The rung `per_service`: the names of a group, then the instances of each service, some at a time.
+
+The same over HTTP and over a gRPC connection; `ServiceCalls` are the two calls that differ.
+"""
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from typing import Protocol
 
 from meshregistry.errors import SourceDataError, SourceError
 from meshregistry.model.instance import Scope
@@ -10,60 +14,123 @@ from meshregistry.sources.nacos.connection import Connection
 from meshregistry.sources.nacos.dialects import INSTANCE_LIST, SERVICE_LIST
 from meshregistry.sources.nacos.instances import InstanceReader
 from meshregistry.sources.nacos.memory import Listing, Memory, Reading
+from meshregistry.sources.nacos.messages import ServiceName
 from meshregistry.sources.nacos.options import NacosOptions
 from meshregistry.sources.nacos.paging import NamesPage, read_pages
+from meshregistry.sources.nacos.session import LiveSession
 from meshregistry.sources.polling import Clock
 
 
-class ServiceReader:
+class ServiceCalls(Protocol):
+    """How the services of a group are read one by one. Calls raise SourceError; cancelling them is safe."""
+
+    async def names(self, known: Collection[str]) -> frozenset[str]:
+        """Return all names of the group; `known` are those that were listed before."""
+        ...
+
+    async def content(self, name: str) -> bytes:
+        """Return the JSON with the `hosts` of a service."""
+        ...
+
+    def fault(self, error: SourceDataError) -> SourceDataError:
+        """Return the error with the place it happened at."""
+        ...
+
+
+class HttpCalls:
+    """The v1 lists, which exist on 1.x to 3.1."""
+
+    def __init__(self, connection: Connection, scope: Scope, options: NacosOptions) -> None:
+        self._connection = connection
+        self._scope = scope
+        self._page_size = options.names_page_size
+
+    async def names(self, known: Collection[str]) -> frozenset[str]:
+        """Return all names of the group."""
+
+        async def read(number: int, size: int) -> NamesPage:
+            params = {"pageNo": str(number), "pageSize": str(size), "groupName": self._scope.group}
+            body = await self._connection.get(SERVICE_LIST, params | {"namespaceId": self._scope.namespace})
+            page = wire.decode_names(body)
+            return NamesPage(wire.fingerprint(body), tuple(page.doms), len(page.doms), page.count)
+
+        try:
+            pages = await read_pages(read, self._page_size, frozenset(known))
+        except SourceDataError as error:
+            raise self._connection.fault(SERVICE_LIST, error) from error
+        return frozenset(name for page in pages for name in page.names)
+
+    async def content(self, name: str) -> bytes:
+        """Return the instance list of a service."""
+        # healthyOnly=true would filter before the protection threshold is applied and show a
+        # service below it as empty (2.3.1 and 3.1.0, measured).
+        params = {"serviceName": name, "groupName": self._scope.group, "healthyOnly": "false"}
+        return await self._connection.get(INSTANCE_LIST, params | {"namespaceId": self._scope.namespace})
+
+    def fault(self, error: SourceDataError) -> SourceDataError:
+        """Return the error with address and path."""
+        return self._connection.fault(INSTANCE_LIST, error)
+
+
+class PushCalls:
+    """The same questions on a live gRPC connection."""
+
+    def __init__(self, live: LiveSession, scope: Scope, options: NacosOptions) -> None:
+        self._live = live
+        self._scope = scope
+        self._page_size = options.names_page_size
+
+    async def names(self, known: Collection[str]) -> frozenset[str]:
+        """Return all names of the group."""
+        return await self._live.names(self._scope.namespace, self._scope.group, self._page_size)
+
+    async def content(self, name: str) -> bytes:
+        """Return the content of a service."""
+        content = await self._live.query(self._scope.namespace, ServiceName(self._scope.group, name))
+        return content.body
+
+    def fault(self, error: SourceDataError) -> SourceDataError:
+        """Return the error with the name of the call."""
+        return SourceDataError(f"ServiceQueryRequest: {error}")
+
+
+class OneByOne:
     """Reads the services of one scope one by one. Only reads the memory it is given."""
 
-    def __init__(self, scope: Scope, options: NacosOptions, reader: InstanceReader, memory: Memory) -> None:
-        self._scope = scope
-        self._options = options
+    def __init__(self, calls: ServiceCalls, concurrency: int, reader: InstanceReader, memory: Memory) -> None:
+        self._calls = calls
+        self._concurrency = concurrency
         self._reader = reader
         self._memory = memory
 
-    async def list_scope(self, connection: Connection, clock: Clock) -> Listing:
-        """Read the whole scope.
+    async def list_scope(self, clock: Clock, skip: Callable[[str], bool] = lambda name: False) -> Listing:
+        """Read the whole scope; services that `skip` names are taken for unchanged.
 
         Raises NotOffered or AccessDenied when the names are refused, otherwise SourceError. Cancelling it is safe.
         """
-        names = await self._read_names(connection)
-        round_ = await self.read_services(connection, names)
+        started_at = clock.now()
+        names = await self._calls.names(self._memory.known.keys())
+        round_ = await self.read_services([name for name in names if not skip(name)])
         round_.settle()
         unchanged = len(names) - len(round_.fresh) - len(round_.unread)
-        return Listing(names, round_.fresh, round_.unread, clock.now(), unchanged)
+        return Listing(names, round_.fresh, round_.unread, clock.now(), unchanged, started_at=started_at)
 
-    async def read_services(self, connection: Connection, names: Collection[str]) -> "Round":
+    async def read_services(self, names: Collection[str]) -> "Round":
         """Read the instance lists of the services, `concurrency` at a time; `Round` tells what came of it.
 
         Ends early when as many calls in a row as are made at a time got no answer: then the node is gone, and
         asking it for the rest would take hours. Cancelling it is safe.
         """
-        round_ = Round(names, patience=self._options.concurrency)
+        round_ = Round(names, patience=self._concurrency)
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._options.concurrency, len(names))):
-                group.create_task(self._work(connection, round_))
+            for _ in range(min(self._concurrency, len(names))):
+                group.create_task(self._work(round_))
         return round_
 
-    async def _read_names(self, connection: Connection) -> frozenset[str]:
-        async def read(number: int, size: int) -> NamesPage:
-            params = {"pageNo": str(number), "pageSize": str(size), "groupName": self._scope.group}
-            body = await connection.get(SERVICE_LIST, params | {"namespaceId": self._scope.namespace})
-            page = wire.decode_names(body)
-            return NamesPage(wire.fingerprint(body), tuple(page.doms), len(page.doms), page.count)
-
-        try:
-            pages = await read_pages(read, self._options.names_page_size, self._memory.known.keys())
-        except SourceDataError as error:
-            raise connection.fault(SERVICE_LIST, error) from error
-        return frozenset(name for page in pages for name in page.names)
-
-    async def _work(self, connection: Connection, round_: "Round") -> None:
+    async def _work(self, round_: "Round") -> None:
         for name in round_.waiting:
             try:
-                reading = await self._read_service(connection, name)
+                reading = await self._read_service(name)
             except SourceError as error:
                 round_.fail(name, error)
             else:
@@ -71,12 +138,9 @@ class ServiceReader:
             if round_.hopeless:
                 return
 
-    async def _read_service(self, connection: Connection, name: str) -> Reading | None:
+    async def _read_service(self, name: str) -> Reading | None:
         """Return the reading, or None when the bytes are as remembered."""
-        # healthyOnly=true would filter before the protection threshold is applied and show a
-        # service below it as empty (2.3.1 and 3.1.0, measured).
-        params = {"serviceName": name, "groupName": self._scope.group, "healthyOnly": "false"}
-        body = await connection.get(INSTANCE_LIST, params | {"namespaceId": self._scope.namespace})
+        body = await self._calls.content(name)
         digest = wire.fingerprint_of_instance_list(body)
         known = self._memory.known.get(name)
         if known is not None and known.list_digest == digest:
@@ -84,7 +148,7 @@ class ServiceReader:
         try:
             return Reading(self._reader.read_list(body), list_digest=digest)
         except SourceDataError as error:
-            raise connection.fault(INSTANCE_LIST, error) from error
+            raise self._calls.fault(error) from error
 
 
 class Round:

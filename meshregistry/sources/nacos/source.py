@@ -1,12 +1,12 @@
-"""The Nacos source: every configured registry, each polled on its own."""
+"""The Nacos source: every configured registry, each read on its own."""
 
 import asyncio
 
 from meshregistry.model.events import Sink
 from meshregistry.sources.nacos.client import NacosClient
 from meshregistry.sources.nacos.options import NacosOptions
-from meshregistry.sources.nacos.server import NacosServer
-from meshregistry.sources.polling import REAL_CLOCK, Clock, PollLoop
+from meshregistry.sources.nacos.server import NacosServer, parts
+from meshregistry.sources.polling import REAL_CLOCK, Clock
 from meshregistry.sources.readiness import Readiness
 from meshregistry.telemetry.metrics import Metrics
 
@@ -20,7 +20,7 @@ class NacosSource:
         self._clock = clock
         self._client = NacosClient(options, metrics)
         self._servers = tuple(NacosServer(server, options, self._client, metrics, clock) for server in options.servers)
-        scopes = frozenset(reader.scope for server in self._servers for reader in server.scopes)
+        scopes = frozenset[object](part for server in options.servers for part in parts(server))
         self._readiness = Readiness(self.name, scopes, metrics, clock)
 
     @property
@@ -29,11 +29,11 @@ class NacosSource:
         return "nacos"
 
     async def run(self, sink: Sink) -> None:
-        """Poll every registry until cancelled. Cancelling it is safe: connections are closed, nothing is lost."""
+        """Read every registry until cancelled. Cancelling it is safe: connections are closed, nothing is lost."""
         async with self._client, asyncio.TaskGroup() as group:
             group.create_task(self._readiness.give_up_after(self._options.wait_time_s, sink))
             for server in self._servers:
-                group.create_task(self._poll_forever(server, sink))
+                group.create_task(server.run(sink, self._readiness, self._note_reading))
 
     def registries(self) -> list[dict[str, object]]:
         """Return what the status page `/meshregistry/nacos?registries=true` shows, one object per registry.
@@ -42,13 +42,6 @@ class NacosSource:
         """
         return [server.describe() for server in self._servers]
 
-    async def _poll_forever(self, server: NacosServer, sink: Sink) -> None:
-        async def poll() -> None:
-            try:
-                await server.poll(sink, self._readiness)
-            finally:
-                healthy = all(each.healthy for each in self._servers)
-                self._metrics.source_connection_status.labels(self.name).set(healthy)
-
-        loop = PollLoop(self.name, self._options.polling, self._metrics, self._clock)
-        await loop.run(poll)
+    def _note_reading(self) -> None:
+        healthy = all(each.healthy for each in self._servers)
+        self._metrics.source_connection_status.labels(self.name).set(healthy)

@@ -1,0 +1,330 @@
+"""One namespace of one registry: which rung to read it on, and where its listings and pushes go."""
+
+import functools
+import logging
+from collections.abc import Callable
+
+from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
+from meshregistry.model.events import Sink
+from meshregistry.model.instance import Scope
+from meshregistry.sources.nacos.bulk import BulkReader, look_again_at_suspects
+from meshregistry.sources.nacos.client import AccessDenied, NotOffered
+from meshregistry.sources.nacos.connection import Connection
+from meshregistry.sources.nacos.discovery import Rung
+from meshregistry.sources.nacos.hold import Settling
+from meshregistry.sources.nacos.instances import InstanceReader
+from meshregistry.sources.nacos.memory import Listing, Memory
+from meshregistry.sources.nacos.messages import Content, ServiceName
+from meshregistry.sources.nacos.options import DEFAULT_GROUP, NacosOptions
+from meshregistry.sources.nacos.scope import ScopeReader
+from meshregistry.sources.nacos.services import HttpCalls, OneByOne, PushCalls, ServiceCalls
+from meshregistry.sources.nacos.watch import NamespaceWatch
+from meshregistry.sources.polling import Clock
+from meshregistry.sources.status import ScopeStatus
+from meshregistry.telemetry.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+BULK = "bulk"
+PER_SERVICE = "per_service"
+PUSHED = "grpc"
+
+_ROTATION = 10
+"""Services that are watched are queried one by one in every so manieth listing where there is no bulk listing."""
+
+Outcome = bool | SourceError
+"""What a reading of a scope came to: whether it is complete, or why it failed."""
+
+
+class NamespaceReader:
+    """Reads one namespace. Owner of its scopes and of the rung in use.
+
+    `groups` None means every group that is found.
+    """
+
+    def __init__(
+        self,
+        place: tuple[str, str],
+        groups: tuple[str, ...] | None,
+        options: NacosOptions,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._registry, self.namespace = place
+        self._groups = None if groups is None else frozenset(groups)
+        self._options = options
+        self._metrics = metrics
+        self._clock = clock
+        self._reader = InstanceReader()
+        self.settling = Settling(options.settle_s, clock.now)
+        self.scopes: dict[str, ScopeReader] = {}
+        for group in groups or ():
+            self._scope(group)
+        self._bulk = BulkReader(self.namespace, options, self._reader, self)
+        self._refusal: _Refusal | None = None
+        self._rung = ""
+        self._cycle = 0
+        self._seen_turns = 0
+        self.watch: NamespaceWatch | None = None
+
+    # What BulkReader and NamespaceWatch ask.
+
+    def reads(self, group: str) -> bool:
+        """Whether the group is wanted."""
+        return self._groups is None or group in self._groups
+
+    def memory(self, group: str) -> Memory | None:
+        """The memory of the group's scope; None when nothing of it has been read."""
+        scope = self.scopes.get(group)
+        return scope.memory if scope is not None else None
+
+    def services(self) -> set[ServiceName]:
+        """All published services."""
+        return {ServiceName(group, name) for group, scope in self.scopes.items() for name in scope.memory.known}
+
+    def groups(self) -> frozenset[str] | None:
+        """The wanted groups; None when all are."""
+        return self._groups
+
+    def want(self, groups: tuple[str, ...]) -> None:
+        """Read these groups too from now on."""
+        if self._groups is not None and not self._groups.issuperset(groups):
+            self._groups |= frozenset(groups)
+            for group in groups:
+                self._scope(group)
+
+    def status(self, group: str) -> ScopeStatus:
+        """Return the status of a group's scope."""
+        return self._scope(group).status
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is published of the namespace."""
+        return all(scope.is_empty for scope in self.scopes.values())
+
+    async def read(self, connection: Connection, sink: Sink) -> dict[str, Outcome]:
+        """Read every scope from a node and publish what changed; returns what came of each group.
+
+        Raises SourceError when the node gives no authoritative listing of any. Cancelling it is safe.
+        """
+        self._note_connection()
+        listings, calls = await self._list(connection)
+        outcomes: dict[str, Outcome] = {}
+        for group, listing in listings.items():
+            scope = self._scope(group)
+            try:
+                outcomes[group] = await self._take(scope, listing, calls, sink)
+            except SourceError as error:
+                outcomes[group] = error
+        self._tell_watch({group: listing for group, listing in listings.items() if isinstance(listing, Listing)})
+        self._forget_empty_groups()
+        return outcomes
+
+    async def read_pushed(self, sink: Sink) -> dict[str, Outcome]:
+        """Read every scope over the live gRPC connection, where HTTP gives nothing.
+
+        Raises SourceUnavailable without such a connection. Cancelling it is safe.
+        """
+        live = self.watch.live if self.watch is not None else None
+        if live is None:
+            raise SourceUnavailable("no gRPC connection")
+        self._note_connection()
+        listings, calls = await self._list_one_by_one(lambda scope: PushCalls(live, scope, self._options))
+        self._step_to(PUSHED, self._refusal)
+        outcomes: dict[str, Outcome] = {}
+        for group, listing in listings.items():
+            if isinstance(listing, SourceError):
+                outcomes[group] = listing
+            else:
+                outcomes[group] = await self._take(self._scope(group), listing, calls, sink)
+        self._tell_watch({group: listing for group, listing in listings.items() if isinstance(listing, Listing)})
+        return outcomes
+
+    async def deliver(self, content: Content, arrived_at: float, sink: Sink) -> None:
+        """Publish a pushed content if it is news. Cancelling it is safe."""
+        self._note_connection()
+        group, name = content.service
+        if not self.reads(group):
+            return
+        try:
+            is_news = await self._scope(group).take_push(name, content.body, arrived_at, sink)
+        except SourceDataError as error:
+            self._metrics.pushes_taken.labels("nacos", "unreadable").inc()
+            _log.warning("push.unreadable source=nacos scope=%s service=%r error=%s", self.label, name, error)
+            return
+        self._metrics.pushes_taken.labels("nacos", "changed" if is_news else "unchanged").inc()
+
+    def fail(self, error: SourceError) -> None:
+        """Note that no node could be read; what is known stays, and may not shrink for a while afterwards."""
+        if isinstance(error, SourceUnavailable):
+            self.settling.leave()
+        for scope in self.scopes.values():
+            scope.status.fail(error)
+
+    def describe_scopes(self) -> list[dict[str, object]]:
+        """Return the scopes' parts of the status page."""
+        rung = {"rung": self._rung, "bulk_refused": self._refusal.why if self._refusal else None}
+        return [scope.describe() | rung for scope in self.scopes.values()]
+
+    def describe_watch(self) -> dict[str, object]:
+        """Return the push side's part of the status page."""
+        mode = {"namespace": self.namespace, "settling": self.settling.holds}
+        if self.watch is None:
+            return mode | {"connected": False, "rung": Rung.HTTP_LISTING}
+        return mode | self.watch.describe()
+
+    @property
+    def label(self) -> str:
+        """The namespace's name for logs and metrics."""
+        return "/".join(part for part in ("nacos", self._registry, self.namespace) if part)
+
+    def _scope(self, group: str) -> ScopeReader:
+        scope = self.scopes.get(group)
+        if scope is None:
+            place = Scope("nacos", self._registry, self.namespace, group)
+            scope = ScopeReader(place, self._reader, lambda: self.settling.holds, self._metrics, self._clock)
+            self.scopes[group] = scope
+        return scope
+
+    async def _take(self, scope: ScopeReader, listing: "Listing | SourceError", calls: "Calls", sink: Sink) -> Outcome:
+        if isinstance(listing, SourceError):
+            return listing
+        if self._rung == BULK:
+            one_by_one = self._one_by_one(scope, self._best_calls(calls)(scope.scope))
+            listing = await look_again_at_suspects(listing, one_by_one, scope.memory)
+        group = scope.scope.group
+        watch = self.watch
+
+        def is_watched(name: str, moment: float) -> bool:
+            return watch is not None and watch.is_live_since(ServiceName(group, name), moment)
+
+        self.settling.come_back()
+        return await scope.take_listing(listing, sink, is_watched)
+
+    async def _list(self, connection: Connection) -> "tuple[dict[str, Listing | SourceError], Calls]":
+        def over_http(scope: Scope) -> ServiceCalls:
+            return HttpCalls(connection, scope, self._options)
+
+        refusal: _Refusal | None = None
+        path = connection.dialect.bulk_path
+        if path is not None and self._bulk_is_due(connection):
+            known = frozenset(self.scopes) | (self._groups or frozenset())
+            try:
+                whole = await self._bulk.list_namespace(connection, path, known, self._clock)
+            except (AccessDenied, NotOffered) as error:
+                if isinstance(error, NotOffered) and await connection.probe_again():
+                    return await self._list(connection)
+                refusal = _Refusal(str(error), connection, self._options.bulk_retry_polls)
+            else:
+                self._step_to(BULK, None)
+                self._metrics.source_unchanged.labels("nacos").inc(whole.unchanged)
+                return dict(whole.groups), over_http
+        refusal = refusal or self._refusal
+        calls = self._best_calls(over_http)
+        listings, calls = await self._list_one_by_one(calls)
+        self._step_to(PUSHED if calls is not over_http else PER_SERVICE, refusal)
+        return {group: _explained(listing, refusal) for group, listing in listings.items()}, calls
+
+    async def _list_one_by_one(self, calls: "Calls") -> "tuple[dict[str, Listing | SourceError], Calls]":
+        self._cycle = (self._cycle + 1) % _ROTATION
+        listings: dict[str, Listing | SourceError] = {}
+        for group in sorted(self._groups or self.scopes or {DEFAULT_GROUP}):
+            scope = self._scope(group)
+            one_by_one = self._one_by_one(scope, calls(scope.scope))
+            try:
+                listing = await one_by_one.list_scope(self._clock, functools.partial(self._rests, group))
+            except SourceError as error:
+                listings[group] = error
+            else:
+                self._metrics.source_unchanged.labels("nacos").inc(listing.unchanged)
+                listings[group] = listing
+        return listings, calls
+
+    def _rests(self, group: str, name: str) -> bool:
+        """Whether pushes may be trusted for a service this time."""
+        service = ServiceName(group, name)
+        memory = self.memory(group)
+        known = memory.known.get(name) if memory is not None else None
+        if (
+            self.watch is None
+            or known is None
+            or known.held
+            or not self.watch.is_live_since(service, self._clock.now())
+        ):
+            return False
+        return hash(service) % _ROTATION != self._cycle
+
+    def _best_calls(self, over_http: "Calls") -> "Calls":
+        """Return the gRPC calls while there is a connection, else those over HTTP."""
+        live = self.watch.live if self.watch is not None else None
+        if live is None:
+            return over_http
+        return lambda scope: PushCalls(live, scope, self._options)
+
+    def _one_by_one(self, scope: ScopeReader, calls: ServiceCalls) -> OneByOne:
+        return OneByOne(calls, self._options.concurrency, self._reader, scope.memory)
+
+    def _forget_empty_groups(self) -> None:
+        """Where all groups are read: let go of those that have been published as empty."""
+        if self._groups is None:
+            for group in [group for group, scope in self.scopes.items() if scope.is_empty]:
+                del self.scopes[group]
+
+    def _note_connection(self) -> None:
+        """Let nothing shrink for a while after a connection was lost, and after the next one was set up."""
+        if self.watch is None or self.watch.turns == self._seen_turns:
+            return
+        if self._seen_turns:
+            self.settling.begin()
+        self._seen_turns = self.watch.turns
+
+    def _tell_watch(self, listings: dict[str, Listing]) -> None:
+        if self.watch is None:
+            return
+        listed = {
+            ServiceName(group, name): bool((known := self.scopes[group].memory.known.get(name)) and known.instances)
+            for group, listing in listings.items()
+            for name in listing.names
+        }
+        self.watch.note_listing(listed, frozenset(listings))
+
+    def _bulk_is_due(self, connection: Connection) -> bool:
+        if self._refusal is None:
+            return True
+        return self._refusal.is_worth_another_try(connection)
+
+    def _step_to(self, rung: str, refusal: "_Refusal | None") -> None:
+        self._refusal = refusal
+        if rung != self._rung:
+            why = refusal.why if refusal else ""
+            _log.info("source.rung source=nacos scope=%s rung=%s refused=%s", self.label, rung, why)
+        self._rung = rung
+
+
+Calls = Callable[[Scope], ServiceCalls]
+
+
+class _Refusal:
+    """Why the bulk listing is not used. Owner of the count of readings until it is tried again."""
+
+    def __init__(self, why: str, connection: Connection, readings: int) -> None:
+        self.why = why
+        self._asked = (connection.dialect, connection.endpoint, connection.login.grants)
+        self._readings_left = readings
+
+    def is_worth_another_try(self, connection: Connection) -> bool:
+        """Whether so many readings have passed, or another server, dialect or login may be treated differently."""
+        self._readings_left -= 1
+        return self._readings_left <= 0 or self._asked != (
+            connection.dialect,
+            connection.endpoint,
+            connection.login.grants,
+        )
+
+
+def _explained(listing: "Listing | SourceError", refusal: _Refusal | None) -> "Listing | SourceError":
+    """Return a failure with the reason why the bulk listing is not used before it."""
+    if refusal is None or not isinstance(listing, AccessDenied | NotOffered):
+        return listing
+    kind = SourceAuthError if isinstance(listing, AccessDenied) else SourceUnavailable
+    return kind(f"{refusal.why}; and {listing}")
