@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
-import orjson
 import pytest
 
 from meshregistry.sim.nacos.views import Dialect
@@ -83,7 +82,7 @@ async def test_a_server_with_authentication_wants_a_token(nacos_rig_auth: NacosR
     params = {"serviceName": "orders", "namespaceId": nacos_rig_auth.namespace}
 
     status, refusal = await _get(nacos_rig_auth, path, params)
-    token = await _login(nacos_rig_auth)
+    token = await nacos_rig_auth.token()
     _, answer = await _get(nacos_rig_auth, path, {**params, "accessToken": token})
 
     assert (403, "Forbidden") == (status, refusal["error"])
@@ -158,13 +157,6 @@ async def _get(rig: NacosRig, path: str, params: Mapping[str, Any]) -> tuple[int
 async def _post(rig: NacosRig, path: str, form: Mapping[str, str]) -> tuple[int, bytes]:
     async with aiohttp.ClientSession(rig.base_url) as session, session.post(path, data=form) as reply:
         return reply.status, await reply.read()
-
-
-async def _login(rig: NacosRig) -> str:
-    credentials = {"username": rig.username, "password": rig.password}
-    path = "/nacos/v1/auth/users/login" if rig.dialect is Dialect.V2 else "/nacos/v3/auth/user/login"
-    _, answer = await _post(rig, path, credentials)
-    return str(orjson.loads(answer)["accessToken"])
 
 
 async def _service(rig: NacosRig, name: str, **params: str) -> Any:

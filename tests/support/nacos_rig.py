@@ -83,6 +83,13 @@ class NacosRig(ABC):
         """Remove an empty service, as Nacos itself does a minute after its last instance left."""
         await self._remove_service(ServiceKey(service, group, namespace or self.namespace))
 
+    async def token(self) -> str:
+        """Log in and return the token."""
+        path = "/nacos/v3/auth/user/login" if self.dialect.is_v3 else "/nacos/v1/auth/users/login"
+        form = {"username": self.username, "password": self.password}
+        async with aiohttp.ClientSession(self.base_url) as session, session.post(path, data=form) as reply:
+            return str(json.loads(await reply.read())["accessToken"])
+
     async def cleanup(self) -> None:
         """Leave the server running and without this rig's instances."""
         await self._ensure_running()

@@ -6,6 +6,7 @@ Each is a small Maven project under tests/integration/registries; building it on
 
 import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PROJECTS = Path(__file__).resolve().parents[1] / "integration" / "registries"
-NACOS = ("nacos2", "nacos3")
+NACOS = ("nacos2", "nacos3", "nacos-app", "nacos-dubbo")
+ZOOKEEPER = ("zookeeper", "dubbo27", "dubbo3", "springcloud-zk")
+
+_SHARED_SOURCES = {"dubbo27": ("dubbo-api",), "dubbo3": ("dubbo-api",)}
+"""Project → neighbours whose sources it compiles along with its own."""
 
 _BUILD = ("mvn", "-B", "-ntp", "-q", "prepare-package")
 _BUILD_TIMEOUT_S = 1800
@@ -34,7 +39,7 @@ def prepare(name: str) -> Path:
     with _locked(project / "target"):
         stamp = project / "target" / "prepared"
         source = _fingerprint(project)
-        built = (project / "lib").is_dir() and (project / "classes").is_dir()
+        built = all((project / folder).is_dir() for folder in _results(project))
         if not built or not stamp.is_file() or stamp.read_text() != source:
             stamp.unlink(missing_ok=True)
             _build(project)
@@ -60,11 +65,17 @@ def _build(project: Path) -> None:
         raise RegistryUnavailable(f"{project.name}: build failed\n{last_lines(done.stdout + done.stderr)}")
 
 
+def _results(project: Path) -> tuple[str, ...]:
+    return ("lib", "classes") if (project / "src").is_dir() else ("lib",)
+
+
 def _fingerprint(project: Path) -> str:
     digest = hashlib.sha256()
-    for path in (project / "pom.xml", *sorted((project / "src").rglob("*"))):
+    shared = _SHARED_SOURCES.get(project.name, ())
+    folders = [project / "src", *(PROJECTS / each / "src" for each in shared)]
+    for path in (project / "pom.xml", *(path for folder in folders for path in sorted(folder.rglob("*")))):
         if path.is_file():
-            digest.update(f"{path.relative_to(project)}\0".encode() + path.read_bytes())
+            digest.update(f"{os.path.relpath(path, project)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 
 
@@ -80,7 +91,7 @@ def main() -> None:
     """Build every real registry that is not built yet."""
     if sys.argv[1:] != ["prepare"]:
         sys.exit("usage: python -m tests.support.registries prepare")
-    for name in NACOS:
+    for name in (*NACOS, *ZOOKEEPER):
         try:
             prepare(name)
         except RegistryUnavailable as error:
