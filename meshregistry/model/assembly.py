@@ -8,8 +8,12 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from meshregistry.model.bounded import remember
 from meshregistry.model.claim import Claim, Conversion
 from meshregistry.model.conversion import InstanceConverter
+from meshregistry.model.dubbo import DubboConverter
+from meshregistry.model.dubbo_key import DUBBO_NAMESPACE
+from meshregistry.model.dubbo_policy import DubboPolicy
 from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.labels import label_entry
 from meshregistry.model.policy import ConversionPolicy, Profile
@@ -34,6 +38,7 @@ class ConversionCache:
     def __init__(self, size: int = 50_000) -> None:
         self._size = size
         self._converters: dict[ConversionPolicy, InstanceConverter] = {}
+        self._dubbo_converters: dict[ConversionPolicy, DubboConverter] = {}
         self._legal_pairs: set[tuple[str, str]] = set()
 
     def converter(self, policy: ConversionPolicy) -> InstanceConverter:
@@ -43,6 +48,14 @@ class ConversionCache:
             if len(self._converters) >= self._MAX_POLICIES:
                 self._converters.clear()
             converter = self._converters[policy] = InstanceConverter(policy, self._size)
+        return converter
+
+    def dubbo_converter(self, policy: ConversionPolicy, dubbo: DubboPolicy) -> DubboConverter:
+        """Return the converter of a policy's Dubbo services."""
+        converter = self._dubbo_converters.get(policy)
+        if converter is None:
+            converter = DubboConverter(policy, dubbo, self._size)
+            remember(self._dubbo_converters, policy, converter, self._MAX_POLICIES)
         return converter
 
     def legal_pairs(self) -> set[tuple[str, str]]:
@@ -61,6 +74,8 @@ def convert_service(
 
     No usable instance is no claim.
     """
+    if policy.dubbo is not None and key.scope.namespace == DUBBO_NAMESPACE:
+        return cache.dubbo_converter(policy, policy.dubbo).convert(key, instances)
     return cache.converter(policy).convert(key, instances)
 
 
@@ -69,12 +84,12 @@ def merge_claims(claims: Sequence[Claim], cache: ConversionCache) -> Validated:
 
     Endpoints are united, each address and port once. The smallest service key supplies what an entry has once: host,
     location, metadata, and the protocol of a port number that several use. Two services on one host are merged and
-    reported. What istiod would reject is dropped or held back (`validate_entry`). Raises ValueError for no
-    claims.
+    reported; of exclusive ones only the smallest stays. What istiod would reject is dropped or held back
+    (`validate_entry`). Raises ValueError for no claims.
     """
     if not claims:
         raise ValueError("nobody claims the resource")
-    ordered = sorted(claims, key=_claim_order)
+    ordered, left_out = _exclude(sorted(claims, key=_claim_order))
     winner = ordered[0]
     ports, endpoints = (winner.ports, winner.endpoints) if len(ordered) == 1 else _unite(ordered)
     policy = winner.policy
@@ -93,12 +108,24 @@ def merge_claims(claims: Sequence[Claim], cache: ConversionCache) -> Validated:
         annotations=winner.annotations,
     )
     validated = validate_entry(entry, policy.profile, cache.legal_pairs())
-    shared = _report_sharing(ordered) if len(ordered) > 1 else ()
+    shared = (*left_out, *(_report_sharing(ordered) if len(ordered) > 1 else ()))
     return Validated(validated.entry, (*shared, *validated.rejects)) if shared else validated
 
 
 def _claim_order(claim: Claim) -> ServiceKey:
     return claim.key
+
+
+def _exclude(claims: list[Claim]) -> tuple[list[Claim], tuple[Reject, ...]]:
+    """Leave out the claims that an exclusive first one does not tolerate: their traffic would mix."""
+    winner = claims[0]
+    if not winner.is_exclusive or len(claims) == 1:
+        return claims, ()
+    notes = RejectNotes(winner.resource_name)
+    for claim in claims:
+        if claim.service_name != winner.service_name:
+            notes.add("host_collision", claim.service_name, f"{winner.service_name} has its host; left out")
+    return [claim for claim in claims if claim.service_name == winner.service_name], notes.list_rejects()
 
 
 def _unite(claims: Sequence[Claim]) -> tuple[tuple[ServicePort, ...], tuple[WorkloadEntry, ...]]:

@@ -14,9 +14,9 @@ from meshregistry.model.grammar import is_fqdn, is_ip
 from meshregistry.model.instance import Instance, Pairs, Scope, ServiceKey, sort_pairs
 from meshregistry.model.intake import build_intake
 from meshregistry.model.labels import EndpointLabels, LabelFilter
-from meshregistry.model.merged_ports import collect_ports
+from meshregistry.model.merged_ports import claim_merged_ports
 from meshregistry.model.naming import ServiceName, name_service
-from meshregistry.model.policy import ConversionPolicy, ExtraMeta, MergedPorts, Profile
+from meshregistry.model.policy import ConversionPolicy, ExtraMeta, Profile
 from meshregistry.model.ports import MAX_SERVICE_PORTS, Offers, PortMap, PortTable, is_usable_port
 from meshregistry.model.protocols import SILENT, list_offers
 from meshregistry.model.rejects import Reject, RejectNotes
@@ -72,7 +72,7 @@ class InstanceConverter:
                     notes.add("host_shared", named.host, f"merged from {len(places)} parts of {key}: {names}")
             rejects += notes.list_rejects()
         if self._policy.merged_ports and claims:
-            claims += self._merge_ports(key, claims, self._policy.merged_ports)
+            claims += claim_merged_ports(key, claims, self._policy)
         return Conversion(tuple(claims), tuple(rejects))
 
     def _name(
@@ -182,20 +182,6 @@ class InstanceConverter:
                 notes.add(
                     "port_limit", "", f"{left_out} ports of instances are no service ports; at most {MAX_SERVICE_PORTS}"
                 )
-
-    def _merge_ports(self, key: ServiceKey, claims: list[Claim], wanted: MergedPorts) -> list[Claim]:
-        """Return the claim to the entry that collects ports, unless a service has its name."""
-        policy = self._policy
-        resource_ns = policy.resource_ns
-        if any((claim.namespace, claim.name) == (resource_ns, wanted.name) for claim in claims):
-            return []
-        by_number: dict[int, ServicePort] = {}
-        for claim in claims:
-            for port in collect_ports(claim.ports, claim.endpoints, wanted):
-                by_number.setdefault(port.number, port)
-        ports = tuple(by_number[number] for number in sorted(by_number))
-        hosts, resolution = (wanted.host,), Resolution.STATIC
-        return [Claim(key, resource_ns, wanted.name, hosts, ports, (), resolution, policy, service=wanted.name)]
 
     def _place(self, members: list[_Member], maps: list[PortMap], notes: RejectNotes) -> tuple[WorkloadEntry, ...]:
         """Return the endpoints in canonical order, each address and port once."""

@@ -6,13 +6,16 @@ Rules: Slime pkg/source/zookeeper/conversion.go (the text form), Dubbo's Registr
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from meshregistry.model.instance import Scope
+from meshregistry.model.instance import Instance, Scope
 
 DUBBO_NAMESPACE = "dubbo"
 """`Scope.namespace` of Dubbo interfaces."""
 
 PROTOCOL = "protocol"
 """Metadata key of an instance's URL scheme (`dubbo`, `tri`, `rest`, …); a URL parameter of that name is overridden."""
+
+DUBBO_SCHEME = "dubbo"
+"""The only scheme that Slime knows."""
 
 DEFAULT_WEIGHT = 100.0
 """Weight of a provider that states none; the scale of `Instance.weight` of Dubbo instances."""
@@ -30,6 +33,12 @@ class DubboKey(NamedTuple):
     def __str__(self) -> str:
         """Return `interface[:group[:version]]` without trailing empty parts."""
         return f"{self.interface}:{self.group}:{self.version}".rstrip(":")
+
+
+def parse_key(interface: str, text: str) -> DubboKey:
+    """Return the service of an interface from the text of its key."""
+    group, _, version = text[len(interface) + 1 :].partition(":")
+    return DubboKey(interface, group, version)
 
 
 def dubbo_scope(registry: str, interface: str) -> Scope:
@@ -50,3 +59,16 @@ def key_of(interface: str, params: Mapping[str, str]) -> DubboKey:
     """Return the service that a provider's parameters name; the versions `0.0.0` and `*` and the group `*` are none."""
     group, version = find_param(params, "group"), find_param(params, "version")
     return DubboKey(interface, "" if group == "*" else group, "" if version in _NO_VERSION else version)
+
+
+def slime_key(interface: str, labels: Mapping[str, str]) -> DubboKey:
+    """Return the service as Slime names it: from the labels of an endpoint, so without what is no label."""
+    return DubboKey(interface, find_param(labels, "group"), find_param(labels, "version"))
+
+
+def scheme_of(instance: Instance) -> str:
+    """Return the URL scheme of an instance."""
+    for name, value in instance.metadata:
+        if name == PROTOCOL:
+            return value
+    return DUBBO_SCHEME

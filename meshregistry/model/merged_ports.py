@@ -6,8 +6,26 @@ start; here the ports are those in use, so that replicas agree.
 
 from collections.abc import Sequence
 
-from meshregistry.model.policy import MergedPorts
-from meshregistry.model.service_entry import ServicePort, WorkloadEntry
+from meshregistry.model.claim import Claim
+from meshregistry.model.instance import Pairs, ServiceKey
+from meshregistry.model.policy import ConversionPolicy, MergedPorts
+from meshregistry.model.service_entry import Resolution, ServicePort, WorkloadEntry
+
+
+def claim_merged_ports(
+    key: ServiceKey, claims: Sequence[Claim], policy: ConversionPolicy, labels: Pairs = ()
+) -> list[Claim]:
+    """Return the claim of a service to the entry that collects ports, none where a service has its name."""
+    wanted, resource_ns = policy.merged_ports, policy.resource_ns
+    if wanted is None or any((claim.namespace, claim.name) == (resource_ns, wanted.name) for claim in claims):
+        return []
+    by_number: dict[int, ServicePort] = {}
+    for claim in claims:
+        for port in collect_ports(claim.ports, claim.endpoints, wanted):
+            by_number.setdefault(port.number, port)
+    ports = tuple(by_number[number] for number in sorted(by_number))
+    hosts, resolution = (wanted.host,), Resolution.STATIC
+    return [Claim(key, resource_ns, wanted.name, hosts, ports, (), resolution, policy, labels, service=wanted.name)]
 
 
 def collect_ports(

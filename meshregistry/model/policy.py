@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
+from meshregistry.model.dubbo_policy import DubboPolicy
 from meshregistry.model.instance import Pairs
 from meshregistry.model.relabel import RelabelStep, ServiceNaming
 from meshregistry.model.selection import Selection
@@ -95,6 +96,9 @@ class ConversionPolicy(msgspec.Struct, frozen=True, cache_hash=True):
     """Entry name → metadata to add."""
 
     merged_ports: MergedPorts | None = None
+    dubbo: DubboPolicy | None = None
+    """How services in Dubbo scopes are converted; None where there are none."""
+
     instance_protocols: bool = False
     """Whether metadata decides the protocol of an instance's port: see `meshregistry.model.protocols`."""
 

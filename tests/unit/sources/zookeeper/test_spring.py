@@ -33,7 +33,7 @@ def test_a_secure_instance_keeps_its_plain_port_and_says_so() -> None:
 
 
 def test_dubbo_instances_beside_it_are_left_out() -> None:
-    assert ApplicationReading((), {}) == read_application([node(**{"dubbo.metadata.revision": "1"})])
+    assert ApplicationReading((), {}) == read_application([node()._replace(metadata={"dubbo.metadata.revision": "1"})])
 
 
 def test_instances_nobody_can_reach_are_counted() -> None:

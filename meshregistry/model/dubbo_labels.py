@@ -1,0 +1,86 @@
+"""Which URL parameters of a provider become labels of its endpoint.
+
+Slime (pkg/source/zookeeper/conversion.go) takes every parameter that is a label. A stock istiod would push each change
+of them to all proxies, so the istio profile takes what describes the provider, and what other settings name.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from meshregistry.model.bounded import remember
+from meshregistry.model.dubbo_key import PROTOCOL, find_param
+from meshregistry.model.dubbo_naming import escape_methods, spread_tag
+from meshregistry.model.grammar import is_label_value
+from meshregistry.model.instance import Pairs, sort_pairs
+from meshregistry.model.labels import EndpointLabels, LabelFilter
+from meshregistry.model.locality import list_locality_keys
+from meshregistry.model.policy import ConversionPolicy, Profile
+from meshregistry.model.relabel import relabel
+
+METHOD_LABEL = "methods"
+_TAG = "dubbo.tag"
+_MOST_REMEMBERED = 4096
+_DESCRIPTIVE = ("app", "application", "group", "interface", PROTOCOL, "revision", "version", "zone")
+
+
+class JudgedLabels(NamedTuple):
+    """The labels of an endpoint, and the metadata by which selectors judge it."""
+
+    metadata: Mapping[str, str]
+    labels: EndpointLabels
+
+
+class DubboLabels:
+    """Converts parameters to labels for one policy; bounded caches, of which a full one is cleared."""
+
+    def __init__(self, policy: ConversionPolicy, cache_size: int) -> None:
+        self._policy = policy
+        self._is_istio = policy.profile is Profile.ISTIO
+        self._filter = LabelFilter(policy, cache_size)
+        self._known: dict[Pairs, JudgedLabels] = {}
+        self._most_known = min(cache_size, _MOST_REMEMBERED)
+        self._kept_keys = _list_kept_keys(policy)
+
+    def convert(self, params: Pairs) -> JudgedLabels:
+        """Return the labels that a provider's parameters make."""
+        known = self._known.get(params)
+        if known is None:
+            known = self._describe(dict(params)) if self._is_istio else self._repeat_slime(dict(params))
+            remember(self._known, params, known, self._most_known)
+        return known
+
+    def _describe(self, params: dict[str, str]) -> JudgedLabels:
+        relabel(params, self._policy.relabel)
+        labels = {name: find_param(params, name) for name in self._kept_keys}
+        if not is_label_value(labels["interface"]):
+            del labels["interface"]  # an inner class; the entry names it anyway
+        wanted = {**labels, **_spread(params)}
+        return JudgedLabels(params, self._filter.convert(sort_pairs({k: v for k, v in wanted.items() if v}), ()))
+
+    def _repeat_slime(self, params: dict[str, str]) -> JudgedLabels:
+        """Return the labels in Slime's order: escape, filter, relabel; what relabelling adds is not filtered."""
+        escaped = {
+            name: escape_methods(value) if name == METHOD_LABEL else value.replace(",", "_").replace(":", "_")
+            for name, value in params.items()
+            if name not in (PROTOCOL, _TAG)
+        }
+        filtered = self._filter.convert(sort_pairs({**escaped, **_spread(params)}), ())
+        labels = dict(filtered.labels)
+        relabel(labels, self._policy.relabel)
+        relabelled = sort_pairs(labels)
+        if relabelled != filtered.labels:
+            filtered = EndpointLabels(relabelled, filtered.locality, filtered.service_ns, filtered.dropped)
+        return JudgedLabels(labels, filtered)
+
+
+def _spread(params: Mapping[str, str]) -> dict[str, str]:
+    return spread_tag(params[_TAG]) if params.get(_TAG) else {}
+
+
+def _list_kept_keys(policy: ConversionPolicy) -> tuple[str, ...]:
+    """Return the parameters that can become labels in the istio profile: also those that other settings name."""
+    named = [key for keys in list_locality_keys(policy) for key in keys]
+    named += [source for source, _ in policy.endpoint_relabel_items]
+    named += [step.target_key for step in policy.relabel]
+    named += [item.partition(":")[0] for item in policy.entry_label_keys if not item.startswith("$")]
+    return tuple(dict.fromkeys((*_DESCRIPTIVE, "istio-locality", *filter(None, named))))
