@@ -11,7 +11,7 @@ from meshregistry.sources.zookeeper.session.jute import pack_buffer, pack_text, 
 from meshregistry.sources.zookeeper.session.records import Node
 from meshregistry.sources.zookeeper.session.watches import WatchSet
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _STAT = struct.Struct(">qqqqiiiqiiq")
 _CONTAINER_OWNER = -(1 << 63)
@@ -38,13 +38,13 @@ PERSISTENT, RECURSIVE = 0, 1
 
 
 @dataclass(slots=True, frozen=True)
-class Request(Generic[T]):
+class Request(Generic[T_co]):
     """One request, without its header."""
 
     op: Op
     path: str
     body: bytes
-    decode: Callable[[bytes], T]
+    decode: Callable[[bytes], T_co]
     watch: bool = False
     """Whether a good answer means that a one-shot watch is armed."""
 
