@@ -4,12 +4,11 @@ from dataclasses import replace
 
 from meshregistry.errors import SettingsError
 from meshregistry.http.server import HttpOptions
-from meshregistry.model.policy import ConversionPolicy, Profile
-from meshregistry.model.service_entry import Location
-from meshregistry.settings.eureka import EurekaServer, EurekaSource
+from meshregistry.policies import conversion_policy
+from meshregistry.settings.eureka import EurekaServer
 from meshregistry.settings.fields import ListenAddress
 from meshregistry.settings.mcp import Listener, Mcp, Tls
-from meshregistry.settings.nacos import NacosServer, NacosSource
+from meshregistry.settings.nacos import NacosServer
 from meshregistry.settings.root import Settings
 from meshregistry.settings.source import Source
 from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions, HoldOptions, Mode, TlsFiles
@@ -45,11 +44,13 @@ def source_rules(settings: Settings) -> dict[str, SourceRules]:
     """Return how the services of each enabled source are converted and guarded."""
     rules = {}
     if settings.nacos_source.enabled:
-        policy = _nacos_policy(settings, settings.nacos_source)
-        rules["nacos"] = SourceRules(policy, guard_policy(settings, settings.nacos_source))
+        rules["nacos"] = SourceRules(
+            conversion_policy(settings, "nacos"), guard_policy(settings, settings.nacos_source)
+        )
     if settings.eureka_source.enabled:
-        policy = _eureka_policy(settings, settings.eureka_source)
-        rules["eureka"] = SourceRules(policy, guard_policy(settings, settings.eureka_source))
+        rules["eureka"] = SourceRules(
+            conversion_policy(settings, "eureka"), guard_policy(settings, settings.eureka_source)
+        )
     return rules
 
 
@@ -202,63 +203,4 @@ def _eureka_server(server: EurekaServer) -> EurekaServerOptions:
         vips=server.vips,
         secure_vips=server.secure_vips,
         resolve=server.resolve,
-    )
-
-
-def _eureka_policy(settings: Settings, source: EurekaSource) -> ConversionPolicy:
-    shared = settings.conversion
-    region, zone, subzone = (*shared.locality_labels, "", "", "")[:3]
-    return ConversionPolicy(
-        source="eureka",
-        profile=Profile(settings.profile),
-        svc_protocol=source.svc_protocol,
-        generic_protocol=source.generic_protocol,
-        svc_port=source.svc_port,
-        instance_port_as_svc_port=source.instance_port_as_svc_port,
-        default_service_ns=source.default_service_ns,
-        resource_ns=source.resource_ns,
-        ns_host=source.ns_host,
-        k8s_domain_suffix=source.k8s_domain_suffix,
-        dom_suffix=source.app_suffix,
-        location=Location[source.location],
-        locality_labels=(region, zone, subzone),
-        endpoint_relabel_items=tuple(shared.endpoint_relabel_items.items()),
-        skip_validate_label_value=shared.skip_validate_label_value,
-        entry_label_keys=shared.se_label_selector_keys,
-        revision=shared.istio_revision,
-        registry_id_meta_key=shared.registry_id_meta_key,
-        vip_range=shared.virtual_addresses,
-        max_label_value_bytes=shared.max_label_value_bytes,
-        max_labels_bytes=shared.max_labels_bytes,
-    )
-
-
-def _nacos_policy(settings: Settings, source: NacosSource) -> ConversionPolicy:
-    shared = settings.conversion
-    region, zone, subzone = (*shared.locality_labels, "", "", "")[:3]
-    return ConversionPolicy(
-        source="nacos",
-        profile=Profile(settings.profile),
-        svc_protocol=source.svc_protocol,
-        generic_protocol=source.generic_protocol,
-        svc_port=source.svc_port,
-        instance_port_as_svc_port=source.instance_port_as_svc_port,
-        default_service_ns=source.default_service_ns,
-        resource_ns=source.resource_ns,
-        ns_host=source.ns_host,
-        k8s_domain_suffix=source.k8s_domain_suffix,
-        dom_suffix=source.dom_suffix,
-        location=Location[source.location],
-        drop_unhealthy=source.drop_unhealthy,
-        locality_labels=(region, zone, subzone),
-        endpoint_relabel_items=tuple(shared.endpoint_relabel_items.items()),
-        skip_validate_label_value=shared.skip_validate_label_value,
-        entry_label_keys=shared.se_label_selector_keys,
-        revision=shared.istio_revision,
-        meta_key_group=source.meta_key_group,
-        meta_key_namespace=source.meta_key_namespace,
-        registry_id_meta_key=shared.registry_id_meta_key,
-        vip_range=shared.virtual_addresses,
-        max_label_value_bytes=shared.max_label_value_bytes,
-        max_labels_bytes=shared.max_labels_bytes,
     )

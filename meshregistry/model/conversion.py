@@ -18,7 +18,7 @@ from meshregistry.model.merged_ports import claim_merged_ports
 from meshregistry.model.naming import ServiceName, name_service
 from meshregistry.model.policy import ConversionPolicy, ExtraMeta, Profile
 from meshregistry.model.ports import MAX_SERVICE_PORTS, Offers, PortMap, PortTable, is_usable_port
-from meshregistry.model.protocols import SILENT, list_offers
+from meshregistry.model.protocols import list_offers
 from meshregistry.model.rejects import Reject, RejectNotes
 from meshregistry.model.service_entry import Resolution, ServicePort, WorkloadEntry
 
@@ -157,14 +157,16 @@ class InstanceConverter:
 
     def _map_ports(self, members: list[_Member], notes: RejectNotes) -> tuple[tuple[ServicePort, ...], list[PortMap]]:
         """Return the service ports and the port map of each endpoint."""
-        if any(labels.spoken is not SILENT or instance.secure_port for instance, labels in members):
+        spoken = members[0][1].spoken
+        if spoken.grpc_port or any(labels.spoken != spoken or instance.secure_port for instance, labels in members):
             offers = [self._list_offers(member) for member in members]
             ports, mixed = self._ports.list_offered_ports(offers)
             for number in mixed:
                 notes.add("protocol_mixed", str(number), "instances speak different protocols; most of them decide")
             maps = [self._ports.map_offers(ports, each) for each in offers]
         else:
-            ports = self._ports.list_service_ports(frozenset([instance.port for instance, _ in members]))
+            own_ports = frozenset([instance.port for instance, _ in members])
+            ports = self._ports.list_service_ports(own_ports, spoken.protocol)
             maps = [self._ports.map_endpoint(ports, instance.port) for instance, _ in members]
         self._note_limit(members, ports, notes)
         return ports, maps

@@ -107,25 +107,27 @@ class PortTable:
 
     def __init__(self, policy: ConversionPolicy, cache_size: int) -> None:
         self._policy = policy
-        self._protocol, self._prefix = choose_protocol(policy)
         self._cache_size = cache_size
-        self._service_ports: dict[frozenset[int], tuple[ServicePort, ...]] = {}
+        self._service_ports: dict[tuple[frozenset[int], str], tuple[ServicePort, ...]] = {}
         self._maps: dict[tuple[tuple[ServicePort, ...], int], PortMap] = {}
         self._protocols: dict[str, _Protocol] = {}
         self._offer_maps: dict[tuple[tuple[ServicePort, ...], Offers], PortMap] = {}
 
-    def list_service_ports(self, instance_ports: frozenset[int]) -> tuple[ServicePort, ...]:
-        """Return the service ports, by number, of a service whose instances listen on `instance_ports`."""
-        known = self._service_ports.get(instance_ports)
+    def list_service_ports(self, instance_ports: frozenset[int], word: str = "") -> tuple[ServicePort, ...]:
+        """Return the service ports, by number, of a service whose instances listen on `instance_ports`.
+
+        `word` is the protocol that all of them speak, "" the source's.
+        """
+        known = self._service_ports.get((instance_ports, word))
         if known is None:
             numbers = set(instance_ports) if self._policy.instance_port_as_svc_port else {self._policy.svc_port}
             if self._policy.svc_port:
                 numbers.add(self._policy.svc_port)
+            protocol, prefix = self._name_protocol(word)
             known = tuple(
-                ServicePort(each, self._protocol, f"{self._prefix}-{each}")
-                for each in limit_ports(numbers, self._policy.svc_port)
+                ServicePort(each, protocol, f"{prefix}-{each}") for each in limit_ports(numbers, self._policy.svc_port)
             )
-            remember(self._service_ports, instance_ports, known, self._cache_size)
+            remember(self._service_ports, (instance_ports, word), known, self._cache_size)
         return known
 
     def map_endpoint(self, ports: tuple[ServicePort, ...], own_port: int) -> PortMap:

@@ -107,6 +107,20 @@ class EurekaSource(EurekaServer, Source):
         5.0, "The time between two readings of changes, if shorter than refresh_period."
     )
     full_fetch_interval: PositiveDuration = setting(600.0, "Everything is read again after this, deltas or not.")
+    expose_secure_port: bool = setting(
+        False,
+        "Whether an enabled secure port is a service port beside the plain one; it stands in for a plain one that is "
+        "disabled in any case. Profile istio only.",
+    )
+    vip_alias: bool = setting(False, "Whether the VIP addresses of an application become further hosts of its entry.")
+    weight_key: str = setting(
+        "weight", "Instance metadata key with the weight, 1 is normal; empty = none. Profile istio only."
+    )
+    zone_key: str = setting(
+        "zone",
+        "Instance metadata key with the zone, filled from Amazon's data centre where it is missing; empty = none.",
+        slime_profile="",
+    )
     include_status: Annotated[tuple[Status, ...], Field(min_length=1)] = setting(
         ("UP",), "Instances with these statuses are taken."
     )

@@ -51,7 +51,6 @@ def load_settings(text: str, environ: Mapping[str, str], *, base_dir: FilePath |
     faulty = {fault.path for fault in draft.faults}
     settings = validate(draft, faulty)
     draft.warnings.extend(_find_idle(settings, (), draft))
-    draft.warnings.extend(_find_idle_macros(settings, draft))
     draft.warnings.extend(_find_shared_dialect(settings, draft))
     settings = rectify(settings, explicit)
     _check(settings, draft, faulty)
@@ -110,17 +109,6 @@ def _find_idle(section: Section, path: Path, draft: Draft) -> list[Finding]:
             items = [(index, item) for index, item in enumerate(value) if isinstance(item, Section)]
             found += [finding for index, item in items for finding in _find_idle(item, (*here, index), draft)]
     return found
-
-
-def _find_idle_macros(settings: Settings, draft: Draft) -> list[Finding]:
-    """Return a warning when a macro of an enabled source turns on what has no effect yet."""
-    path: Path = ("nacos_source", "nsf_nacos")
-    source = settings.nacos_source
-    if not source.enabled or not source.nsf_nacos:
-        return []
-    later = spec_of(type(source).model_fields["enable_project_code"]).later
-    message = f"turns on enable_project_code, without effect yet: this version lacks {later}"
-    return [Finding(path, draft.origin(path), message)] if later else []
 
 
 def _find_shared_dialect(settings: Settings, draft: Draft) -> list[Finding]:

@@ -83,11 +83,20 @@ class NacosSource(NacosServer, Source):
     meta_key_namespace: str = setting(
         "", "Instance metadata key that gets the namespace id; empty = none.", slime="MetaKeyNamespace"
     )
+    meta_key_cluster: str = setting("", "Instance metadata key that gets the cluster name; empty = none.")
+    meta_key_ephemeral: str = setting(
+        "", "Instance metadata key that gets true for an ephemeral instance, false for a persistent one; empty = none."
+    )
+    host_with_group: bool = setting(
+        False, "Put the group behind the service name in names and hosts: services of different groups stay apart."
+    )
+    host_with_namespace: bool = setting(
+        False, "Put the namespace id behind the service name, after the group, in names and hosts."
+    )
     enable_project_code: bool = setting(
         False,
         "One ServiceEntry per value of the metadata key projectCode.",
         slime="EnableProjectCode",
-        later="the split by project code",
     )
     dom_suffix: str = setting("", "Appended to the service name with a dot.", slime="DomSuffix")
     servers: tuple[NacosServer, ...] = setting(

@@ -46,7 +46,9 @@ class EndpointSelector(LabelSelector):
     """Accepts an instance by its metadata and its address; both parts must hold."""
 
     exclude_ip_ranges: IpRanges = setting(
-        IpRanges(), "Instances with these addresses are left out.", slime="ExcludeIPRanges"
+        IpRanges(),
+        "Instances with these addresses are left out; as in Slime not for Nacos in profile slime.",
+        slime="ExcludeIPRanges",
     )
 
 

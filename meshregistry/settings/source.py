@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
 from meshregistry.settings.fields import UPPERED, Duration, Port, Section, setting, spec_of
 from meshregistry.settings.guard import Guard
 from meshregistry.settings.selection import (
@@ -13,8 +15,6 @@ from meshregistry.settings.selection import (
     ServiceNameConverter,
 )
 
-_SELECTION = "instance selection, renaming and enrichment"
-_MERGED_PORTS = "the merged-port service"
 _PODS = "a cache of Kubernetes pods"
 
 Location = Annotated[Literal["MESH_INTERNAL", "MESH_EXTERNAL"], UPPERED]
@@ -55,32 +55,37 @@ class Source(Section):
         slime_profile="MESH_EXTERNAL",
         slime_default="",
     )
+    instance_protocols: bool = setting(
+        True,
+        "Whether the metadata of an instance decides what its port speaks: protocol, secure, gRPC_port, "
+        "preserved.register.source.",
+        slime_profile=False,
+    )
+    drop_host_names: bool = setting(
+        False, "Leave out instances whose address is a host name; one of them makes the whole entry resolve by DNS."
+    )
+    locality_labels: Annotated[tuple[str, ...], Field(max_length=3)] = setting(
+        (), "In place of conversion.locality_labels for this source; empty = as there."
+    )
+    default_region: str = setting(
+        "", "Region of endpoints whose metadata names a zone alone; empty = no locality without a region."
+    )
     endpoint_selectors: tuple[EndpointSelector, ...] = setting(
-        (), "Instances to take; one match is enough.", slime="EndpointSelectors", later=_SELECTION
+        (), "Instances to take; one match is enough.", slime="EndpointSelectors"
     )
     serviced_endpoint_selectors: Mapping[str, tuple[EndpointSelector, ...]] = setting(
-        {},
-        "Selectors per service, in place of the source's own.",
-        slime="ServicedEndpointSelectors",
-        later=_SELECTION,
+        {}, "Selectors per service, in place of the source's own.", slime="ServicedEndpointSelectors"
     )
     empty_ep_selectors_exclude_all: bool = setting(
-        False,
-        "Whether an empty list of selectors rejects every instance.",
-        slime="EmptyEpSelectorsExcludeAll",
-        later=_SELECTION,
+        False, "Whether an empty list of selectors rejects every instance.", slime="EmptyEpSelectorsExcludeAll"
     )
     always_use_source_scoped_ep_selectors: bool = setting(
         False,
         "Whether an instance must pass both the source's and its service's selectors.",
         slime="AlwaysUseSourceScopedEpSelectors",
-        later=_SELECTION,
     )
     mock_service_entry_name: str = setting(
-        "",
-        "Name of a ServiceEntry that collects all ports; empty = none.",
-        slime="MockServiceEntryName",
-        later=_MERGED_PORTS,
+        "", "Name of a ServiceEntry that collects all ports; empty = none.", slime="MockServiceEntryName"
     )
     mock_service_name: str = setting("", "Host of that ServiceEntry.", slime="MockServiceName")
     mock_service_merge_instance_port: bool = setting(
@@ -90,16 +95,16 @@ class Source(Section):
         False, "Collect service ports.", slime="MockServiceMergeServicePort"
     )
     service_naming: ServiceNameConverter | None = setting(
-        None, "Recomputes the service of an instance.", slime="ServiceNaming", later=_SELECTION
+        None, "Recomputes the service of an instance.", slime="ServiceNaming"
     )
     service_host_aliases: tuple[ServiceHostAlias, ...] = setting(
-        (), "Further hosts per generated host.", slime="ServiceHostAliases", later=_SELECTION
+        (), "Further hosts per generated host.", slime="ServiceHostAliases"
     )
     service_additional_metas: Mapping[str, AdditionalMeta] = setting(
-        {}, "Metadata to add, by ServiceEntry name.", slime="ServiceAdditionalMetas", later=_SELECTION
+        {}, "Metadata to add, by ServiceEntry name.", slime="ServiceAdditionalMetas"
     )
     instance_meta_relabel: InstanceMetaRelabel | None = setting(
-        None, "Derives metadata keys from others.", slime="InstanceMetaRelabel", later=_SELECTION
+        None, "Derives metadata keys from others.", slime="InstanceMetaRelabel"
     )
     enable_empty_protection: bool = setting(
         True,

@@ -43,23 +43,16 @@ def test_a_slimeboot_resource_sets_what_slime_would_have_read_from_it() -> None:
 
 def test_a_slimeboot_resource_yields_one_warning_for_each_key_without_effect() -> None:
     warnings = load_settings(read("slimeboot.yaml"), {"NACOS_PASSWORD": "hunter2"}).warnings
-    selection = "accepted, but without effect yet: this version lacks instance selection, renaming and enrichment"
     assert [
         "http.path_redirect (line 27): expected alias->page, found 'broken'; ignored as Slime does",
         "MeshConfigFile (line 43): accepted, but without effect: Slime never reads it",
         "RevCrds (line 44): accepted, but without effect: Slime does not support it",
-        (
-            "nacos_source.nsf_nacos (line 61): turns on enable_project_code, without effect yet: "
-            "this version lacks the split by project code"
-        ),
         (
             "nacos_source.NewInSomeFork (line 62): unknown key, ignored as Slime does; "
             "nearest known key `endpoint_selectors`"
         ),
         "zookeeper_source.enabled (line 69): accepted, but without effect yet: this version lacks the ZooKeeper source",
         "zookeeper_source.mode (line 70): unknown mode, taken as watching as Slime does",
-        f"zookeeper_source.endpoint_selectors (line 76): {selection}",
-        f"zookeeper_source.serviced_endpoint_selectors (line 83): {selection}",
     ] == warnings
 
 
@@ -82,17 +75,6 @@ def test_a_bare_file_gets_the_profile_istio() -> None:
     assert ["guard.max_stale (line 8): accepted, but without effect yet: this version lacks the maximum age"] == (
         loaded.warnings
     )
-
-
-def test_a_macro_that_turns_on_what_has_no_effect_yet_is_warned_about() -> None:
-    nacos = "{nacos_source: {enabled: %s, address: ['http://n:1'], nsf_nacos: true}}"
-    lacks = "this version lacks the split by project code"
-    assert [f"nacos_source.nsf_nacos (line 1): turns on enable_project_code, without effect yet: {lacks}"] == (
-        load_settings(nacos % "true", {}).warnings
-    )
-    assert ["settings: no source is enabled: only empty lists are served"] == load_settings(
-        nacos % "false", {}
-    ).warnings
 
 
 @pytest.mark.parametrize(
