@@ -1,0 +1,131 @@
+"""Who provides and who calls what: the model behind Sidecars and its debug page.
+
+Rules: Slime pkg/source/zookeeper/sidecar.go, but for three of its faults: a removed application loses its Sidecar, a
+service that is gone loses its callers, and what is kept for one application does not depend on changes of others.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+_PRESENCE = ""
+"""The dependency that every known application has: it makes an application without calls outlive a restart."""
+
+
+class ServiceCalls(NamedTuple):
+    """The applications of one service; `service` is its host as it stands in a Sidecar."""
+
+    service: str
+    providers: frozenset[str]
+    consumers: frozenset[str]
+
+
+class ApplicationCalls(NamedTuple):
+    """What one application provides and calls now, sorted."""
+
+    provides: tuple[str, ...]
+    consumes: tuple[str, ...]
+
+
+class CallModel:
+    """The call model of one registry; owned by its source.
+
+    A dependency that is gone stays for `remove_after_s` seconds, so that a restarting consumer does not lose its
+    routes and cause a push to every proxy of its application. Times are monotonic seconds and must not go back.
+    """
+
+    def __init__(self, remove_after_s: float, *, self_consume: bool = False) -> None:
+        self._remove_after_s = remove_after_s
+        self._self_consume = self_consume
+        self._by_interface: dict[str, tuple[ServiceCalls, ...]] = {}
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._links: dict[str, set[str]] = {}
+        self._lingering: dict[tuple[str, str], float] = {}
+
+    def replace(self, interface: str, calls: Iterable[ServiceCalls], now: float) -> frozenset[str]:
+        """Make `calls` all that is known of an interface; return the applications whose dependencies changed."""
+        before = self._by_interface.get(interface, ())
+        after = tuple(sorted(calls, key=lambda each: each.service))
+        if before == after:
+            return frozenset()
+        if after:
+            self._by_interface[interface] = after
+        else:
+            self._by_interface.pop(interface, None)
+        added, removed = Counter(self._list_links(after)), Counter(self._list_links(before))
+        self._counts.update(added)
+        changed = {link[0] for link in added if self._bind(link)}
+        self._counts.subtract(removed)
+        changed |= {link[0] for link in removed if self._counts[link] <= 0 and self._release(link, now)}
+        return frozenset(changed)
+
+    def expire(self, now: float) -> frozenset[str]:
+        """Drop the dependencies whose time is over; return the applications they belonged to."""
+        expired = []
+        for link, deadline in self._lingering.items():
+            if deadline > now:
+                break
+            expired.append(link)
+        for link in expired:
+            del self._lingering[link]
+            self._drop(link)
+        return frozenset(link[0] for link in expired)
+
+    @property
+    def next_expiry(self) -> float:
+        """When `expire` has something to do: monotonic seconds, infinity for never."""
+        return next(iter(self._lingering.values()), math.inf)
+
+    def dependencies(self, application: str) -> tuple[str, ...] | None:
+        """Return the services an application's Sidecar names, None for an application that is gone."""
+        links = self._links.get(application)
+        return None if links is None else tuple(sorted(links - {_PRESENCE}))
+
+    def known_applications(self) -> frozenset[str]:
+        """Return the applications that have dependencies to tell, gone ones included until their time is over."""
+        return frozenset(self._links)
+
+    def applications(self) -> Mapping[str, ApplicationCalls]:
+        """Return what every application provides and calls now, for the debug page."""
+        provides: dict[str, set[str]] = {}
+        consumes: dict[str, set[str]] = {}
+        for call in (call for calls in self._by_interface.values() for call in calls):
+            for table, names in ((provides, call.providers), (consumes, call.consumers)):
+                for name in names:
+                    table.setdefault(name, set()).add(call.service)
+        return {
+            name: ApplicationCalls(tuple(sorted(provides.get(name, ()))), tuple(sorted(consumes.get(name, ()))))
+            for name in sorted(provides.keys() | consumes.keys())
+        }
+
+    def _list_links(self, calls: tuple[ServiceCalls, ...]) -> Iterable[tuple[str, str]]:
+        for call in calls:
+            callers = call.consumers | call.providers if self._self_consume else call.consumers
+            for application in callers:
+                yield application, call.service
+            for application in call.consumers | call.providers:
+                yield application, _PRESENCE
+
+    def _bind(self, link: tuple[str, str]) -> bool:
+        """Make a dependency live; return whether it is new."""
+        self._lingering.pop(link, None)
+        links = self._links.setdefault(link[0], set())
+        is_new = link[1] not in links
+        links.add(link[1])
+        return is_new
+
+    def _release(self, link: tuple[str, str], now: float) -> bool:
+        """Let a dependency linger; return whether it is gone at once."""
+        del self._counts[link]
+        if self._remove_after_s <= 0:
+            self._drop(link)
+            return True
+        self._lingering[link] = now + self._remove_after_s
+        return False
+
+    def _drop(self, link: tuple[str, str]) -> None:
+        links = self._links.get(link[0], set())
+        links.discard(link[1])
+        if not links:
+            self._links.pop(link[0], None)
