@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from meshregistry.model.service_entry import Kind
+from meshregistry.store.layers import Layers
 from meshregistry.wire.resource import Resource
 
 
@@ -12,8 +13,8 @@ class Collection(msgspec.Struct, frozen=True):
     """All resources of one kind; `version` is a hash of names and versions, equal for equal content."""
 
     version: str
-    resources: Mapping[str, Resource]
-    sequences: Mapping[str, int] = msgspec.field(default_factory=dict)
+    resources: Layers[Resource]
+    sequences: Layers[int]
     """Resource name → sequence of the commit that last changed it; for `ver` of `/xdsCache`, no part of the content."""
 
 
@@ -45,4 +46,4 @@ class Snapshot(msgspec.Struct, frozen=True):
         return self.collections.get(kind, EMPTY)
 
 
-EMPTY = Collection(version="0" * 16, resources={})
+EMPTY = Collection(version="0" * 16, resources=Layers(), sequences=Layers())

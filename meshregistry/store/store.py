@@ -77,15 +77,13 @@ class SnapshotStore:
 def _apply(before: Collection, changed: Mapping[str, Resource], removed: frozenset[str], sequence: int) -> Collection:
     """Return the next collection; its version is a sum over all resources, so the order of arrival is no part of it."""
     total = int(before.version, 16)
-    resources, sequences = dict(before.resources), dict(before.sequences)
     for name in removed:
-        total -= _digest(resources.pop(name))
-        del sequences[name]
+        total -= _digest(before.resources[name])
     for name, resource in changed.items():
-        old = resources.get(name)
+        old = before.resources.get(name)
         total += _digest(resource) - (_digest(old) if old else 0)
-        resources[name] = resource
-        sequences[name] = sequence
+    resources = before.resources.updated(changed, removed)
+    sequences = before.sequences.updated(dict.fromkeys(changed, sequence), removed)
     return Collection(f"{total & _MASK:016x}", resources, sequences) if resources else EMPTY
 
 

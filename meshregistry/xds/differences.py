@@ -6,6 +6,7 @@ separates it from a newer one is found once, and encoded once, for all of them.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from meshregistry.wire.resource import Resource
 from meshregistry.xds.views import Page, View
@@ -68,14 +69,11 @@ def _compare(base: View, view: View, max_bytes: int) -> Step:
 
 
 def _find_removed(base: View, view: View) -> Iterable[str]:
-    touched = (page for page in base.pages if not view.has_page(page))
-    return (name for page in touched for name in page.names if view.get(name) is None)
+    return chain.from_iterable(map(view.find_lost, base.pages))
 
 
 def _find_changed(base: View, page: Page, room: int) -> Iterable[Page | Resource]:
-    if base.has_page(page):
-        return ()
-    changed = [resource for resource in page.resources if not base.holds(resource)]
+    changed = base.find_new(page)
     # The bytes of a whole page are shared by all that it is new to, whatever else they hold.
     whole = len(changed) == len(page.resources) and sum(map(size_of, changed)) <= room
     return (page,) if whole else changed

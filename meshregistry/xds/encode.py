@@ -148,9 +148,11 @@ def _encode_page(page: Page, base: View | None) -> bytes:
     """Return a page in full, or with stubs for everything that `base` holds at the same version."""
     if base is None:
         return _cached(page, "full", map(_full, page.resources))
-    if base.has_page(page):
+    new = base.find_new(page)
+    if not new:
         return _cached(page, "stubs", map(_stub, page.resources))
-    return b"".join(_stub(resource) if base.holds(resource) else _full(resource) for resource in page.resources)
+    names = {resource.name for resource in new}
+    return b"".join(_full(resource) if resource.name in names else _stub(resource) for resource in page.resources)
 
 
 def _cached(page: Page, form: str, parts: Iterable[bytes]) -> bytes:
@@ -161,7 +163,7 @@ def _cached(page: Page, form: str, parts: Iterable[bytes]) -> bytes:
 
 
 def _count_stubs(view: View, base: View) -> int:
-    return sum(len(page.names) if base.has_page(page) else sum(map(base.holds, page.resources)) for page in view.pages)
+    return view.count - sum(len(base.find_new(page)) for page in view.pages)
 
 
 def _full(resource: Resource) -> bytes:

@@ -80,10 +80,20 @@ class View:
         """Return the resource of this name, if it is visible."""
         return self.pages[self._index(name)].get(name) if self.pages else None
 
-    def holds(self, resource: Resource) -> bool:
-        """Tell whether the view has this resource at its version."""
-        held = self.get(resource.name)
-        return held is not None and held.version == resource.version
+    def find_new(self, page: Page) -> Sequence[Resource]:
+        """Return the resources of a page, perhaps of another view, that this one has not, or not at their version."""
+        if page in self._page_set:
+            return ()
+        # A commit seldom changes which names there are: then the pages are alike, and nothing must be searched.
+        twin = self.pages[self._index(page.names[0])] if self.pages else None
+        held = twin.resources if twin is not None and twin.names == page.names else map(self.get, page.names)
+        return [new for old, new in zip(held, page.resources, strict=True) if old is not new and _differs(old, new)]
+
+    def find_lost(self, page: Page) -> Sequence[str]:
+        """Return the names of a page, perhaps of another view, that this one has not."""
+        if page in self._page_set or (self.pages and self.pages[self._index(page.names[0])].names == page.names):
+            return ()
+        return [name for name in page.names if self.get(name) is None]
 
     def has_page(self, page: Page) -> bool:
         """Tell whether this very page is part of the view: then its content is equal without a look."""
@@ -235,6 +245,10 @@ def _filter(page: Page, labels: frozenset[str], known: dict[tuple[str, ...], Pag
 
 def _is_same(one: Resource, other: Resource) -> bool:
     return one is other
+
+
+def _differs(one: Resource | None, other: Resource) -> bool:
+    return one is None or one.version != other.version
 
 
 NOTHING: Final = View()
