@@ -62,6 +62,23 @@ async def test_the_first_reading_happens_at_once_and_a_success_ends_the_back_off
     assert (1.0, 3.0) == (_readings(metrics.registry, "true"), _readings(metrics.registry, "false"))
 
 
+async def test_a_reading_may_state_the_period_that_suits_what_it_read() -> None:
+    clock = ManualClock()
+    periods = iter([5.0, None, 60.0])
+
+    async def poll() -> float | None:
+        clock.time += 1.0
+        try:
+            return next(periods)
+        except StopIteration:
+            raise _Enough from None
+
+    with pytest.raises(_Enough):
+        await PollLoop("eureka", OPTIONS, Metrics(), clock.clock).run(poll)
+
+    assert [4.0, 29.0, 59.0] == clock.pauses
+
+
 async def test_a_start_delay_comes_first_and_a_bug_ends_the_loop() -> None:
     clock = ManualClock()
     options = PollOptions(start_delay_s=5.0)

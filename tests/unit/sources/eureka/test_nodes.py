@@ -1,0 +1,52 @@
+"""In which order peers are asked, and where their addresses come from."""
+
+import pytest
+
+from meshregistry.errors import SourceUnavailable
+from meshregistry.sources.eureka.addresses import configured_nodes, resolved_nodes
+from meshregistry.sources.eureka.client import Node
+from meshregistry.sources.eureka.nodes import Nodes
+
+pytestmark = pytest.mark.anyio
+
+A, B, C = (Node(f"http://{name}/eureka") for name in "abc")
+FAILED = SourceUnavailable("gone")
+
+
+def test_peers_are_asked_as_configured_but_for_what_happened_to_them() -> None:
+    nodes = Nodes((A, B, C), 60.0)
+    assert [A, B, C] == nodes.candidates(0.0)
+    nodes.succeed(B)
+    assert [B, A, C] == nodes.candidates(1.0)
+    nodes.fail(B, FAILED, 2.0)
+    nodes.fail(A, FAILED, 3.0)
+    assert [C, B, A] == nodes.candidates(4.0)
+    assert [B, C, A] == nodes.candidates(62.5)
+    nodes.succeed(A)
+    assert [A, B, C] == nodes.candidates(62.5)
+
+
+def test_a_new_list_keeps_what_is_known_of_those_that_stay() -> None:
+    nodes = Nodes((A, B), 60.0)
+    nodes.fail(A, FAILED, 0.0)
+    nodes.replace((A, C))
+
+    assert [C, A] == nodes.candidates(1.0)
+    assert [("gone", 59.0), (None, 0.0)] == [
+        (each["last_error"], each["quarantined_for_s"]) for each in nodes.describe(1.0)
+    ]
+
+
+def test_configured_addresses_are_peers_once_and_without_credentials() -> None:
+    assert (A, B) == configured_nodes(("http://u:p@a/eureka/", "http://b/eureka", "http://a/eureka"))
+
+
+async def test_a_host_that_cannot_be_resolved_costs_only_itself() -> None:
+    async def resolve(host: str) -> list[str]:
+        if host == "a":
+            return ["10.0.0.1", "2001:db8::1"]
+        raise OSError("no such host")
+
+    assert (A._replace(ip="10.0.0.1"), A._replace(ip="2001:db8::1")) == await resolved_nodes((A.base, B.base), resolve)
+    with pytest.raises(SourceUnavailable, match="http://b/eureka: no such host"):
+        await resolved_nodes((B.base,), resolve)

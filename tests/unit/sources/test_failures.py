@@ -1,0 +1,52 @@
+"""What may be said of an address, a body or an error."""
+
+import aiohttp
+import pytest
+
+from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
+from meshregistry.sources.failures import cause, displayed, excerpt, worst
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://eureka:8761/eureka/", "http://eureka:8761/eureka"),
+        ("https://u:p@eureka/base/", "https://eureka/base"),
+        ("http://u:p@[::1]:8761?token=t", "http://[::1]:8761"),
+    ],
+)
+def test_addresses_are_shown_without_secrets(address: str, shown: str) -> None:
+    assert shown == displayed(address)
+
+
+def test_an_excerpt_is_one_short_printable_line() -> None:
+    assert "a b c" == excerpt(b"a\r\n\tb \x00\x1b c")
+    assert 161 == len(excerpt(b"x" * 10_000))
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (TimeoutError(), "no complete answer in time"),
+        (aiohttp.InvalidURL("http://u:p@x"), "not a usable URL"),
+        (aiohttp.ClientPayloadError("cut"), "ClientPayloadError: cut"),
+    ],
+)
+def test_a_cause_is_one_line_without_urls(error: Exception, text: str) -> None:
+    assert text == cause(error)
+
+
+@pytest.mark.parametrize(
+    ("errors", "kind", "text"),
+    [
+        ([], SourceUnavailable, "no address is configured"),
+        ([SourceUnavailable("a"), SourceDataError("b")], SourceDataError, "a; b"),
+        ([SourceDataError("a"), SourceAuthError("b"), SourceUnavailable("c")], SourceAuthError, "a; b; c"),
+    ],
+)
+def test_the_error_that_needs_a_human_soonest_stands_for_all(
+    errors: list[SourceError], kind: type[SourceError], text: str
+) -> None:
+    error = worst(errors)
+
+    assert (kind, text) == (type(error), str(error))
