@@ -11,18 +11,24 @@ class Identity:
         self.timeout_s = session_timeout_s
         """As negotiated last; before that, as asked for."""
 
+        self._used_id = 0
         self._lost_at: float | None = None
 
-    def accepted(self, welcome: Welcome) -> bool:
-        """Take what the server granted; return whether it is another session than before."""
-        is_new = welcome.session_id != self.ticket.session_id
+    def accepted(self, welcome: Welcome) -> None:
+        """Take what the server granted."""
         self.ticket = self.ticket._replace(session_id=welcome.session_id, password=welcome.password)
         self.timeout_s = welcome.timeout_s
+
+    def used(self) -> bool:
+        """Note that the session is in use from now on; return whether it is another one than was in use before."""
+        is_new = self._used_id != self.ticket.session_id
+        self._used_id = self.ticket.session_id
         return is_new
 
     def expired(self) -> None:
         """Ask for a new session from now on."""
         self.ticket = Ticket(last_zxid=self.ticket.last_zxid)
+        self._used_id = 0
 
     def lost(self, last_zxid: int, now: float) -> None:
         """Note the end of a connection that was in use, and the newest transaction it has shown.
@@ -41,4 +47,5 @@ class Identity:
         if self._lost_at is None or now - self._lost_at <= self.timeout_s or self.ticket == Ticket():
             return False
         self.ticket = Ticket()
+        self._used_id = 0
         return True

@@ -205,7 +205,7 @@ class ZooKeeperSession:
     async def _live(self) -> float:
         """Live through one connection, or the failure to get one; return the pause after it, in seconds."""
         try:
-            link, is_new = await self._connect()
+            link = await self._connect()
         except AuthRefused as error:
             self._refused(error)
             return self._options.auth_pause_s
@@ -213,16 +213,16 @@ class ZooKeeperSession:
             self._failed(error)
             return self._backoff.failed(self._clock.dice())
         connected_at = self._clock.now()
-        self._publish(link, is_new=is_new)
+        self._publish(link)
         await link.lost
         lived_s = self._clock.now() - connected_at
         return self._backoff.lost(lived_s, self._identity.timeout_s, self._clock.dice())
 
-    async def _connect(self) -> tuple[Link, bool]:
-        """Return a connection that is ready for requests, and whether the session is new. Raises SourceError."""
+    async def _connect(self) -> Link:
+        """Return a connection that is ready for requests. Raises SourceError."""
         self._meters.attempts += 1
         target = await self._ring.next()
-        link, is_new = await self._enter(target)
+        link = await self._enter(target)
         limits = Limits(self._identity.timeout_s, self._options.request_timeout_s)
         link.keep_alive(limits)
         try:
@@ -235,9 +235,9 @@ class ZooKeeperSession:
         except BaseException:
             link.abort("given up")
             raise
-        return link, is_new
+        return link
 
-    async def _enter(self, target: Target) -> tuple[Link, bool]:
+    async def _enter(self, target: Target) -> Link:
         """Greet a server with our session, or with none if that has expired. Raises SourceError."""
         for ticket in (self._identity.ticket, Ticket(last_zxid=self._identity.ticket.last_zxid)):
             try:
@@ -247,7 +247,8 @@ class ZooKeeperSession:
                     self._expired("no server takes it any more")
                 raise
             if welcome.verdict is Verdict.ACCEPTED:
-                return link, self._identity.accepted(welcome)
+                self._identity.accepted(welcome)
+                return link
             link.abort("given up")
             if welcome.verdict is Verdict.READ_ONLY:
                 raise SourceUnavailable(f"{target}: read-only, it has no quorum")
@@ -272,10 +273,11 @@ class ZooKeeperSession:
                 raise
             self._meters.rearm_chunks += 1
 
-    def _publish(self, link: Link, *, is_new: bool) -> None:
+    def _publish(self, link: Link) -> None:
         if link.end is not None:
             self._failed(link.end)
             return
+        is_new = self._identity.used()
         link.on_end = partial(self._lost, link)
         self._link, self._refusal, self._last_error = link, None, ""
         self._meters.connects += 1

@@ -205,12 +205,12 @@ def test_only_answers_move_what_was_seen_and_never_back() -> None:
 
 def test_the_oldest_request_is_known() -> None:
     under_way = exchange()
-    assert under_way.oldest_sent_at is None
+    oldest = [under_way.oldest_sent_at]
     under_way.send(requests.sync("/a"), "a", 3.0)
     under_way.send(requests.sync("/a"), "b", 4.0)
-    assert 3.0 == under_way.oldest_sent_at
+    oldest.append(under_way.oldest_sent_at)
     under_way.receive(answer(1))
-    assert 4.0 == under_way.oldest_sent_at
+    assert [None, 3.0, 4.0] == [*oldest, under_way.oldest_sent_at]
 
 
 @given(st.lists(st.binary(max_size=80), max_size=10))
