@@ -17,6 +17,8 @@ from meshregistry.model.instance import Instance, Scope, ServiceKey, sort_pairs
 from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.rejects import Reject
 from meshregistry.model.service_entry import Location, ServiceEntry, WorkloadEntry
+from meshregistry.policies import conversion_policy
+from meshregistry.settings.load import load_settings
 
 DATA = Path(__file__).parent / "data"
 
@@ -39,6 +41,11 @@ class Registration(msgspec.Struct, forbid_unknown_fields=True):
     enabled: bool = True
     weight: float = 1.0
     metadata: dict[str, str] = {}
+    ephemeral: bool = True
+    port_enabled: bool = True
+    secure_port: int = 0
+    zone: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 class Service(msgspec.Struct, forbid_unknown_fields=True):
@@ -50,20 +57,25 @@ class Service(msgspec.Struct, forbid_unknown_fields=True):
     namespace: str = "public"
     group: str = "DEFAULT_GROUP"
 
-    @property
-    def key(self) -> ServiceKey:
-        """The service as the registry names it."""
-        return ServiceKey(Scope("nacos", self.registry, self.namespace, self.group), self.name)
+    def key(self, source: str) -> ServiceKey:
+        """The service as the registry names it; only Nacos has namespaces and groups."""
+        place = (self.namespace, self.group) if source == "nacos" else ("", "")
+        return ServiceKey(Scope(source, self.registry, *place), self.name)
 
 
 class Example(msgspec.Struct, forbid_unknown_fields=True):
-    """What goes in and what must come out; `rejects` are resource, reason and subject."""
+    """What goes in and what must come out; `rejects` are resource, reason and subject.
+
+    `settings` are the keys of the source's section as users write them; `policy` sets fields of the policy directly.
+    """
 
     title: str
     profiles: list[Profile]
     services: list[Service]
     entries: list[Tree]
     policy: Tree = {}
+    settings: Tree = {}
+    source: str = "nacos"
     rejects: list[list[str]] = []
 
 
@@ -78,7 +90,7 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True):
 def _cases() -> list[Any]:
     return [
         pytest.param(example, profile, id=f"{path.stem}: {example.title} [{profile}]")
-        for path in sorted(DATA.glob("*.yaml"))
+        for path in sorted(DATA.glob("[0-9]*.yaml"))
         for example in msgspec.convert(yaml.safe_load(path.read_text()), Rule).examples
         for profile in example.profiles
     ]
@@ -86,13 +98,13 @@ def _cases() -> list[Any]:
 
 def _convert(example: Example, profile: Profile, step: int) -> tuple[list[Tree], list[list[str]]]:
     """Convert the example; `step` -1 feeds everything in the opposite order."""
-    policy = msgspec.convert({**PROFILES[profile], **example.policy}, ConversionPolicy)
+    policy = _policy(example, profile)
     cache = ConversionCache()
     claims: dict[str, list[Claim]] = {}
     rejects: list[Reject] = []
     for service in example.services[::step]:
         instances = [_instance(registration) for registration in service.instances[::step]]
-        conversion = convert_service(service.key, instances, policy, cache)
+        conversion = convert_service(service.key(example.source), instances, policy, cache)
         rejects += conversion.rejects
         for claim in conversion.claims:
             claims.setdefault(claim.resource_name, []).append(claim)
@@ -102,6 +114,13 @@ def _convert(example: Example, profile: Profile, step: int) -> tuple[list[Tree],
         rejects += merged.rejects
         entries += [] if merged.entry is None else [_tree(merged.entry)]
     return entries, [[each.resource, each.reason, each.subject] for each in sorted(rejects)]
+
+
+def _policy(example: Example, profile: Profile) -> ConversionPolicy:
+    if not example.settings:
+        return msgspec.convert({**PROFILES[profile], **example.policy}, ConversionPolicy)
+    document = {"profile": str(profile), f"{example.source}_source": example.settings}
+    return conversion_policy(load_settings(yaml.safe_dump(document), {}).settings, example.source)
 
 
 def _instance(registration: Registration) -> Instance:
