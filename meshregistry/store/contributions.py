@@ -27,7 +27,8 @@ class Contributions:
         for claim in claims:
             self._by_resource.setdefault(claim.resource_name, {})[key] = claim
         self._remember(key, claims)
-        return {claim.resource_name for claim in (*before, *claims)}
+        # An entry that merges ports is claimed by every service: endpoints that come and go must not touch it.
+        return {claim.resource_name for claim in (*before, *claims) if claim not in before or claim not in claims}
 
     def names(self, scope: Scope) -> frozenset[str]:
         """Return the services of a scope that contribute something."""

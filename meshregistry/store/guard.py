@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
-from meshregistry.model.ports import MAX_SERVICE_PORTS
+from meshregistry.model.ports import MAX_SERVICE_PORTS, reach
 from meshregistry.model.service_entry import ServiceEntry, ServicePort, WorkloadEntry
 
 EMPTIED_LABEL = ("meshregistry.io/endpoints", "none")
@@ -69,14 +69,16 @@ def decide(
     policy: GuardPolicy,
     *,
     quarantined: bool = False,
+    standing: bool = False,
 ) -> Decision:
     """Decide what is served of one resource.
 
     `assembled` is what the registries say now, None when nobody claims the resource. `quarantined` says that it is
     claimed but nothing valid could be assembled: then the last good form stays (a resource too bad to send is left
-    in its last good form, never dropped).
+    in its last good form, never dropped). `standing` says that it has no endpoints by nature: then it is served
+    without.
     """
-    if assembled is not None and assembled.endpoints:
+    if assembled is not None and (assembled.endpoints or standing):
         return _serve(history, assembled, now, policy)
     if history is None:
         return Decision(None, None)
@@ -114,20 +116,21 @@ def _idle_ports(
 def _keep_ports(entry: ServiceEntry, idle: tuple[ServicePort, ...]) -> ServiceEntry:
     if not idle:
         return entry
-    names = tuple(port.name for port in idle)
     return msgspec.structs.replace(
         entry,
         ports=tuple(sorted((*entry.ports, *idle))),
-        endpoints=tuple(_extend_ports(endpoint, names) for endpoint in entry.endpoints),
+        endpoints=tuple(_extend_ports(endpoint, entry.ports, idle) for endpoint in entry.endpoints),
     )
 
 
-def _extend_ports(endpoint: WorkloadEntry, names: tuple[str, ...]) -> WorkloadEntry:
-    """Reach the endpoint by its own port through the kept service ports too (as Slime maps every service port)."""
+def _extend_ports(
+    endpoint: WorkloadEntry, ports: tuple[ServicePort, ...], idle: tuple[ServicePort, ...]
+) -> WorkloadEntry:
+    """Reach the endpoint through the kept service ports too (as Slime maps every service port)."""
     if not endpoint.ports:
         return endpoint
-    own = endpoint.ports[0][1]
-    return msgspec.structs.replace(endpoint, ports=tuple(sorted((*endpoint.ports, *((name, own) for name in names)))))
+    kept = ((port.name, reach(endpoint, ports, port)) for port in idle)
+    return msgspec.structs.replace(endpoint, ports=tuple(sorted((*endpoint.ports, *kept))))
 
 
 def _shrink(history: History, now: float, policy: GuardPolicy) -> Decision:

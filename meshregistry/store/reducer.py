@@ -158,6 +158,7 @@ class Reducer:
             self._clock(),
             self._guard(name, claims),
             quarantined=assembled is not None and assembled.entry is None,
+            standing=bool(claims) and not any(claim.endpoints for claim in claims),
         )
         self._note(name, decision)
         return self._encoder.encode(decision.entry) if decision.entry is not None else None

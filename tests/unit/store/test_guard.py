@@ -175,3 +175,22 @@ def test_kept_ports_never_make_more_than_an_entry_may_have() -> None:
     assert decision.entry is not None
     assert list(range(9050, 9150)) == [port.number for port in decision.entry.ports]
     assert [100] == [len(endpoint.ports) for endpoint in decision.entry.endpoints]
+
+
+def test_an_entry_that_has_no_endpoints_by_nature_is_served_and_goes_like_any_other() -> None:
+    decision = decide(None, entry(), 0.0, POLICY, standing=True)
+
+    assert (entry(), None, None) == (decision.entry, decision.wake_at, decision.rule)
+    assert Rule.EMPTY_GRACE is decide(decision.history, None, 1.0, POLICY).rule
+
+
+def test_a_kept_port_reaches_the_port_that_speaks_its_protocol() -> None:
+    grpc = ServicePort(9000, "GRPC", "grpc-9000")
+    both = endpoint("10.0.0.1", grpc_9000=9000, http_8080=8080, http_9090=8080)
+    first = entry(both, endpoint("10.0.0.2", grpc_9000=9000, http_8080=9090), ports=(PORT, grpc, OTHER_PORT))
+    left = entry(endpoint("10.0.0.1", grpc_9000=9000, http_8080=8080), ports=(PORT, grpc))
+
+    decision = decide(served(first), left, 1.0, POLICY)
+
+    assert decision.entry is not None
+    assert (both,) == decision.entry.endpoints

@@ -9,7 +9,7 @@ import pytest
 
 from meshregistry.model.events import ScopeListing, ServiceReading, SourceSynced
 from meshregistry.model.instance import Instance, Scope, ServiceKey
-from meshregistry.model.policy import ConversionPolicy, Profile
+from meshregistry.model.policy import ConversionPolicy, MergedPorts, Profile
 from meshregistry.model.service_entry import Kind, ServiceEntry
 from meshregistry.store.guard import EMPTIED_LABEL, GuardPolicy
 from meshregistry.store.inbox import Inbox
@@ -43,13 +43,14 @@ def listing(
 class World:
     """A reducer on a store, with a clock and a record of all changes."""
 
-    def __init__(self, profile: Profile = Profile.ISTIO) -> None:
+    def __init__(self, profile: Profile = Profile.ISTIO, merged_ports: MergedPorts | None = None) -> None:
         self.now = 1000.0
         self.metrics = Metrics()
         self.store = SnapshotStore({Kind.SERVICE_ENTRY})
         self.changes: list[Change] = []
         self.store.listen(self.changes.append)
-        rules = {"nacos": SourceRules(ConversionPolicy(profile=profile), GuardPolicy(10, 600, 300))}
+        policy = ConversionPolicy(profile=profile, merged_ports=merged_ports)
+        rules = {"nacos": SourceRules(policy, GuardPolicy(10, 600, 300))}
         encoder = ResourceEncoder(datetime(2100, 1, 1, tzinfo=UTC))
         self.reducer = Reducer(self.store, encoder, rules, self.metrics, lambda: self.now)
 
@@ -264,3 +265,17 @@ async def test_a_burst_becomes_few_commits_and_its_first_change_is_served_at_onc
         tasks.cancel_scope.cancel()
 
     assert 2 <= len(world.changes) < 50
+
+
+async def test_the_entry_of_merged_ports_has_all_ports_and_moves_with_ports_alone() -> None:
+    world = World(merged_ports=MergedPorts("all", "all.example", service_ports=True))
+    await world.take(listing(orders=(instance(1),), users=(instance(2),)))
+
+    assert {ORDERS, USERS, "nacos/all"} == set(world.entries())
+    assert world.entries()["nacos/all"].ports == world.entries()[ORDERS].ports
+    assert () == world.entries()["nacos/all"].endpoints
+
+    assert [changed(ORDERS)] == await world.take(listing(orders=(instance(1), instance(3)), users=None))
+    more = (instance(1), Instance("10.0.0.4", 7070))
+    assert [changed(ORDERS, "nacos/all")] == await world.take(listing(orders=more, users=None))
+    assert 7070 in {port.number for port in world.entries()["nacos/all"].ports}
