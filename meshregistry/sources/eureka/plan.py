@@ -148,14 +148,19 @@ class ShrinkHold:
         self._options = options
         self.since: float | None = None
 
-    def is_suspicious(self, before: int | None, after: int) -> bool:
-        """Whether an answer has too few registrations; `before` is None when nothing is known yet."""
+    def is_suspicious(self, before: int | None, after: int, *, restarted: bool) -> bool:
+        """Whether an answer has too few registrations; `before` is None when nothing is known yet.
+
+        After a restart, and while answers are held back, whatever is missing may only not have registered again yet.
+        """
         if self._options.hold_s <= 0:
             return False
         if not after:
             return before is None or before > 0
         if before is None:
             return False
+        if restarted or self.since is not None:
+            return after < before
         return before - after >= self._options.least and after < before * self._options.ratio
 
     def believes(self, now: float) -> bool:

@@ -78,7 +78,8 @@ class RegistryReader:
             if reason is None:
                 return None
         fetched = await self._fetch(connection, reason)
-        if self._hold.is_suspicious(self._known_size(), fetched.view.size):
+        restarted = fetched.reason is Reason.RESTART
+        if self._hold.is_suspicious(self._known_size(), fetched.view.size, restarted=restarted):
             return fetched
         await self._take(fetched, sink)
         return None

@@ -287,6 +287,22 @@ async def test_a_server_that_restarts_empty_loses_nothing_while_its_clients_regi
     assert True is rig.page["healthy"]
 
 
+async def test_a_restarted_server_that_has_half_its_clients_back_keeps_the_others_until_they_are() -> None:
+    rig = ModelRig()
+    fill(rig.model)
+    for _ in range(5):
+        await rig.poll()
+    before = dict(rig.view.services)
+    rig.model.restart()
+    fill(rig.model, count=15)
+    assert isinstance(await rig.poll(), SourceUnavailable)
+    assert before == rig.view.services
+    errors = [await rig.poll() for _ in range(20)]
+
+    assert [False] * 17 + [True] * 3 == [error is None for error in errors]
+    assert rig.model.services() == rig.view.services
+
+
 async def test_an_empty_registry_is_believed_after_the_hold() -> None:
     rig = ModelRig()
     fill(rig.model)
