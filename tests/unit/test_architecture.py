@@ -13,7 +13,18 @@ ROOT = Path(meshregistry.__file__).resolve().parent
 PACKAGE = ROOT.name
 
 SERVER_ROOMS = {"model", "wire", "store", "xds", "http", "sources"}
-COMPOSITION_ROOT = {"__main__", "adapters", "app", "cli", "demo", "policies", "slime_entry", "supervision", "wiring"}
+COMPOSITION_ROOT = {
+    "__main__",
+    "adapters",
+    "app",
+    "cli",
+    "demo",
+    "policies",
+    "policies_zookeeper",
+    "slime_entry",
+    "supervision",
+    "wiring",
+}
 LEAVES = {"", "errors", "telemetry"}
 """What anyone may import: the package itself (its version), the exceptions, metrics and logs."""
 

@@ -55,15 +55,16 @@ def read_application(nodes: Iterable[CuratorNode]) -> ApplicationReading:
 def _judge(node: CuratorNode) -> str:
     if not (is_ip(node.address) or is_fqdn(node.address)):
         return "address"
-    return "" if 1 <= (node.port or node.ssl_port) <= 65535 else "port"
+    is_port = 1 <= (node.port or node.ssl_port) <= 65535 and 0 <= node.ssl_port <= 65535
+    return "" if is_port else "port"
 
 
 def _instance(node: CuratorNode) -> Instance:
-    """Return the instance; its plain port where it has one, as service ports speak plain HTTP."""
-    secure = {"secure": "true", "sslPort": str(node.ssl_port)} if node.ssl_port else {}
     return Instance(
         node.address,
         node.port or node.ssl_port,
         enabled=node.is_enabled and node.metadata.get(_STATUS, "").upper() in ("", "UP"),
-        metadata=sort_pairs({**node.metadata, **secure}),
+        metadata=sort_pairs(dict(node.metadata)),
+        port_enabled=bool(node.port),
+        secure_port=node.ssl_port,
     )

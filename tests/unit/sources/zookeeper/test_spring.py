@@ -25,11 +25,12 @@ def test_an_instance_that_is_not_up_is_disabled() -> None:
     assert not read_application([node()._replace(is_enabled=False)]).instances[0].enabled
 
 
-def test_a_secure_instance_keeps_its_plain_port_and_says_so() -> None:
-    found = read_application([node("svc.example.internal", 18081, 8443)]).instances
-    secure = (("secure", "true"), ("sslPort", "8443"))
-    assert (Instance("svc.example.internal", 18081, metadata=secure),) == found
-    assert 8443 == read_application([node(port=0, ssl_port=8443)]).instances[0].port
+def test_a_secure_instance_keeps_both_ports() -> None:
+    found = read_application([node("svc.example.internal", 18081, 8443), node(port=0, ssl_port=8443)]).instances
+    assert (
+        Instance("10.20.30.70", 8443, port_enabled=False, secure_port=8443),
+        Instance("svc.example.internal", 18081, secure_port=8443),
+    ) == found
 
 
 def test_dubbo_instances_beside_it_are_left_out() -> None:
@@ -37,8 +38,8 @@ def test_dubbo_instances_beside_it_are_left_out() -> None:
 
 
 def test_instances_nobody_can_reach_are_counted() -> None:
-    found = read_application([node("not a host"), node(port=0), node(port=70_000), node()])
-    assert ApplicationReading((Instance("10.20.30.70", 18080),), {"address": 1, "port": 2}) == found
+    found = read_application([node("not a host"), node(port=0), node(port=70_000), node(ssl_port=70_000), node()])
+    assert ApplicationReading((Instance("10.20.30.70", 18080),), {"address": 1, "port": 3}) == found
 
 
 def test_nested_applications_have_dotted_names() -> None:
