@@ -8,11 +8,12 @@ from meshregistry.policies import conversion_policy
 from meshregistry.settings.eureka import EurekaServer
 from meshregistry.settings.fields import ListenAddress
 from meshregistry.settings.mcp import Listener, Mcp, Tls
-from meshregistry.settings.nacos import NacosServer
+from meshregistry.settings.nacos import NacosServer, NacosSource
 from meshregistry.settings.root import Settings
 from meshregistry.settings.source import Source
 from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions, HoldOptions, Mode, TlsFiles
-from meshregistry.sources.nacos.options import NacosOptions, NacosScope, NacosServerOptions
+from meshregistry.sources.nacos.options import GrpcTls, NacosOptions, NacosScope, NacosServerOptions, WatchOptions
+from meshregistry.sources.nacos.signature import AccessKey
 from meshregistry.sources.polling import PollOptions
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.reducer import SourceRules
@@ -32,10 +33,6 @@ def check_readable(settings: Settings) -> None:
         for name, source in settings.sources().items()
         if source.enabled and name in _UNREADABLE
     ]
-    if settings.nacos_source.enabled and any(
-        server.all_namespaces for server in settings.nacos_source.active_servers()
-    ):
-        faults.append("nacos_source.all_namespaces: this version reads only namespaces and groups that are named")
     if faults:
         raise SettingsError(faults)
 
@@ -71,6 +68,9 @@ def nacos_options(settings: Settings) -> NacosOptions:
     return NacosOptions(
         servers=tuple(_nacos_server(server) for server in source.active_servers()),
         polling=PollOptions(refresh_period_s=source.refresh_period, start_delay_s=settings.registry_start_delay),
+        watch=_nacos_watch(source),
+        resync_period_s=source.resync_period,
+        settle_s=source.settle_time,
         wait_time_s=source.wait_time,
         request_timeout_s=source.request_timeout,
         connect_timeout_s=source.connect_timeout,
@@ -188,7 +188,35 @@ def _nacos_server(server: NacosServer) -> NacosServerOptions:
         scopes=tuple(NacosScope(namespace, group) for namespace, group in server.scopes()),
         username=server.username,
         password=server.password.get_secret_value(),
+        access_key=_access_key(server),
+        all_namespaces=server.all_namespaces,
+        grpc_port=server.grpc_port,
+        grpc_port_offset=server.grpc_port_offset,
+        grpc_tls=_grpc_tls(server),
     )
+
+
+def _nacos_watch(source: NacosSource) -> WatchOptions | None:
+    if source.mode == "polling":
+        return None
+    return WatchOptions(
+        is_optional=source.mode == "auto",
+        list_period_s=source.list_period,
+        subscribe_concurrency=source.subscribe_concurrency,
+        max_subscriptions=source.max_subscriptions,
+    )
+
+
+def _access_key(server: NacosServer) -> AccessKey | None:
+    if not server.access_key:
+        return None
+    return AccessKey(server.access_key, server.secret_key.get_secret_value(), server.security_token.get_secret_value())
+
+
+def _grpc_tls(server: NacosServer) -> GrpcTls | None:
+    if not server.grpc_tls:
+        return None
+    return GrpcTls(server.grpc_tls_ca, server.grpc_tls_certificate, server.grpc_tls_key)
 
 
 def _eureka_server(server: EurekaServer) -> EurekaServerOptions:

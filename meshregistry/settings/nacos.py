@@ -28,7 +28,9 @@ class NacosServer(Section):
     address: tuple[Url, ...] = setting(
         (), "Base URLs with scheme, without /nacos; several members of one cluster.", slime="Address"
     )
-    namespace: str = setting("", "The id of the namespace to read; empty = public.", slime="Namespace")
+    namespace: str = setting(
+        "", "The namespace to read, by its id or the name shown to people; empty = public.", slime="Namespace"
+    )
     group: str = setting("", f"The group to read; empty = {DEFAULT_GROUP}.", slime="Group")
     username: str = setting("", "User for the login; empty = no login.", slime="Username")
     password: Secret = setting(Secret(""), "Password for the login.", slime="Password")
@@ -36,8 +38,16 @@ class NacosServer(Section):
         False,
         "Read every namespace and group the server shows.",
         slime="AllNamespaces",
-        later="the listing of namespaces",
     )
+    access_key: str = setting("", "Access key that signs every request, as Alibaba Cloud MSE wants it; empty = none.")
+    secret_key: Secret = setting(Secret(""), "The secret of the access key.")
+    security_token: Secret = setting(Secret(""), "Security token of a temporary access key.")
+    grpc_port: Port = setting(0, "The gRPC port of every member; 0 = its HTTP port and grpc_port_offset.")
+    grpc_port_offset: int = setting(1000, "From the HTTP port of a member to its gRPC port.")
+    grpc_tls: bool = setting(False, "Speak TLS to the gRPC port.")
+    grpc_tls_ca: str = setting("", "PEM file of the authorities to trust there; empty = the system's.")
+    grpc_tls_certificate: str = setting("", "PEM file of the client certificate; empty = none.")
+    grpc_tls_key: str = setting("", "PEM file of its key; empty = in the file of the certificate.")
     namespace_groups: tuple[NamespaceGroups, ...] = setting(
         (),
         "What to read as namespace:group1,group2 (no colon: the default group); wins over namespace and group.",
@@ -70,8 +80,10 @@ class NacosSource(NacosServer, Source):
 
     mode: Annotated[Literal["auto", "polling", "watching"], LOWERED] = setting(
         "auto",
-        "auto = push where the server can, polling otherwise. This version polls in every mode.",
+        "polling = HTTP only; auto and watching = push over gRPC where the server can, polling otherwise. What auto "
+        "takes for normal, a server without push, is worth a warning to watching.",
         slime="Mode",
+        slime_profile="polling",
         slime_default="polling",
     )
     nsf_nacos: bool = setting(False, "Deprecated macro: enable_project_code on, dom_suffix nsf.", slime="NsfNacos")
@@ -105,6 +117,21 @@ class NacosSource(NacosServer, Source):
         slime="Servers",
     )
 
+    resync_period: Duration = setting(
+        0.0, "The time between two complete readings while pushes arrive; 0 = refresh_period."
+    )
+    list_period: PositiveDuration = setting(
+        5.0, "The time between two lists of names while pushes arrive from a server without fuzzy watch."
+    )
+    subscribe_concurrency: Count = setting(32, "Subscriptions under way at once in one namespace.")
+    max_subscriptions: Count = setting(
+        100_000, "Services subscribed in one namespace; further ones are read by the complete readings alone."
+    )
+    settle_time: Duration = setting(
+        30.0,
+        "For so long after an outage or a change of member nothing shrinks: a Nacos that was restarted answers before "
+        "the owners of its instances have registered them again.",
+    )
     drop_unhealthy: bool = setting(True, "Leave out instances that the registry calls unhealthy.")
     client_headers: Mapping[str, Secret] = setting({}, "Headers added to every request.")
     request_timeout: PositiveDuration = setting(10.0, "The longest one request may take (Slime: 30s, fixed).")

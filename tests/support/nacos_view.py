@@ -4,15 +4,25 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from meshregistry.model.events import ScopeListing, SourceSynced, SourceUpdate
+from meshregistry.model.events import ScopeListing, ServiceReading, SourceSynced, SourceUpdate
 from meshregistry.model.instance import Instance, sort_pairs
 from meshregistry.sources.nacos import NacosOptions, NacosScope, NacosServerOptions, NacosSource
+from meshregistry.sources.nacos.options import WatchOptions
 from meshregistry.sources.polling import PollOptions
 from meshregistry.telemetry.metrics import Metrics
 from tests.support.nacos_rig import LONG_LIFE, NacosRig
 
 PERIOD_S = 0.05
 TIMEOUT_S = 20.0
+
+Mode = Mapping[str, object]
+"""Further options of a source."""
+
+MODES: dict[str, Mode] = {
+    "polling": {},
+    "watching": {"watch": WatchOptions(list_period_s=0.1), "resync_period_s": 10 * PERIOD_S},
+}
+"""How a source may read: with pushes the complete readings are rarer, so that pushes come first."""
 
 
 def instance(
@@ -44,6 +54,8 @@ class View:
         if isinstance(update, ScopeListing):
             kept = {name: known for name, known in self.services.items() if name in update.names}
             self.services = {**kept, **update.services}
+        elif isinstance(update, ServiceReading):
+            self.services = {**self.services, update.key.name: update.instances}
 
     @property
     def listings(self) -> list[ScopeListing]:

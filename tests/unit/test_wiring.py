@@ -9,6 +9,8 @@ from meshregistry.settings.load import load_settings
 from meshregistry.settings.mcp import Mcp
 from meshregistry.settings.root import Settings
 from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions, HoldOptions, Mode, TlsFiles
+from meshregistry.sources.nacos.options import GrpcTls, WatchOptions
+from meshregistry.sources.nacos.signature import AccessKey
 from meshregistry.sources.polling import PollOptions
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.wiring import ads_listeners, check_readable, eureka_options, http_options, nacos_options, source_rules
@@ -79,6 +81,33 @@ def test_the_nacos_server_and_its_rhythm_reach_the_source() -> None:
     assert ("u", "p") == (server.username, server.password)
     assert (5.0, 2.0) == (options.polling.refresh_period_s, options.polling.start_delay_s)
     assert (("X-Team", "mesh"),) == options.headers
+
+
+def test_how_nacos_is_watched_reaches_the_source() -> None:
+    extra = (
+        ", mode: watching, all_namespaces: true, access_key: ak, secret_key: sk, grpc_port: 9, grpc_tls: true,"
+        " grpc_tls_ca: ca.pem, list_period: 7s, resync_period: 60s, settle_time: 9s"
+    )
+    options = nacos_options(load(NACOS % extra))
+
+    (server,) = options.servers
+    assert (True, (), 9, GrpcTls("ca.pem")) == (server.all_namespaces, server.scopes, server.grpc_port, server.grpc_tls)
+    assert AccessKey("ak", "sk") == server.access_key
+    assert WatchOptions(is_optional=False, list_period_s=7.0) == options.watch
+    assert (60.0, 9.0) == (options.resync_period_s, options.settle_s)
+
+
+@pytest.mark.parametrize(
+    ("text", "watch"),
+    [
+        (NACOS % "", WatchOptions()),
+        (NACOS % ", mode: Polling", None),
+        (f"profile: slime\n{NACOS % ''}", None),
+        (f"profile: slime\n{NACOS % ', mode: auto'}", WatchOptions()),
+    ],
+)
+def test_push_is_preferred_except_where_slime_polls(text: str, watch: WatchOptions | None) -> None:
+    assert watch == nacos_options(load(text)).watch
 
 
 def test_the_ads_address_and_limits_reach_the_server() -> None:
@@ -188,7 +217,6 @@ def test_the_token_and_aliases_reach_the_pages() -> None:
     ("text", "path"),
     [
         ("zookeeper_source: {enabled: true, address: ['127.0.0.1:2181']}", "zookeeper_source.enabled"),
-        (NACOS % ", all_namespaces: true", "nacos_source.all_namespaces"),
     ],
 )
 def test_what_cannot_be_read_yet_is_refused_rather_than_left_out(text: str, path: str) -> None:

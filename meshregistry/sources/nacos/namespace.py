@@ -324,7 +324,7 @@ class _Refusal:
 
 def _explained(listing: "Listing | SourceError", refusal: _Refusal | None) -> "Listing | SourceError":
     """Return a failure with the reason why the bulk listing is not used before it."""
-    if refusal is None or not isinstance(listing, AccessDenied | NotOffered):
+    if refusal is None or not isinstance(listing, SourceAuthError | NotOffered):
         return listing
-    kind = SourceAuthError if isinstance(listing, AccessDenied) else SourceUnavailable
+    kind = SourceAuthError if isinstance(listing, SourceAuthError) else SourceUnavailable
     return kind(f"{refusal.why}; and {listing}")

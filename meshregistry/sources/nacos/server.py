@@ -203,22 +203,23 @@ class NacosServer:
 
     async def _read(self, reader: NamespaceReader, sink: Sink, readiness: Readiness) -> list[SourceError]:
         """Read a namespace from the first node that gives all of it, else over gRPC; return what went wrong."""
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[str, Outcome] | None = None
         errors: list[SourceError] = []
         failed: dict[str, list[SourceError]] = {}
         for _ in self._endpoints:
             try:
                 outcomes = await reader.read(await self._connected(), sink)
             except SourceError as error:
-                outcomes = {}
+                outcomes = None
                 errors.append(error)
-            partly = {group: outcome for group, outcome in outcomes.items() if isinstance(outcome, SourceError)}
-            for group, outcome in partly.items():
-                failed.setdefault(group, []).append(outcome)
-            if outcomes and not partly:
-                break
+            else:
+                partly = {group: each for group, each in outcomes.items() if isinstance(each, SourceError)}
+                for group, outcome in partly.items():
+                    failed.setdefault(group, []).append(outcome)
+                if not partly:
+                    break
             self._leave_node()
-        if not outcomes:
+        if outcomes is None:
             try:
                 outcomes = await reader.read_pushed(sink)
             except SourceError:

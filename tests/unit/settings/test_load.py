@@ -203,17 +203,14 @@ def test_a_field_without_effect_yet_is_named_once_and_only_when_it_is_changed() 
 nacos_source:
   enabled: true
   endpoint_selectors: []
+  label_patch: true
   servers:
   - address: ["http://a:1"]
-  - address: ["http://b:1"]
-    all_namespaces: true
 mcp: {enable_inc_push: true, clean_zombie_interval: 0}
 data_dir: /data
 """
     warnings = load_settings(text, {}).warnings
-    assert ["nacos_source.servers[1].all_namespaces", "mcp.enable_inc_push", "data_dir"] == [
-        line.split(" ")[0] for line in warnings
-    ]
+    assert ["nacos_source.label_patch", "mcp.enable_inc_push", "data_dir"] == [line.split(" ")[0] for line in warnings]
 
 
 def test_slimes_switch_for_its_dialect_is_pointed_to_the_listeners() -> None:
