@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["tests.integration.fixtures_nacos"]
+pytest_plugins = ["tests.integration.fixtures_nacos", "tests.integration.fixtures_zookeeper"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

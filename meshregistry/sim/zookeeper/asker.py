@@ -1,0 +1,23 @@
+"""Who sends a request."""
+
+from typing import Protocol
+
+from meshregistry.sim.zookeeper.access import Identity
+from meshregistry.sim.zookeeper.tree import Change
+
+
+class Asker(Protocol):
+    """A connection: `session` is the number of its session, `identities` what it has proven."""
+
+    session: int
+    identities: list[Identity]
+
+    def notify(self, change: Change, zxid: int) -> None:
+        """Send one event."""
+
+
+def checked_path(path: str) -> str:
+    """The path of a request; raises ValueError if there can be no such node."""
+    if not path.startswith("/") or "//" in path or "\0" in path or (path != "/" and path.endswith("/")):
+        raise ValueError(path)
+    return path

@@ -1,0 +1,193 @@
+"""An independent writer: kazoo, driven in worker threads so that a test's loop goes on."""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import anyio.to_thread
+from kazoo.client import KazooClient
+from kazoo.exceptions import NoNodeError
+from kazoo.handlers.threading import SequentialThreadingHandler
+from kazoo.retry import KazooRetry
+from kazoo.security import ACL
+
+from tests.support.zookeeper_access import SUPER_USER
+
+T = TypeVar("T")
+
+_START_TIMEOUT_S = 20.0
+_RETRY_S = 30.0
+_OWN_NODES = "zookeeper"
+_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterOptions:
+    """How a writer connects: digest credentials (`user:password`, empty for none), the authority to trust for TLS."""
+
+    hosts: str
+    session_timeout_s: float = 30.0
+    digest: str = SUPER_USER
+    authority: str = ""
+
+
+class Writer:
+    """One session of kazoo's. All calls wait for a server that is away for up to half a minute."""
+
+    def __init__(self, options: WriterOptions) -> None:
+        self._options = options
+        self._client: KazooClient | None = None
+
+    async def open(self) -> None:
+        """Connect; raises kazoo's timeout error."""
+        self._client = _client(self._options)
+        await anyio.to_thread.run_sync(self._client.start, _START_TIMEOUT_S)
+
+    async def close(self) -> None:
+        """End the session: its ephemeral nodes go at once."""
+        await anyio.to_thread.run_sync(self._end)
+
+    async def run(self, act: Callable[[KazooClient], T]) -> T:
+        """Let kazoo do anything, in a worker thread."""
+        client = self._client
+        assert client is not None, "the writer is not open"
+        return await anyio.to_thread.run_sync(act, client)
+
+    async def create(
+        self,
+        path: str,
+        data: bytes = b"",
+        *,
+        ephemeral: bool = False,
+        sequence: bool = False,
+        acl: Sequence[ACL] | None = None,
+    ) -> str:
+        """Create a node and whatever is missing above it; returns its path."""
+        options = {"ephemeral": ephemeral, "sequence": sequence, "makepath": True, "acl": acl}
+        return str(await self.run(lambda client: client.retry(client.create, path, data, **options)))
+
+    async def set(self, path: str, data: bytes) -> None:
+        """Replace the data of a node."""
+        await self.run(lambda client: client.retry(client.set, path, data))
+
+    async def delete(self, path: str, *, recursive: bool = False) -> None:
+        """Delete a node; `recursive` with everything below it."""
+        if recursive:
+            await self.run(partial(_delete_tree, path=path))
+        else:
+            await self.run(lambda client: client.retry(client.delete, path))
+
+    async def exists(self, path: str) -> bool:
+        """Whether there is such a node."""
+        return await self.run(lambda client: client.retry(client.exists, path)) is not None
+
+    async def children(self, path: str) -> list[str]:
+        """The names below a node, sorted."""
+        return sorted(await self.run(lambda client: client.retry(client.get_children, path)))
+
+    async def get(self, path: str) -> bytes:
+        """The data of a node."""
+        return bytes((await self.run(lambda client: client.retry(client.get, path)))[0])
+
+    async def set_acl(self, path: str, acl: Sequence[ACL]) -> None:
+        """Replace the ACL of a node."""
+        await self.run(lambda client: client.retry(client.set_acls, path, acl))
+
+    async def create_many(self, nodes: Iterable[tuple[str, bytes]], *, ephemeral: bool = False) -> None:
+        """Create nodes in order, many in a transaction and many transactions on the way; parents must be there."""
+        await self.run(partial(_create_many, nodes=list(nodes), ephemeral=ephemeral))
+
+    async def wipe(self) -> None:
+        """Delete everything but the server's own nodes."""
+        await self.run(_wipe)
+
+    def _end(self) -> None:
+        if self._client is not None:
+            self._client.stop()
+            self._client.close()
+            self._client = None
+
+
+async def expire(hosts: str, session: int, password: bytes) -> None:
+    """End somebody's session: connect with its number and password, then close it (as kazoo's test harness does)."""
+    await anyio.to_thread.run_sync(_expire, hosts, session, password)
+
+
+def _client(options: WriterOptions) -> KazooClient:
+    retry = {"max_tries": -1, "delay": 0.05, "backoff": 1.5, "max_delay": 0.5, "max_jitter": 0.1}
+    return KazooClient(
+        hosts=options.hosts,
+        timeout=options.session_timeout_s,
+        handler=SequentialThreadingHandler(),
+        connection_retry=KazooRetry(**retry),
+        command_retry=KazooRetry(**retry, deadline=_RETRY_S),
+        auth_data=[("digest", options.digest)] if options.digest else None,
+        use_ssl=bool(options.authority),
+        ca=options.authority or None,
+    )
+
+
+def _expire(hosts: str, session: int, password: bytes) -> None:
+    thief = KazooClient(hosts=hosts, client_id=(session, password))
+    thief.start(_START_TIMEOUT_S)
+    thief.stop()
+    thief.close()
+
+
+def _wipe(client: KazooClient) -> None:
+    for name in client.retry(client.get_children, "/"):
+        if name != _OWN_NODES:
+            _delete_tree(client, f"/{name}")
+
+
+def _delete_tree(client: KazooClient, path: str) -> None:
+    """Delete a tree level by level, each in transactions; somebody else may delete in it meanwhile."""
+    levels = [[path]]
+    while levels[-1]:
+        listed = [(each, client.get_children_async(each)) for each in levels[-1]]
+        levels.append([f"{each}/{name}" for each, result in listed for name in _names(result.get)])
+    for level in reversed(levels):
+        for start in range(0, len(level), _BATCH):
+            _delete_all(client, level[start : start + _BATCH])
+
+
+def _names(get: Callable[[], list[str]]) -> list[str]:
+    try:
+        return get()
+    except NoNodeError:
+        return []
+
+
+def _delete_all(client: KazooClient, paths: Sequence[str]) -> None:
+    transaction = client.transaction()
+    for path in paths:
+        transaction.delete(path)
+    if any(isinstance(each, Exception) for each in transaction.commit()):
+        for path in paths:
+            client.retry(_delete_one, client, path)
+
+
+def _delete_one(client: KazooClient, path: str) -> None:
+    try:
+        client.delete(path, recursive=True)
+    except NoNodeError:
+        return
+
+
+def _create_many(client: KazooClient, nodes: Sequence[tuple[str, bytes]], *, ephemeral: bool) -> None:
+    in_flight = threading.BoundedSemaphore(8)
+    results = []
+    for start in range(0, len(nodes), _BATCH):
+        transaction = client.transaction()
+        for path, data in nodes[start : start + _BATCH]:
+            transaction.create(path, data, ephemeral=ephemeral)
+        in_flight.acquire()
+        result = transaction.commit_async()
+        result.rawlink(lambda _: in_flight.release())
+        results.append(result)
+    for result in results:
+        failed = [each for each in result.get() if isinstance(each, Exception)]
+        if failed:
+            raise failed[0]
