@@ -1,0 +1,48 @@
+"""What metadata says about ports."""
+
+import pytest
+
+from meshregistry.model.protocols import Offer, Spoken, list_offers, read_protocols
+
+
+@pytest.mark.parametrize(
+    ("metadata", "spoken"),
+    [
+        ({}, Spoken()),
+        ({"app": "x"}, Spoken()),
+        ({"preserved.register.source": "DUBBO"}, Spoken("dubbo")),
+        ({"preserved.register.source": "DUBBO", "protocol": "triple"}, Spoken("tri")),
+        ({"preserved.register.source": "SPRING_CLOUD"}, Spoken("http")),
+        ({"preserved.register.source": "SPRING_CLOUD", "secure": "TRUE"}, Spoken("https")),
+        ({"preserved.register.source": "GO"}, Spoken()),
+        ({"protocol": "rest"}, Spoken("http")),
+        ({"protocol": "GRPC", "secure": "true"}, Spoken("grpc")),
+        ({"protocol": "carrier-pigeon"}, Spoken()),
+        ({"secure": "false"}, Spoken()),
+        ({"gRPC_port": "9090"}, Spoken("", 9090)),
+        ({"gRPC.port": "9091"}, Spoken("", 9091)),
+        ({"gRPC_port": "70000"}, Spoken()),
+        ({"gRPC_port": "-1"}, Spoken()),
+        ({"gRPC_port": "१२"}, Spoken()),
+    ],
+)
+def test_metadata_names_a_protocol_or_nothing(metadata: dict[str, str], spoken: Spoken) -> None:
+    assert spoken == read_protocols(metadata)
+
+
+@pytest.mark.parametrize(
+    ("spoken", "secure_port", "offers"),
+    [
+        (Spoken(), 0, (Offer(80, ""),)),
+        (Spoken("dubbo"), 0, (Offer(80, "dubbo"),)),
+        (Spoken("http", 9090), 0, (Offer(80, "http"), Offer(9090, "grpc"))),
+        (Spoken("http", 80), 0, (Offer(80, "grpc"),)),
+        (Spoken("", 0), 443, (Offer(80, ""), Offer(443, "https"))),
+        (Spoken("", 0), 80, (Offer(80, "https"),)),
+        (Spoken("", 443), 443, (Offer(80, ""), Offer(443, "grpc"))),
+    ],
+)
+def test_an_instance_offers_its_own_port_first_and_each_port_once(
+    spoken: Spoken, secure_port: int, offers: tuple[Offer, ...]
+) -> None:
+    assert offers == list_offers(80, spoken, secure_port)
