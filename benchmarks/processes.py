@@ -20,7 +20,7 @@ START_TIMEOUT_S = 120.0
 _SETTINGS = """
 aux_addr: 127.0.0.1:{http}
 mcp: {{server_url: "xds://127.0.0.1:{ads}"}}
-nacos_source: {{enabled: true, address: ["http://127.0.0.1:{nacos}"], refresh_period: {period}s}}
+nacos_source: {{enabled: true, mode: polling, address: ["http://127.0.0.1:{nacos}"], refresh_period: {period}s}}
 log: {{level: warning}}
 """
 
