@@ -10,13 +10,12 @@ from typing import NamedTuple
 import msgspec
 
 from meshregistry.model.claim import Claim, Conversion, unify_endpoints
-from meshregistry.model.dubbo_key import DUBBO_SCHEME, parse_key, scheme_of, slime_key
-from meshregistry.model.dubbo_labels import METHOD_LABEL, DubboLabels
+from meshregistry.model.dubbo_key import DUBBO_SCHEME, parse_key, slime_key
+from meshregistry.model.dubbo_labels import METHOD_LABEL, Described, DubboLabels
 from meshregistry.model.dubbo_naming import SERVICE_KEY_ANNOTATION, name_hosts
 from meshregistry.model.dubbo_policy import DubboPolicy, is_method_lb_enabled
 from meshregistry.model.grammar import is_ip, is_label_value
-from meshregistry.model.instance import Instance, Pairs, ServiceKey, sort_pairs
-from meshregistry.model.labels import EndpointLabels
+from meshregistry.model.instance import Instance, ServiceKey, sort_pairs
 from meshregistry.model.merged_ports import claim_merged_ports
 from meshregistry.model.policy import ConversionPolicy, ExtraMeta, Profile
 from meshregistry.model.ports import MAX_SERVICE_PORTS, PortTable
@@ -26,13 +25,12 @@ from meshregistry.model.service_entry import Resolution, ServicePort, WorkloadEn
 
 METHOD_FLAG = "istio.io/dubbomethodequal"
 _MAX_WEIGHT = 1_000_000.0
-_MOST_SCHEMES = 64
 _NO_EXTRA = ExtraMeta()
 
 
 class _Member(NamedTuple):
     instance: Instance
-    labels: EndpointLabels
+    said: Described
 
 
 class _Place(NamedTuple):
@@ -57,12 +55,11 @@ class DubboConverter:
             resource_ns=dubbo.resource_ns,
         )
         self._is_istio = policy.profile is Profile.ISTIO
-        self._cache_size = cache_size
         self._labels = DubboLabels(self._policy, cache_size)
         self._selector = InstanceSelector(policy.selection)
         self._aliases = dict(policy.host_aliases)
         self._extra_metas = dict(policy.extra_metas)
-        self._ports: dict[str, PortTable] = {}
+        self._ports = PortTable(self._policy, cache_size)
 
     def convert(self, key: ServiceKey, instances: Iterable[Instance]) -> Conversion:
         """Return what one Dubbo service contributes; equal for any order of the instances."""
@@ -80,39 +77,35 @@ class DubboConverter:
         accepts = self._selector.choose((interface,))
         members = []
         for instance in instances:
-            if self._is_wanted(instance):
-                judged, labels = self._labels.convert(instance.metadata)
-                if accepts(judged, instance.address):
-                    members.append(_Member(instance, labels))
+            # Consumers leave disabled providers out; Slime publishes them, which is wrong in either profile.
+            if instance.enabled and (not self._policy.drop_host_names or is_ip(instance.address)):
+                said = self._labels.convert(instance.metadata)
+                is_wanted = instance.weight > 0 if self._is_istio else said.scheme == DUBBO_SCHEME
+                if is_wanted and accepts(said.params, instance.address):
+                    members.append(_Member(instance, said))
         return members
-
-    def _is_wanted(self, instance: Instance) -> bool:
-        # Consumers leave disabled providers out; Slime publishes them, which is wrong in either profile.
-        if not instance.enabled or (self._policy.drop_host_names and not is_ip(instance.address)):
-            return False
-        return instance.weight > 0 if self._is_istio else scheme_of(instance) == DUBBO_SCHEME
 
     def _name_as_slime(self, key: ServiceKey, members: list[_Member]) -> dict[_Place, list[_Member]]:
         groups: dict[_Place, list[_Member]] = {}
         for member in members:
-            name = str(slime_key(key.scope.group, dict(member.labels.labels)))
+            name = str(slime_key(key.scope.group, member.said.params))
             groups.setdefault(_Place(name, name + self._dubbo.host_suffix, DUBBO_SCHEME), []).append(member)
         return groups
 
     def _name_by_key(self, key: ServiceKey, members: list[_Member]) -> dict[_Place, list[_Member]]:
-        schemes = [scheme_of(member.instance) for member in members]
-        hosts = name_hosts(parse_key(key.scope.group, key.name), frozenset(schemes), self._dubbo.host_suffix)
+        schemes = frozenset([member.said.scheme for member in members])
+        hosts = name_hosts(parse_key(key.scope.group, key.name), schemes, self._dubbo.host_suffix)
         groups: dict[_Place, list[_Member]] = {}
-        for scheme, member in zip(schemes, members, strict=True):
+        for member in members:
+            scheme = member.said.scheme
             groups.setdefault(_Place(hosts[scheme], hosts[scheme], scheme), []).append(member)
         return groups
 
     def _claim(self, key: ServiceKey, place: _Place, members: list[_Member]) -> tuple[Claim, RejectNotes]:
         notes = RejectNotes(f"{self._policy.resource_ns}/{place.name}")
-        ports, endpoints = self._place(place.scheme, members, notes)
-        methods = {dict(each.labels).get(METHOD_LABEL) for each in endpoints}
-        if len(methods) == 1:
-            endpoints = tuple([_without_methods(each) for each in endpoints])
+        methods = set() if self._is_istio else {member.said.params.get(METHOD_LABEL) for member in members}
+        ports = self._list_ports(place.scheme, members, notes)
+        endpoints = self._place(members, ports, notes, with_methods=len(methods) > 1)
         labels = self._label_entry(key.scope.group, endpoints, differ=len(methods) > 1)
         extra = self._extra_metas.get(place.name, _NO_EXTRA)
         annotations = {SERVICE_KEY_ANNOTATION: key.name} if self._is_istio else {}
@@ -132,37 +125,40 @@ class DubboConverter:
         )
         return claim, notes
 
-    def _place(
-        self, scheme: str, members: list[_Member], notes: RejectNotes
-    ) -> tuple[tuple[ServicePort, ...], tuple[WorkloadEntry, ...]]:
-        """Return the service ports and the endpoints in canonical order, each address and port once."""
-        for member in members:
-            for dropped in member.labels.dropped:
-                notes.add(dropped.reason, dropped.key, f"{dropped.value!r} is no label; dropped")
-        table = self._table(scheme)
+    def _list_ports(self, scheme: str, members: list[_Member], notes: RejectNotes) -> tuple[ServicePort, ...]:
         own_ports = frozenset([member.instance.port for member in members])
-        ports = table.list_service_ports(own_ports)
+        # What the settings say of the protocol holds for `dubbo`.
+        ports = self._ports.list_service_ports(own_ports, "" if scheme == DUBBO_SCHEME else scheme)
         if len(ports) == MAX_SERVICE_PORTS and self._policy.instance_port_as_svc_port:
             left_out = len(own_ports - {port.number for port in ports})
             if left_out:
                 detail = f"{left_out} ports of instances are no service ports; at most {MAX_SERVICE_PORTS}"
                 notes.add("port_limit", "", detail)
+        return ports
+
+    def _place(
+        self, members: list[_Member], ports: tuple[ServicePort, ...], notes: RejectNotes, *, with_methods: bool
+    ) -> tuple[WorkloadEntry, ...]:
+        """Return the endpoints in canonical order, each address and port once."""
+        different = {member.instance.metadata: member.said for member in members}.values()
+        for dropped in [dropped for said in different for dropped in said.labels.dropped]:
+            notes.add(dropped.reason, dropped.key, f"{dropped.value!r} is no label; dropped")
         endpoints = sorted(
             [
                 WorkloadEntry(
                     instance.address,
-                    table.map_endpoint(ports, instance.port),
-                    labels.labels,
-                    labels.locality,
+                    self._ports.map_endpoint(ports, instance.port),
+                    said.labels.labels if with_methods else said.without_methods,
+                    said.labels.locality,
                     max(1, round(min(instance.weight, _MAX_WEIGHT))) if self._is_istio else 0,
                 )
-                for instance, labels in members
+                for instance, said in members
             ]
         )
         unique = unify_endpoints(endpoints)
         if len(unique) < len(endpoints):
             notes.add("endpoint_duplicate", "", f"{len(endpoints) - len(unique)} registered more than once; dropped")
-        return ports, unique
+        return unique
 
     def _label_entry(self, interface: str, endpoints: tuple[WorkloadEntry, ...], *, differ: bool) -> dict[str, str]:
         labels = {"path": interface} if not self._is_istio or is_label_value(interface) else {}
@@ -173,19 +169,3 @@ class DubboConverter:
         if differ and not self._is_istio and is_method_lb_enabled(self._dubbo.method_lb_selectors, own):
             labels[METHOD_FLAG] = "false"
         return labels
-
-    def _table(self, scheme: str) -> PortTable:
-        """Return the port table of a scheme; what the settings say of the protocol holds for `dubbo`."""
-        table = self._ports.get(scheme)
-        if table is None:
-            is_own = scheme == DUBBO_SCHEME
-            policy = self._policy if is_own else msgspec.structs.replace(self._policy, svc_protocol=scheme)
-            if len(self._ports) >= _MOST_SCHEMES:
-                self._ports.clear()
-            table = self._ports[scheme] = PortTable(policy, self._cache_size)
-        return table
-
-
-def _without_methods(endpoint: WorkloadEntry) -> WorkloadEntry:
-    labels: Pairs = tuple([pair for pair in endpoint.labels if pair[0] != METHOD_LABEL])
-    return endpoint if len(labels) == len(endpoint.labels) else msgspec.structs.replace(endpoint, labels=labels)

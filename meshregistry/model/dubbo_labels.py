@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from meshregistry.model.bounded import remember
-from meshregistry.model.dubbo_key import PROTOCOL, find_param
+from meshregistry.model.dubbo_key import DUBBO_SCHEME, PROTOCOL, find_param
 from meshregistry.model.dubbo_naming import escape_methods, spread_tag
 from meshregistry.model.grammar import is_label_value
 from meshregistry.model.instance import Pairs, sort_pairs
@@ -23,11 +23,16 @@ _MOST_REMEMBERED = 4096
 _DESCRIPTIVE = ("app", "application", "group", "interface", PROTOCOL, "revision", "version", "zone")
 
 
-class JudgedLabels(NamedTuple):
-    """The labels of an endpoint, and the metadata by which selectors judge it."""
+class Described(NamedTuple):
+    """What the parameters of a provider say."""
 
-    metadata: Mapping[str, str]
+    scheme: str
+    params: Mapping[str, str]
+    """What selectors judge by: in the slime profile the labels."""
+
     labels: EndpointLabels
+    without_methods: Pairs
+    """The labels but for the one of methods."""
 
 
 class DubboLabels:
@@ -37,27 +42,28 @@ class DubboLabels:
         self._policy = policy
         self._is_istio = policy.profile is Profile.ISTIO
         self._filter = LabelFilter(policy, cache_size)
-        self._known: dict[Pairs, JudgedLabels] = {}
+        self._known: dict[Pairs, Described] = {}
         self._most_known = min(cache_size, _MOST_REMEMBERED)
         self._kept_keys = _list_kept_keys(policy)
 
-    def convert(self, params: Pairs) -> JudgedLabels:
-        """Return the labels that a provider's parameters make."""
-        known = self._known.get(params)
+    def convert(self, metadata: Pairs) -> Described:
+        """Return what the metadata of a Dubbo instance says."""
+        known = self._known.get(metadata)
         if known is None:
-            known = self._describe(dict(params)) if self._is_istio else self._repeat_slime(dict(params))
-            remember(self._known, params, known, self._most_known)
+            known = self._describe(dict(metadata)) if self._is_istio else self._repeat_slime(dict(metadata))
+            remember(self._known, metadata, known, self._most_known)
         return known
 
-    def _describe(self, params: dict[str, str]) -> JudgedLabels:
+    def _describe(self, params: dict[str, str]) -> Described:
         relabel(params, self._policy.relabel)
         labels = {name: find_param(params, name) for name in self._kept_keys}
         if not is_label_value(labels["interface"]):
             del labels["interface"]  # an inner class; the entry names it anyway
-        wanted = {**labels, **_spread(params)}
-        return JudgedLabels(params, self._filter.convert(sort_pairs({k: v for k, v in wanted.items() if v}), ()))
+        wanted = {name: value for name, value in {**labels, **_spread(params)}.items() if value}
+        converted = self._filter.convert(sort_pairs(wanted), ())
+        return Described(params.get(PROTOCOL, DUBBO_SCHEME), params, converted, converted.labels)
 
-    def _repeat_slime(self, params: dict[str, str]) -> JudgedLabels:
+    def _repeat_slime(self, params: dict[str, str]) -> Described:
         """Return the labels in Slime's order: escape, filter, relabel; what relabelling adds is not filtered."""
         escaped = {
             name: escape_methods(value) if name == METHOD_LABEL else value.replace(",", "_").replace(":", "_")
@@ -70,7 +76,8 @@ class DubboLabels:
         relabelled = sort_pairs(labels)
         if relabelled != filtered.labels:
             filtered = EndpointLabels(relabelled, filtered.locality, filtered.service_ns, filtered.dropped)
-        return JudgedLabels(labels, filtered)
+        without = tuple(pair for pair in filtered.labels if pair[0] != METHOD_LABEL)
+        return Described(params.get(PROTOCOL, DUBBO_SCHEME), labels, filtered, without)
 
 
 def _spread(params: Mapping[str, str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import xxhash
 
 from meshregistry.errors import SourceDataError
-from meshregistry.model.dubbo_key import DubboKey, dubbo_scope
+from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.events import ScopeListing
 from meshregistry.model.instance import Instance
 from meshregistry.sources.zookeeper.dubbo.applications import Offer
@@ -19,7 +19,8 @@ from meshregistry.sources.zookeeper.dubbo.providers import Provider, ProviderRea
 from meshregistry.sources.zookeeper.dubbo.rules import Rule, apply_rules
 from meshregistry.sources.zookeeper.dubbo.url import BadUrl
 
-_Place = tuple[DubboKey, str, str, int]
+_Place = tuple[str, str, str, int]
+"""Service, scheme, address, port."""
 
 
 class InterfaceReading(NamedTuple):
@@ -80,7 +81,7 @@ def fingerprint(names: Iterable[str]) -> int:
 
 def _add_newest(providers: dict[_Place, Provider], provider: Provider, bad: Counter[str]) -> None:
     """Keep the newest of several registrations of one place: a killed static provider leaves its node behind."""
-    place = (provider.traits.key, provider.scheme, provider.address, provider.port)
+    place = (provider.traits.service, provider.traits.scheme, provider.address, provider.port)
     other = providers.get(place)
     if other is not None:
         bad["duplicate"] += 1
@@ -102,7 +103,7 @@ def _add_offers(
             continue
         traits = reader.describe(interface, offer.scheme, dict(offer.params))
         provider = Provider(traits, offer.address, offer.port, offer.timestamp)
-        providers.setdefault((traits.key, offer.scheme, offer.address, offer.port), provider)
+        providers.setdefault((traits.service, offer.scheme, offer.address, offer.port), provider)
 
 
 def _group(
@@ -110,11 +111,13 @@ def _group(
 ) -> dict[str, tuple[Instance, ...]]:
     services: dict[str, list[Instance]] = {}
     for provider in providers:
-        traits = provider.traits
-        if rules:
-            params = dict(traits.metadata)
-            changed = apply_rules(rules, traits.key, (provider.address, provider.port), params)
-            if changed is not params:
-                traits = reader.amend(traits, changed)
-        services.setdefault(str(traits.key), []).append(provider._replace(traits=traits).instance())
+        ruled = _apply(reader, provider, rules) if rules else provider
+        services.setdefault(provider.traits.service, []).append(ruled.instance())
     return {name: tuple(sorted(instances)) for name, instances in services.items()}
+
+
+def _apply(reader: ProviderReader, provider: Provider, rules: Sequence[Rule]) -> Provider:
+    traits = provider.traits
+    params = dict(traits.metadata)
+    changed = apply_rules(rules, traits.key, (provider.address, provider.port), params)
+    return provider if changed is params else provider._replace(traits=reader.amend(traits, changed))

@@ -33,6 +33,10 @@ class Traits(NamedTuple):
     """What a provider's parameters say; shared by all providers with equal parameters."""
 
     key: DubboKey
+    service: str
+    """The text of the key."""
+
+    scheme: str
     metadata: Pairs
     """Parameters without the ignored ones, and the scheme under `PROTOCOL`."""
 
@@ -49,11 +53,6 @@ class Provider(NamedTuple):
     port: int
     timestamp: str = ""
     """Start of the process in milliseconds, as registered: digits of one length for the next 200 years."""
-
-    @property
-    def scheme(self) -> str:
-        """The URL's scheme."""
-        return dict(self.traits.metadata)[PROTOCOL]
 
     def instance(self) -> Instance:
         """Return the provider as a model record."""
@@ -104,14 +103,16 @@ class ProviderReader:
         kept[PROTOCOL] = scheme
         pairs = tuple([self._share(pair) for pair in sorted(kept.items())])
         application = find_param(params, "application")
-        traits = Traits(key_of(interface, params), pairs, application, read_weight(params), is_enabled(params))
+        key = key_of(interface, params)
+        traits = Traits(key, str(key), scheme, pairs, application, read_weight(params), is_enabled(params))
         return self._traits.share(traits) if sum(map(len, kept.values())) <= _LONGEST_KNOWN else traits
 
     def amend(self, traits: Traits, metadata: Mapping[str, str]) -> Traits:
         """Return traits with other metadata; the service stays, and what ignored parameters said."""
-        amended = self.describe(traits.key.interface, metadata[PROTOCOL], metadata)
+        amended = self.describe(traits.key.interface, traits.scheme, metadata)
         return amended._replace(
             key=traits.key,
+            service=traits.service,
             application=traits.application,
             weight=amended.weight if "weight" in metadata else traits.weight,
             is_enabled=amended.is_enabled if _SWITCHES & metadata.keys() else traits.is_enabled,

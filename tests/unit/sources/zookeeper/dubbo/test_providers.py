@@ -25,7 +25,7 @@ def test_a_provider_keeps_what_its_url_says() -> None:
     found = read(name)
 
     assert DubboKey("com.acme.Orders", "g1", "1.0.0") == found.traits.key
-    assert ("shop", "1795368531336", "dubbo") == (found.traits.application, found.timestamp, found.scheme)
+    assert ("shop", "1795368531336", "dubbo") == (found.traits.application, found.timestamp, found.traits.scheme)
     assert (
         Instance(
             "10.0.0.1",
