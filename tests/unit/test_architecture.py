@@ -60,8 +60,18 @@ FOREIGN_PLACES: dict[str, tuple[str, ...]] = {
 }
 """Library → folders that may import it; none for ZooKeeper's clients: docs/adr/0005."""
 
-PURE_ROOMS = ("model", "wire")
-PURE_MODULES = {"wire.py", "protocol.py", "subscription.py", "sotw.py", "delta.py", "incremental.py", "tombstones.py"}
+PURE_ROOMS = ("model", "wire", "sources/zookeeper/dubbo")
+PURE_MODULES = {
+    "curator.py",
+    "spring.py",
+    "wire.py",
+    "protocol.py",
+    "subscription.py",
+    "sotw.py",
+    "delta.py",
+    "incremental.py",
+    "tombstones.py",
+}
 PURE_PLACES = {
     f"sources/zookeeper/session/{name}.py"
     for name in (

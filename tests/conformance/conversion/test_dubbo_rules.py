@@ -19,13 +19,16 @@ from meshregistry.model.instance import ServiceKey
 from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.rejects import Reject
 from meshregistry.model.sidecar import Sidecar, SidecarPolicy, build_sidecar
+from meshregistry.model.validation import Validated
 from meshregistry.sources.zookeeper.dubbo.calls import list_calls
 from meshregistry.sources.zookeeper.dubbo.consumers import read_consumers
 from meshregistry.sources.zookeeper.dubbo.interface import InterfaceReading, read_interface
 from meshregistry.sources.zookeeper.dubbo.providers import ProviderReader
 from meshregistry.sources.zookeeper.dubbo.rules import read_overrides
+from meshregistry.sources.zookeeper.dubbo.url import decode
 from tests.conformance.conversion import test_conversion_rules as shared
 from tests.support.dubbo_names import encode
+from tests.support.istiod_verdict import list_faults
 
 Tree = dict[str, Any]
 Urls = dict[str, list[str]]
@@ -128,3 +131,50 @@ def test_registered_urls_become_exactly_the_written_entries(example: Example, pr
 @pytest.mark.parametrize("step", [1, -1], ids=["in order", "backwards"])
 def test_consumers_become_exactly_the_written_sidecars(example: Example, profile: Profile, step: int) -> None:
     assert example.sidecars == _make_sidecars(example, profile, step)
+
+
+def _convert_captured(profile: Profile) -> dict[str, Validated]:
+    """Everything that Dubbo 2.7.23 and 3.3.6 registered in a real ZooKeeper, as one world."""
+    captured = msgspec.json.decode((shared.DATA / "captured-providers.json").read_bytes(), type=Urls)
+    policy = ConversionPolicy(source="zookeeper", profile=profile, dubbo=DubboPolicy())
+    reader, cache = ProviderReader(("pid", "timestamp", "dubbo")), ConversionCache()
+    claims: dict[str, list[Claim]] = {}
+    for node, names in captured.items():
+        interface = decode(node)
+        for name, instances in read_interface(reader, interface, names).services.items():
+            key = ServiceKey(dubbo_scope("", interface), name)
+            for claim in convert_service(key, instances, policy, cache).claims:
+                claims.setdefault(claim.resource_name, []).append(claim)
+    return {name: merge_claims(each, cache) for name, each in claims.items()}
+
+
+def test_what_real_applications_register_is_accepted_by_istiod() -> None:
+    """All providers of UserService have weight 0."""
+    world = _convert_captured(Profile.ISTIO)
+    assert {
+        "dubbo/1-0-0.g1.lab.api.greetservice.dubbo",
+        "dubbo/1-0-0.lab.api.orderservice.dubbo",
+        "dubbo/2-0-0.lab.api.greetservice.dubbo",
+        "dubbo/g2.lab.api.greetservice.dubbo",
+        "dubbo/lab.api.greetservice.dubbo",
+        "dubbo/lab.api.outer-innerservice.dubbo",
+        "dubbo/tri.1-0-0.lab.api.orderservice.dubbo",
+        "dubbo/tri.g2.lab.api.greetservice.dubbo",
+        "dubbo/tri.lab.api.greetservice.dubbo",
+    } == world.keys()
+    assert [] == [
+        fault for each in world.values() for fault in (list_faults(each.entry) if each.entry else ["held back"])
+    ]
+    assert [] == [reject for each in world.values() for reject in each.rejects]
+
+
+def test_what_real_applications_register_has_slime_names() -> None:
+    assert {
+        "dubbo/lab.api.GreetService",
+        "dubbo/lab.api.GreetService::2.0.0",
+        "dubbo/lab.api.GreetService:g1:1.0.0",
+        "dubbo/lab.api.GreetService:g2",
+        "dubbo/lab.api.OrderService::1.0.0",
+        "dubbo/lab.api.Outer$InnerService",
+        "dubbo/lab.api.UserService:users:1.0.0",
+    } == _convert_captured(Profile.SLIME).keys()
