@@ -18,6 +18,7 @@ from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.rejects import Reject, print_subject
 from meshregistry.model.service_entry import Kind
+from meshregistry.store.address_book import AddressBook
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.guard import Decision, GuardPolicy, History, Rule, decide
 from meshregistry.store.inbox import Inbox
@@ -67,6 +68,7 @@ class Reducer:
         self._owners: dict[str, str] = {}
         self._rejects = RejectLedger(metrics)
         self._timers = Timers()
+        self._addresses = AddressBook(next((each.conversion.vip_range for each in rules.values()), ""))
         self._pending = set(rules)
         self._slice_ends = 0.0
 
@@ -131,15 +133,14 @@ class Reducer:
         return self._contributions.replace(key, conversion.claims)
 
     async def _commit(self, dirty: set[str], observed_at: float) -> None:
-        upserts: list[Resource] = []
-        removals: list[str] = []
-        for name in dirty:
-            resource = self._build(name)
-            if resource is None:
-                removals.append(name)
-            else:
-                upserts.append(resource)
-            await self._breathe()
+        built: dict[str, Resource | None] = {}
+        while dirty:
+            for name in dirty:
+                built[name] = self._build(name)
+                await self._breathe()
+            dirty = self._addresses.take_touched()
+        upserts = [resource for resource in built.values() if resource is not None]
+        removals = [name for name, resource in built.items() if resource is None]
         before = self._store.current.collection(Kind.SERVICE_ENTRY).resources
         change = self._store.commit(Kind.SERVICE_ENTRY, upserts, removals, observed_at)
         if change is not None:
@@ -151,7 +152,6 @@ class Reducer:
         claims = self._contributions.claims(name)
         history = self._histories.get(name)
         assembled = merge_claims(claims, self._cache) if claims else None
-        self._rejects.replace(name, assembled.rejects if assembled else ())
         decision = decide(
             history,
             assembled.entry if assembled else None,
@@ -161,7 +161,10 @@ class Reducer:
             standing=bool(claims) and not any(claim.endpoints for claim in claims),
         )
         self._note(name, decision)
-        return self._encoder.encode(decision.entry) if decision.entry is not None else None
+        entry = self._addresses.settle(name, decision.entry)
+        rejects = assembled.rejects if assembled else ()
+        self._rejects.replace(name, (*rejects, *self._addresses.judge(name, decision.entry)))
+        return self._encoder.encode(entry) if entry is not None else None
 
     def _guard(self, name: str, claims: tuple[Claim, ...]) -> GuardPolicy:
         """Return the guard of the source that claims the resource, or claimed it last."""

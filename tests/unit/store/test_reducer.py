@@ -2,6 +2,7 @@
 
 import logging
 from datetime import UTC, datetime
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -43,13 +44,13 @@ def listing(
 class World:
     """A reducer on a store, with a clock and a record of all changes."""
 
-    def __init__(self, profile: Profile = Profile.ISTIO, merged_ports: MergedPorts | None = None) -> None:
+    def __init__(self, profile: Profile = Profile.ISTIO, **options: Any) -> None:
         self.now = 1000.0
         self.metrics = Metrics()
         self.store = SnapshotStore({Kind.SERVICE_ENTRY})
         self.changes: list[Change] = []
         self.store.listen(self.changes.append)
-        policy = ConversionPolicy(profile=profile, merged_ports=merged_ports)
+        policy = ConversionPolicy(profile=profile, **options)
         rules = {"nacos": SourceRules(policy, GuardPolicy(10, 600, 300))}
         encoder = ResourceEncoder(datetime(2100, 1, 1, tzinfo=UTC))
         self.reducer = Reducer(self.store, encoder, rules, self.metrics, lambda: self.now)
@@ -279,3 +280,27 @@ async def test_the_entry_of_merged_ports_has_all_ports_and_moves_with_ports_alon
     more = (instance(1), Instance("10.0.0.4", 7070))
     assert [changed(ORDERS, "nacos/all")] == await world.take(listing(orders=more, users=None))
     assert 7070 in {port.number for port in world.entries()["nacos/all"].ports}
+
+
+async def test_no_two_hosts_have_one_virtual_address_and_one_that_is_free_again_goes_back() -> None:
+    world = World(svc_protocol="tcp", vip_range="10.0.0.4/30")
+    await world.take(listing(users=(instance(2),)))
+    alone = world.entries()[USERS].addresses
+
+    for number in range(40):
+        other = f"a{number}"
+        await world.take(ServiceReading(ServiceKey(SCOPE, other), (instance(3),)))
+        if world.entries()[USERS].addresses != alone:
+            break
+        await world.take(ServiceReading(ServiceKey(SCOPE, other), ()))
+    assert world.entries()[f"nacos/{other}.nacos"].addresses == alone
+    assert (USERS, "address_collision") in {(each.resource, each.reason) for each in world.reducer.rejects()}
+
+    await world.take(listing(users=None))
+    world.now += 10_000
+    await world.take()
+    world.now += 10_000
+    await world.take()
+    assert {USERS} == set(world.entries())
+    assert alone == world.entries()[USERS].addresses
+    assert [] == world.reducer.rejects()
