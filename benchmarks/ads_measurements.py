@@ -108,7 +108,7 @@ async def _measure_first(server: Server, clients: Clients, services: int, count:
 
 
 async def _measure_changes(server: Server, clients: Clients, idle_share: float) -> list[Row]:
-    """Make one change at a time and wait until every client has it. The first, which makes the stubs, does not count."""
+    """Make one change at a time and wait until every client has it. The first, which makes stubs, does not count."""
     heavy = clients.kind is ClientKind.FULL and clients.count > 10
     await server.change(1)
     await _take(clients, clients.count)
