@@ -32,6 +32,11 @@ _KINDS = [
 ]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long registries are churned: some seconds in every run, minutes when somebody wants to know."""
+    parser.addoption("--churn-s", type=float, default=8.0, help="seconds of churn on each Nacos rig")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give tests on real servers the time to start one, or skip them by request."""
     for item in items:

@@ -100,6 +100,12 @@ class NacosServer:
             break
         self._process = None
 
+    def kill(self) -> None:
+        """End the process without a word."""
+        if self._process is not None and self.running:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(_STOP_TIMEOUT_S)
+
     def _launch(self, project: Path) -> None:
         self._home.mkdir(parents=True, exist_ok=True)
         auth = "auth" if self.kind.auth else "none"

@@ -29,6 +29,7 @@ guard: {{empty_grace: {grace}s, delete_after: {delete}s}}
 nacos_source:
   enabled: true
   address: ["{address}"]
+  mode: {mode}
   namespace: {namespace}
   username: "{username}"
   password: "{password}"
@@ -64,7 +65,9 @@ def free_port_run(length: int) -> int:
 class Deployment:
     """Where one service listens and what it reads; the service can be run several times in a row."""
 
-    def __init__(self, rig: NacosRig, *, grace_s: float = 1.0, delete_s: float = 1.0, shards: int = 1) -> None:
+    def __init__(
+        self, rig: NacosRig, *, grace_s: float = 1.0, delete_s: float = 1.0, shards: int = 1, mode: str = "auto"
+    ) -> None:
         self.ads = free_port_run(shards)
         (self.http,) = free_ports(1)
         self._settings = _SETTINGS.format(
@@ -74,6 +77,7 @@ class Deployment:
             grace=grace_s,
             delete=delete_s,
             address=rig.base_url,
+            mode=mode,
             namespace=rig.namespace,
             username=rig.username,
             password=rig.password,

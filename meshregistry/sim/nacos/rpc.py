@@ -12,15 +12,16 @@ import orjson
 
 from meshregistry.sim.nacos.access import Access
 from meshregistry.sim.nacos.clients import Client, Publications
+from meshregistry.sim.nacos.configs import Configs
 from meshregistry.sim.nacos.fuzzy import SERVICES_FULL, FuzzyWatches
-from meshregistry.sim.nacos.payload import Payload
+from meshregistry.sim.nacos.payload import Payload, PayloadError
 from meshregistry.sim.nacos.pushes import Pushes
 from meshregistry.sim.nacos.rpc_faults import RpcFault, RpcSubject
 from meshregistry.sim.nacos.state import DEFAULT_CLUSTER, DEFAULT_GROUP, Instance, Registry, RegistryRefusal, ServiceKey
 from meshregistry.sim.nacos.views import Dialect, Views
 
 _GROUP = re.compile(r"[a-zA-Z0-9\-_:.]*")
-_NO_RIGHT, _BAD_REQUEST = 403, 400
+_NO_RIGHT, _BAD_REQUEST, _BAD_PAYLOAD = 403, 400, 502
 _FUZZY_REASONS = {50310: "fuzzy watch pattern count over limit", 50311: "fuzzy watch pattern matched count over limit"}
 
 
@@ -90,6 +91,7 @@ class NamingRpc:
         self._access = access
         self._pushes = pushes
         self._publications = publications
+        self._configs = Configs()
         self._methods = {
             "HealthCheckRequest": _Method(_health, "HealthCheckResponse", protected=False),
             "ServiceListRequest": _Method(self._list, "ServiceListResponse"),
@@ -115,14 +117,16 @@ class NamingRpc:
 
     def knows(self, type_: str) -> bool:
         """Whether there is a handler for the request."""
-        return type_ in self._methods
+        return type_ in self._methods or self._configs.knows(type_)
 
     def answer(self, client: Client, payload: Payload, fault: RpcFault) -> Payload:
         """The response, spoilt as the fault says."""
+        if self._configs.knows(payload.type):
+            return self._answer_config(payload)
         method = self._methods[payload.type]
         request = _read(payload)
         if request is None:
-            return refuse(502, "Invalid Payload")
+            return refuse(_BAD_PAYLOAD, "Invalid Payload")
         if fault.error_code is not None:
             return Payload(method.response, _failure(fault.error_code, "simulated"))
         denial = self._access.denial(payload.headers) if method.protected else ""
@@ -134,6 +138,13 @@ class NamingRpc:
             # Observed: 3.1 answers 400 here, 2.3 the general 500.
             return refuse(_BAD_REQUEST, str(refusal), result=400 if self._access.dialect.is_v3 else 500)
         return Payload(method.response, body[: len(body) // 2] if fault.body == "truncated" else body)
+
+    def _answer_config(self, payload: Payload) -> Payload:
+        denial = self._access.denial(payload.headers)
+        try:
+            return refuse(_NO_RIGHT, denial) if denial else self._configs.answer(payload)
+        except PayloadError as error:
+            return refuse(_BAD_PAYLOAD, str(error))
 
     def _list(self, _client: Client, request: _Request, fault: RpcFault) -> bytes:
         key = request.key

@@ -28,7 +28,7 @@ from meshregistry.sim.nacos.rpc_faults import RpcFault, RpcFaultPlan, RpcSubject
 from meshregistry.sim.nacos.traffic import Traffic
 
 _Stream = Stream[bytes, bytes]
-_STARTING, _UNREGISTERED, _NO_HANDLER, _BAD_PAYLOAD = 300, 301, 302, 502
+_STARTING, _UNREGISTERED, _NO_HANDLER = 300, 301, 302
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,65 @@ def test_registrations_that_nacos_refuses_are_refused(params: dict[str, str], re
     assert (0, 0) == sim.registry.counts()
 
 
+def test_a_server_of_the_first_generation_has_its_own_forms() -> None:
+    sim = SimNacos(SimOptions(dialect=Dialect.V1))
+    for name, group in [("orders", "A"), ("users", "B")]:
+        sim.registry.register(ServiceKey(name, group), Instance("10.0.0.1", 80, healthy=False))
+
+    known = orjson.loads(_v1(sim, "GET", "instance/list", serviceName="A@@orders").body)
+    unknown = orjson.loads(_v1(sim, "GET", "instance/list", serviceName="absent").body)
+    names = orjson.loads(_v1(sim, "GET", "service/list", pageNo="1", pageSize="9", groupName="*").body)
+    rows = orjson.loads(_v1(sim, "GET", "catalog/services", withInstances="true", pageNo="1", pageSize="1").body)
+
+    [host] = known["hosts"]
+    assert ("A@@orders", "orders", 3000, 32) == (
+        known["name"],
+        known["dom"],
+        known["cacheMillis"],
+        len(known["checksum"]),
+    )
+    assert (False, False, "orders") == (host["valid"], host["healthy"], host["serviceName"])
+    assert {"hosts": [], "name": "DEFAULT_GROUP@@absent", "clusters": "", "cacheMillis": 3000} == unknown
+    assert {"count": 2, "doms": ["A@@orders", "B@@users"]} == names
+    assert ["users"] == [row["serviceName"] for row in rows]  # this listing counts its pages from 0
+    state = sim.answer(Call("GET", "/nacos/v1/console/server/state", {}, {}))
+    assert "1.4.8" == orjson.loads(state.body)["version"]
+
+
+def test_a_server_of_the_newest_generation_has_lost_v1() -> None:
+    sim = SimNacos(SimOptions(dialect=Dialect.V32))
+    paths = [
+        ("GET", "/nacos/v1/ns/instance/list"),
+        ("GET", "/nacos/v1/ns/catalog/services"),
+        ("POST", "/nacos/v1/auth/login"),
+        ("POST", "/nacos/v1/auth/users/login"),
+        ("GET", "/nacos/v1/ns/operator/metrics"),
+        ("GET", "/nacos/v3/admin/core/state"),
+    ]
+
+    replies = [sim.answer(Call(method, path, {}, {})) for method, path in paths]
+
+    assert [404, 404, 404, 200, 200, 200] == [reply.status for reply in replies]
+    assert "3.2.0" == orjson.loads(replies[-1].body)["data"]["version"]
+
+
+@pytest.mark.parametrize(("dialect", "path"), [(Dialect.V2, "/nacos/v1/ns"), (Dialect.V3, "/nacos/v3/admin/ns")])
+def test_a_service_with_few_healthy_hosts_is_protected(dialect: Dialect, path: str) -> None:
+    sim = SimNacos(SimOptions(dialect=dialect))
+    create = Call("POST", f"{path}/service", {"serviceName": "s", "protectThreshold": "0.5", "ephemeral": "true"}, {})
+
+    assert [200, 400] == [sim.answer(create).status for _ in range(2)]
+    for last, healthy in [(1, True), (2, False)]:
+        sim.registry.register(ServiceKey("s"), Instance(f"10.0.0.{last}", 80, healthy=healthy))
+    everybody = orjson.loads(_v1(sim, "GET", "instance/list", serviceName="s").body)
+    healthy_only = orjson.loads(_v1(sim, "GET", "instance/list", serviceName="s", healthyOnly="true").body)
+    assert (True, [True, True]) == (
+        everybody["reachProtectionThreshold"],
+        [host["healthy"] for host in everybody["hosts"]],
+    )
+    assert (False, 1) == (healthy_only["reachProtectionThreshold"], len(healthy_only["hosts"]))
+
+
 def test_names_that_cannot_be_registered_by_http_are_served_once_they_are_there() -> None:
     sim = SimNacos()
     sim.registry.register(ServiceKey("订单 1"), Instance("10.0.0.1", 80))
