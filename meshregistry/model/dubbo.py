@@ -63,8 +63,13 @@ class DubboConverter:
 
     def convert(self, key: ServiceKey, instances: Iterable[Instance]) -> Conversion:
         """Return what one Dubbo service contributes; equal for any order of the instances."""
-        members = self._admit(key.scope.group, instances)
-        groups = self._name_by_key(key, members) if self._is_istio else self._name_as_slime(key, members)
+        selected = self._select(key.scope.group, instances)
+        members = [member for member in selected if self._is_wanted(member)]
+        if self._is_istio:
+            # Those that do not count now keep their host: it must not change hands when they are switched off.
+            groups = self._name_by_key(key, members, frozenset([member.said.scheme for member in selected]))
+        else:
+            groups = self._name_as_slime(key, members)
         made = [self._claim(key, place, each) for place, each in sorted(groups.items())]
         claims = [claim for claim, _ in made]
         if self._policy.merged_ports and claims:
@@ -72,18 +77,18 @@ class DubboConverter:
             claims += claim_merged_ports(key, claims, self._policy, path)
         return Conversion(tuple(claims), tuple(reject for _, notes in made for reject in notes.list_rejects()))
 
-    def _admit(self, interface: str, instances: Iterable[Instance]) -> list[_Member]:
-        """Return the instances that count, with their labels."""
+    def _select(self, interface: str, instances: Iterable[Instance]) -> list[_Member]:
+        """Return the instances that selectors accept."""
         accepts = self._selector.choose((interface,))
-        members = []
-        for instance in instances:
-            # Consumers leave disabled providers out; Slime publishes them, which is wrong in either profile.
-            if instance.enabled and (not self._policy.drop_host_names or is_ip(instance.address)):
-                said = self._labels.convert(instance.metadata)
-                is_wanted = instance.weight > 0 if self._is_istio else said.scheme == DUBBO_SCHEME
-                if is_wanted and accepts(said.params, instance.address):
-                    members.append(_Member(instance, said))
-        return members
+        members = [_Member(instance, self._labels.convert(instance.metadata)) for instance in instances]
+        return [member for member in members if accepts(member.said.params, member.instance.address)]
+
+    def _is_wanted(self, member: _Member) -> bool:
+        instance = member.instance
+        # Consumers leave disabled providers out; Slime publishes them, which is wrong in either profile.
+        if not instance.enabled or (self._policy.drop_host_names and not is_ip(instance.address)):
+            return False
+        return instance.weight > 0 if self._is_istio else member.said.scheme == DUBBO_SCHEME
 
     def _name_as_slime(self, key: ServiceKey, members: list[_Member]) -> dict[_Place, list[_Member]]:
         groups: dict[_Place, list[_Member]] = {}
@@ -92,8 +97,9 @@ class DubboConverter:
             groups.setdefault(_Place(name, name + self._dubbo.host_suffix, DUBBO_SCHEME), []).append(member)
         return groups
 
-    def _name_by_key(self, key: ServiceKey, members: list[_Member]) -> dict[_Place, list[_Member]]:
-        schemes = frozenset([member.said.scheme for member in members])
+    def _name_by_key(
+        self, key: ServiceKey, members: list[_Member], schemes: frozenset[str]
+    ) -> dict[_Place, list[_Member]]:
         hosts = name_hosts(parse_key(key.scope.group, key.name), schemes, self._dubbo.host_suffix)
         groups: dict[_Place, list[_Member]] = {}
         for member in members:

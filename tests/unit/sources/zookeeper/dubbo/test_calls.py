@@ -39,3 +39,11 @@ def test_a_service_without_providers_is_called_by_nobody() -> None:
     assert () == list_calls(ORDERS, {}, CONSUMERS, Profile.SLIME, "")
     only_triple = read_interface(ProviderReader(()), ORDERS, NAMES[3:]).services
     assert () == list_calls(ORDERS, only_triple, CONSUMERS, Profile.SLIME, "")
+
+
+def test_slime_names_are_those_of_its_entries() -> None:
+    names = [provider(version="0.0.0", application="shop"), provider("10.0.0.2:20880", group="a:b", application="b")]
+    services = read_interface(ProviderReader(()), ORDERS, names).services
+    assert [(f"{ORDERS}::0.0.0", {"shop"}), (f"{ORDERS}:a_b", {"b"})] == [
+        (each.service, set(each.providers)) for each in list_calls(ORDERS, services, (), Profile.SLIME, "")
+    ]
