@@ -7,6 +7,7 @@ from typing import Any
 
 from meshregistry.sources.polling import REAL_CLOCK, Clock
 from meshregistry.sources.zookeeper.session import SessionOptions, WatchEvent, ZooKeeperSession
+from meshregistry.sources.zookeeper.session.greeting import Ticket
 
 PATIENCE_S = 30.0
 
@@ -56,6 +57,11 @@ class Notebook:
     def _note(self, note: bool | str | WatchEvent) -> None:
         self.notes.append(note)
         self._changed.set()
+
+
+def ticket_of(session: ZooKeeperSession) -> Ticket:
+    """What is needed to take the session away."""
+    return session._identity.ticket
 
 
 @asynccontextmanager

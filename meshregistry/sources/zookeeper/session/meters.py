@@ -39,6 +39,8 @@ class Meters:
     events: int = 0
     rearm_chunks: int = 0
     by_op: dict[Op, Latency] = field(default_factory=dict)
+    published: tuple[int, int] = (0, 0)
+    """Good and bad answers that the metrics know of."""
 
     def answered(self, op: Op, seconds: float, *, failed: bool) -> None:
         """Count an answer."""
@@ -51,13 +53,15 @@ class Meters:
         latency.longest_s = max(latency.longest_s, seconds)
 
     def publish(self) -> None:
-        """Copy the counts of answers to the metrics; cheaper than counting each there."""
-        if self.metrics is not None:
-            errors = sum(latency.errors for latency in self.by_op.values())
-            answers = sum(latency.answers for latency in self.by_op.values())
-            counts = self.metrics.source_client_request_count
-            counts.labels("zookeeper", "false").set(errors)
-            counts.labels("zookeeper", "true").set(answers - errors)
+        """Add to the metrics what was answered since the last time; cheaper than to add each answer."""
+        if self.metrics is None:
+            return
+        errors = sum(latency.errors for latency in self.by_op.values())
+        good = sum(latency.answers for latency in self.by_op.values()) - errors
+        counts = self.metrics.source_client_request_count
+        counts.labels("zookeeper", "true").inc(good - self.published[0])
+        counts.labels("zookeeper", "false").inc(errors - self.published[1])
+        self.published = (good, errors)
 
     def describe(self) -> dict[str, object]:
         """Return the counters."""
