@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import anyio.to_thread
 from kazoo.client import KazooClient
@@ -31,6 +31,13 @@ class WriterOptions:
     session_timeout_s: float = 30.0
     digest: str = SUPER_USER
     authority: str = ""
+
+
+class Found(NamedTuple):
+    """A node as a reader finds it."""
+
+    data: bytes
+    ephemeral: bool
 
 
 class Writer:
@@ -90,6 +97,10 @@ class Writer:
     async def get(self, path: str) -> bytes:
         """The data of a node."""
         return bytes((await self.run(lambda client: client.retry(client.get, path)))[0])
+
+    async def tree(self, path: str = "/") -> dict[str, Found]:
+        """All nodes below a path and itself, the server's own aside; nodes that go meanwhile are left out."""
+        return await self.run(partial(_tree, path=path))
 
     async def set_acl(self, path: str, acl: Sequence[ACL]) -> None:
         """Replace the ACL of a node."""
@@ -151,6 +162,23 @@ def _delete_tree(client: KazooClient, path: str) -> None:
     for level in reversed(levels):
         for start in range(0, len(level), _BATCH):
             _delete_all(client, level[start : start + _BATCH])
+
+
+def _tree(client: KazooClient, path: str) -> dict[str, Found]:
+    found: dict[str, Found] = {}
+    level = [path]
+    while level:
+        asked = [(each, client.get_async(each), client.get_children_async(each)) for each in level]
+        level = []
+        for each, node, names in asked:
+            try:
+                data, stat = node.get()
+                below = names.get()
+            except NoNodeError:
+                continue
+            found[each] = Found(data, stat.ephemeralOwner != 0)
+            level += [f"{each.rstrip('/')}/{name}" for name in below if (each, name) != ("/", _OWN_NODES)]
+    return found
 
 
 def _names(get: Callable[[], list[str]]) -> list[str]:
