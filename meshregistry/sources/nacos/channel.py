@@ -161,6 +161,12 @@ async def _receive(stream: ByteStream, max_bytes: int) -> bytes | None:
     """Read one message; grpclib's own way believes any announced length."""
     if not stream._recv_initial_metadata_done:
         await stream.recv_initial_metadata()
+    # Only inside its wrapper does a wait end when the stream or the connection does.
+    with stream._wrapper:
+        return await _receive_frame(stream, max_bytes)
+
+
+async def _receive_frame(stream: ByteStream, max_bytes: int) -> bytes | None:
     header = await stream._stream.recv_data(_FRAME.size)
     if not header:
         return None

@@ -198,6 +198,8 @@ class NamespaceReader:
         def is_watched(name: str, moment: float) -> bool:
             return watch is not None and watch.is_live_since(ServiceName(group, name), moment)
 
+        # Once more: a node that is being restarted may have answered in between.
+        self._note_connection()
         self.settling.come_back()
         return await scope.take_listing(listing, sink, is_watched)
 

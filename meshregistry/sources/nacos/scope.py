@@ -27,7 +27,11 @@ _PATIENCE_READINGS = 3
 service would keep the whole mesh waiting."""
 
 _PUSH_TIMEOUT_S = 3.0
-"""A change that a listing showed is counted as missed when it is not pushed within this time (Nacos: 0.5 s)."""
+"""A change that a listing showed is counted as missed when it is not pushed within this time (Nacos: 0.5 s).
+
+What a listing takes away from a watched service is believed only after this time: the push may come from another
+node than the listing, and one of them may have been restarted.
+"""
 
 
 class ScopeReader:
@@ -53,6 +57,7 @@ class ScopeReader:
         self._bad_records = 0
         self._unread: dict[str, str] = {}
         self._unpushed: dict[str, float] = {}
+        self._doubts: dict[str, float] = {}
         self._missed = 0
 
     @property
@@ -85,6 +90,7 @@ class ScopeReader:
             kept = self._keep(before, harvest)
             known = _pushed(kept, harvest, before, arrived_at)
             self._unpushed.pop(name, None)
+            self._doubts.pop(name, None)
             if before is not None and before.content_digest == known.content_digest:
                 self.memory.put(name, known)
                 return False
@@ -138,17 +144,19 @@ class ScopeReader:
         for name in late:
             del self._unpushed[name]
         if late:
-            self._missed += len(late)
-            self._metrics.missed_events.labels("nacos").inc(len(late))
-            text = "push.missed source=nacos scope=%s services=%d first=%s"
-            _log.warning(text, self.scope, len(late), print_subject(min(late)))
+            self._miss(late)
+
+    def _miss(self, names: list[str]) -> None:
+        self._missed += len(names)
+        self._metrics.missed_events.labels("nacos").inc(len(names))
+        text = "push.missed source=nacos scope=%s services=%d first=%s"
+        _log.warning(text, self.scope, len(names), print_subject(min(names)))
 
     async def _publish(self, listing: Listing, sink: Sink, is_watched: Callable[[str, float], bool]) -> None:
-        names = self._names(listing)
+        names = self._names(listing, is_watched)
         draft = self.memory.draft()
         news = await self._compare(listing, draft, is_watched)
-        if self._holds():
-            self._hold_unlisted(draft, names - listing.names, listing.started_at)
+        self._hold_unlisted(draft, names - listing.names, listing.started_at)
         draft.keep_only(names)
         if news or names != self._published:
             unread = frozenset(listing.unread)
@@ -156,20 +164,43 @@ class ScopeReader:
         self._published = names
         self.memory.adopt(draft)
 
-    def _names(self, listing: Listing) -> frozenset[str]:
+    def _names(self, listing: Listing, is_watched: Callable[[str, float], bool]) -> frozenset[str]:
         """Return the names that count as listed: those the listing cannot or must not take away included."""
         names = listing.names
         if self._published is not None and (listing.nameless or self._holds()):
             names |= self._published
-        pushed = {
+        kept = {
             name
             for name, known in self.memory.known.items()
-            if known.pushed_at > listing.started_at and known.instances and name not in names
+            if name not in names and known.instances and self._stays(name, known, listing, is_watched)
         }
-        return names | pushed if pushed else names
+        return names | kept if kept else names
+
+    def _stays(self, name: str, known: Known, listing: Listing, is_watched: Callable[[str, float], bool]) -> bool:
+        """Whether a service with instances that is not listed is newer than the listing, or pushes say otherwise."""
+        if known.pushed_at > listing.started_at:
+            return True
+        return is_watched(name, listing.started_at) and self._is_doubtful(name, known)
+
+    def _is_doubtful(self, name: str, before: Known) -> bool:
+        """Whether a listing that takes something away from a watched service is not to be believed yet."""
+        since = self._doubts.get(name)
+        if since is None:
+            if before.held:
+                return False
+            self._doubts[name] = self._clock.now()
+            return True
+        if self._clock.now() - since < _PUSH_TIMEOUT_S:
+            return True
+        del self._doubts[name]
+        self._miss([name])
+        return False
 
     def _hold_unlisted(self, draft: Memory, names: frozenset[str], started_at: float) -> None:
-        """Note that services stay although they are not listed, so that their next listing is looked at."""
+        """Note that services stay although they are not listed, so that their next listing is looked at.
+
+        Those pushed since the listing began are as good as listed.
+        """
         for name in names:
             known = draft.known.get(name)
             if known is not None and known.pushed_at <= started_at:
@@ -185,7 +216,8 @@ class ScopeReader:
             before = self.memory.known.get(name)
             if before is not None and before.pushed_at > listing.started_at:
                 continue
-            kept = self._keep(before, reading.harvest)
+            is_live = is_watched(name, listing.started_at)
+            kept = self._keep_listed(name, before, reading.harvest, is_live=is_live)
             after = _listed(reading, kept, before)
             if after is None:
                 continue
@@ -194,11 +226,21 @@ class ScopeReader:
                 self._count_bad(reading.harvest.bad)
                 if before is None or before.content_digest != after.content_digest:
                     news[name] = after.instances
-                    if before is not None and not before.held and is_watched(name, listing.started_at):
+                    if before is not None and not before.held and is_live:
                         self._unpushed[name] = self._clock.now()
             await slicer.breathe()
         await asyncio.sleep(0)
         return news
+
+    def _keep_listed(self, name: str, before: Known | None, harvest: Harvest | None, *, is_live: bool) -> Kept:
+        """The same for a listing, which alone does not take anything away from a watched service."""
+        if before is None or harvest is None or self._holds():
+            return self._keep(before, harvest)
+        kept = keep(before.instances, harvest.instances)
+        if kept.held and is_live and self._is_doubtful(name, before):
+            return kept
+        self._doubts.pop(name, None)
+        return Kept(harvest.instances, 0)
 
     def _keep(self, before: Known | None, harvest: Harvest | None) -> Kept:
         """Return the instances to publish: while the registry settles, also those it showed before."""

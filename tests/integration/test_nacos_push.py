@@ -1,0 +1,299 @@
+"""Pushes: what only a scripted server can show. What real servers show too is in test_nacos_source."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from meshregistry.model.events import ScopeListing, ServiceReading
+from meshregistry.model.instance import Instance
+from meshregistry.sim.nacos.access import Credentials
+from meshregistry.sim.nacos.faults import Fault
+from meshregistry.sim.nacos.fuzzy import FuzzyOptions
+from meshregistry.sim.nacos.rpc_faults import RpcFault
+from meshregistry.sim.nacos.rpc_server import RpcOptions
+from meshregistry.sim.nacos.server import SimNacos, SimOptions
+from meshregistry.sim.nacos.state import Instance as SimInstance
+from meshregistry.sim.nacos.state import Namespace, ServiceKey
+from meshregistry.sim.nacos.views import Dialect
+from meshregistry.sources.nacos import NacosScope, NacosServerOptions
+from meshregistry.sources.nacos.options import WatchOptions
+from tests.support.nacos_view import PERIOD_S, View, reading
+
+pytestmark = pytest.mark.anyio
+
+QUICK = RpcOptions(push_delay_s=0.02)
+QUICK_FUZZY = FuzzyOptions(first_sync_s=0.05, finish_s=0.02, change_s=0.02)
+WATCH = WatchOptions(list_period_s=0.1, reconnect_pause_s=0.2, first_connect_pause_s=0.2)
+RARELY_S = 3600.0
+BULK = {Dialect.V2: "/v1/ns/catalog/services", Dialect.V3: "/v3/admin/ns/service/list"}
+BOTH = pytest.mark.parametrize("dialect", [Dialect.V2, Dialect.V3])
+
+
+def _key(name: str = "orders", group: str = "DEFAULT_GROUP", namespace: str = "public") -> ServiceKey:
+    return ServiceKey(name, group, namespace)
+
+
+def _at(last: int, port: int = 80) -> Instance:
+    return Instance(f"10.0.0.{last}", port, "DEFAULT")
+
+
+@asynccontextmanager
+async def _simulated(dialect: Dialect = Dialect.V3, **options: object) -> AsyncIterator[SimNacos]:
+    fields: dict[str, object] = {"rpc": QUICK, "fuzzy": QUICK_FUZZY, **options}
+    async with SimNacos(SimOptions(dialect=dialect, **fields)) as sim:  # type: ignore[arg-type]
+        sim.registry.register(_key(), SimInstance("10.0.0.1", 80))
+        yield sim
+
+
+@asynccontextmanager
+async def _watched(*sims: SimNacos, resync_s: float = RARELY_S, **server: object) -> AsyncIterator[View]:
+    """A source that has subscribed everything and reads everything again only after `resync_s`."""
+    addresses = tuple(sim.base_url for sim in sims)
+    options = NacosServerOptions(addresses=addresses, **server)  # type: ignore[arg-type]
+    async with reading(options, watch=WATCH, resync_period_s=resync_s, settle_s=0.5) as view:
+        await view.until(lambda view: bool(view.synced) and _is_up(view))
+        await asyncio.sleep(3 * PERIOD_S)  # the last reading at the rhythm of polling
+        yield view
+
+
+def _push_side(view: View, namespace: str = "public") -> dict[str, object]:
+    namespaces = view.registry["namespaces"]
+    assert isinstance(namespaces, list)
+    found: dict[str, object] = next(each for each in namespaces if each["namespace"] == namespace)
+    return found
+
+
+def _is_up(view: View) -> bool:
+    side = _push_side(view)
+    return side["connected"] is True and bool(side["subscriptions"]) and not side["subscriptions_waiting"]
+
+
+def _pushed(view: View) -> list[ServiceReading]:
+    return [update for update in view.updates if isinstance(update, ServiceReading)]
+
+
+def _published(view: View) -> set[str]:
+    listed = {name for listing in view.listings for name in listing.services}
+    return listed | {update.key.name for update in _pushed(view)}
+
+
+def _latest(view: View, name: str) -> tuple[Instance, ...] | None:
+    found = None
+    for update in view.updates:
+        if isinstance(update, ScopeListing):
+            found = update.services.get(name, found)
+        elif isinstance(update, ServiceReading) and update.key.name == name:
+            found = update.instances
+    return found
+
+
+@BOTH
+async def test_the_rung_is_the_best_the_server_offers(dialect: Dialect) -> None:
+    async with _simulated(dialect) as sim, _watched(sim) as view:
+        best = "fuzzy_watch" if dialect is Dialect.V3 else "service_list"
+        assert (best, None) == (_push_side(view)["rung"], _push_side(view)["stepped_down"])
+
+
+async def test_a_server_without_push_is_polled() -> None:
+    async with _simulated(Dialect.V1) as sim:
+        options = NacosServerOptions(addresses=(sim.base_url,))
+        async with reading(options, watch=WATCH, resync_period_s=RARELY_S) as view:
+            await view.until_services({"orders": (_at(1),)})
+            sim.registry.register(_key(), SimInstance("10.0.0.2", 80))
+            await view.until_services({"orders": (_at(1), _at(2))})
+
+            assert ("http_listing", False) == (_push_side(view)["rung"], _push_side(view)["connected"])
+
+
+@BOTH
+async def test_changes_and_new_services_are_pushed_one_by_one(dialect: Dialect) -> None:
+    async with _simulated(dialect) as sim, _watched(sim) as view:
+        sim.registry.register(_key(), SimInstance("10.0.0.2", 80))
+        await view.until_services({"orders": (_at(1), _at(2))})
+        sim.registry.register(_key("users"), SimInstance("10.0.0.3", 80))
+        await view.until_services({"orders": (_at(1), _at(2)), "users": (_at(3),)})
+        sim.registry.deregister(_key("users"), "10.0.0.3", 80)
+        await view.until_services({"orders": (_at(1), _at(2)), "users": ()})
+
+    assert ["orders", "users", "users"] == [update.key.name for update in _pushed(view)][-3:]
+
+
+async def test_a_push_older_than_what_is_held_is_ignored() -> None:
+    async with _simulated() as sim, _watched(sim) as view:
+        sim.registry.register(_key(), SimInstance("10.0.0.2", 80))
+        await view.until_services({"orders": (_at(1), _at(2))})
+        before = list(view.updates)
+
+        sim.pushes.push(_key(), RpcFault(body="empty", stale_ms=60_000))
+        await view.until(lambda view: _push_side(view)["stale_pushes_total"] == 1)
+
+    assert before == view.updates
+
+
+@BOTH
+@pytest.mark.parametrize("how", ["stream", "connection"])
+async def test_after_a_lost_connection_everything_is_subscribed_again(dialect: Dialect, how: str) -> None:
+    async with _simulated(dialect) as sim, _watched(sim) as view:
+        fault = RpcFault(type="NotifySubscriberRequest", reset=how, times=1)  # type: ignore[arg-type]
+        sim.set_rpc_faults(fault)
+        sim.registry.register(_key(), SimInstance("10.0.0.2", 80))
+        await view.until_services({"orders": (_at(1), _at(2))})
+        await view.until(_is_up)
+
+        await view.until(lambda _: sim.pushes.count() == 1)
+        assert 2 == _push_side(view)["connections_total"]
+
+
+@BOTH
+async def test_a_restarted_node_that_forgot_everything_takes_nothing_away(dialect: Dialect) -> None:
+    async with _simulated(dialect) as sim, _watched(sim, resync_s=0.1) as view:
+        sim.registry.register(_key("users"), SimInstance("10.0.0.3", 80))
+        everything = {"orders": (_at(1),), "users": (_at(3),)}
+        await view.until_services(everything)
+        before = len(view.updates)
+
+        sim.restart_node(reregister_after_s=0.3)
+        await view.until(lambda view: _push_side(view)["connections_total"] == 2)
+        await view.until(lambda view: not _push_side(view)["settling"])
+        await view.next_reading(2)
+
+    readings = [update for update in view.updates[before:] if isinstance(update, ServiceReading)]
+    listings = [update for update in view.updates[before:] if isinstance(update, ScopeListing)]
+    assert all(update.instances for update in readings)
+    assert all(everything.keys() <= update.names and all(update.services.values()) for update in listings)
+    assert everything == view.services
+
+
+@BOTH
+async def test_what_does_not_come_back_after_a_restart_goes_when_it_has_settled(dialect: Dialect) -> None:
+    async with _simulated(dialect) as sim, _watched(sim, resync_s=0.1) as view:
+        sim.registry.register(_key("users"), SimInstance("10.0.0.3", 80))
+        await view.until(lambda view: view.services.keys() == {"orders", "users"})
+
+        sim.restart_node()
+        sim.registry.register(_key(), SimInstance("10.0.0.9", 80))
+        await view.until(lambda view: _at(9) in view.services["orders"])
+        assert (_at(1), _at(9)) == view.services["orders"]
+        assert (_at(3),) == view.services["users"]
+
+        await view.until_services({"orders": (_at(9),)})
+        assert 0 == view.scope["missed_events_total"]
+
+
+async def test_a_fuzzy_watch_that_hides_services_is_left_for_lists_of_names() -> None:
+    async with _simulated(fuzzy=replace(QUICK_FUZZY, max_services=2)) as sim:
+        for number in range(4):
+            sim.registry.register(_key(f"svc-{number}"), SimInstance("10.0.0.2", 80 + number))
+        async with _watched(sim, resync_s=0.1) as view:
+            await view.until(lambda view: _push_side(view)["rung"] == "service_list")
+            assert _push_side(view)["stepped_down"]
+
+            sim.registry.register(_key("late"), SimInstance("10.0.0.3", 80))
+            await view.until(lambda view: "late" in view.services)
+
+
+async def test_a_change_that_was_never_pushed_is_found_and_counted() -> None:
+    async with _simulated() as sim, _watched(sim, resync_s=0.1) as view:
+        await asyncio.sleep(0.1)
+        sim.set_rpc_faults(RpcFault(type="NotifySubscriberRequest", stall=True))
+        sim.registry.register(_key(), SimInstance("10.0.0.2", 80))
+        await view.until_services({"orders": (_at(1), _at(2))})
+        await view.until(lambda view: view.scope["missed_events_total"] == 1)
+
+    assert 1.0 == view.metrics.registry.get_sample_value("meshregistry_missed_events_total", {"source": "nacos"})
+
+
+async def test_a_client_that_is_sent_away_goes_where_it_is_told() -> None:
+    async with _simulated() as first, _simulated() as second, _watched(first, second) as view:
+        sims = {f"127.0.0.1:{int(sim.base_url.rpartition(':')[2]) + 1000}": sim for sim in (first, second)}
+        here = str(_push_side(view)["address"])
+        [there] = sims.keys() - {here}
+        sims[here].rpc.redirect("127.0.0.1", int(there.rpartition(":")[2]) - 1000)
+        await view.until(lambda view: _push_side(view)["address"] == there)
+        await view.until(_is_up)
+
+        sims[there].registry.register(_key(), SimInstance("10.0.0.2", 80))
+        await view.until_services({"orders": (_at(1), _at(2))})
+
+
+@BOTH
+async def test_without_a_bulk_listing_everything_is_read_over_the_connection(dialect: Dialect) -> None:
+    async with _simulated(dialect) as sim:
+        sim.set_faults(*(Fault(path=path, status=403) for path in (BULK[dialect], "/v1/ns/service/list")))
+        async with _watched(sim, resync_s=0.1) as view:
+            await view.until(lambda view: view.scope["rung"] == "grpc")
+            sim.registry.register(_key("users"), SimInstance("10.0.0.3", 80))
+            await view.until_services({"orders": (_at(1),), "users": (_at(3),)})
+            sim.registry.remove_service(_key("orders")) if sim.registry.deregister(_key(), "10.0.0.1", 80) else None
+            await view.until_services({"users": (_at(3),)})
+
+
+@BOTH
+async def test_a_token_that_is_denied_is_replaced(dialect: Dialect) -> None:
+    credentials = Credentials(username="nacos", password="pw", token_ttl_s=1)
+    async with (
+        _simulated(dialect, credentials=credentials) as sim,
+        _watched(sim, resync_s=0.2, username="nacos", password="pw") as view,
+    ):
+        await asyncio.sleep(1.5)
+        sim.registry.register(_key("users"), SimInstance("10.0.0.3", 80))
+        await view.until_services({"orders": (_at(1),), "users": (_at(3),)})
+        assert {} == _push_side(view)["subscriptions_refused"]
+
+
+@BOTH
+async def test_all_namespaces_and_groups_are_read_and_new_ones_found(dialect: Dialect) -> None:
+    async with _simulated(dialect) as sim:
+        sim.registry.create_namespace(Namespace("ns-1", "dev"))
+        sim.registry.register(_key("a", "G1", "ns-1"), SimInstance("10.0.0.2", 80))
+        async with _watched(sim, resync_s=0.1, all_namespaces=True) as view:
+            await view.until(lambda view: {"orders", "a"} <= _published(view))
+            sim.registry.create_namespace(Namespace("ns-2", "late"))
+            sim.registry.register(_key("b", "G2", "ns-2"), SimInstance("10.0.0.3", 80))
+            await view.until(lambda view: "b" in _published(view))
+            scopes = {(listing.scope.namespace, listing.scope.group) for listing in view.listings if listing.names}
+            assert {("public", "DEFAULT_GROUP"), ("ns-1", "G1"), ("ns-2", "G2")} == scopes
+
+            await view.until(lambda view: _push_side(view, "ns-2")["connected"] is True)
+            sim.registry.register(_key("b", "G2", "ns-2"), SimInstance("10.0.0.4", 80))
+            await view.until(lambda view: _latest(view, "b") == (_at(3), _at(4)))
+
+
+async def test_an_empty_registry_is_all_of_its_namespaces_read() -> None:
+    async with (
+        SimNacos(SimOptions(dialect=Dialect.V2)) as sim,
+        reading(NacosServerOptions(addresses=(sim.base_url,), all_namespaces=True)) as view,
+    ):
+        await view.until(lambda view: bool(view.synced))
+
+    assert [] == view.listings
+
+
+@BOTH
+async def test_a_namespace_may_be_named_as_it_is_shown(dialect: Dialect) -> None:
+    async with _simulated(dialect) as sim:
+        sim.registry.create_namespace(Namespace("8f2c", "dev"))
+        sim.registry.register(_key("a", namespace="8f2c"), SimInstance("10.0.0.2", 80))
+        options = NacosServerOptions(addresses=(sim.base_url,), scopes=(NacosScope("dev"),))
+        async with reading(options) as view:
+            await view.until_services({"a": (_at(2),)})
+            await view.until(lambda view: bool(view.synced))
+
+    assert {"8f2c"} == {listing.scope.namespace for listing in view.listings}
+
+
+async def test_a_namespace_that_cannot_be_looked_up_is_not_taken_for_empty() -> None:
+    async with _simulated() as sim:
+        sim.registry.create_namespace(Namespace("8f2c", "dev"))
+        sim.registry.register(_key("a", namespace="8f2c"), SimInstance("10.0.0.2", 80))
+        sim.set_faults(Fault(path="/v3/admin/core/namespace/list", status=503))
+        options = NacosServerOptions(addresses=(sim.base_url,), scopes=(NacosScope("dev"),))
+        async with reading(options) as view:
+            await view.until(lambda view: view.readings(failed=True) >= 2)
+            assert [] == view.updates
+
+            sim.set_faults()
+            await view.until_services({"a": (_at(2),)})
