@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import ssl
 import struct
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,10 +15,12 @@ from meshregistry.sources.zookeeper.session import (
     ConnectionLoss,
     NotSupportedError,
     RequestTimeout,
+    TlsFiles,
     WatchEvent,
     WatchKind,
 )
 from tests.support.scripted_zookeeper import SESSION_ID, Peer, ScriptedZooKeeper, good, text, texts
+from tests.support.zookeeper_access import TlsFiles as Certificates
 from tests.support.zookeeper_session import running_session
 
 pytestmark = pytest.mark.anyio
@@ -525,3 +529,19 @@ async def test_a_sasl_server_that_does_not_know_the_password_is_not_trusted() ->
             await session.get_children("/")
         assert [] == book.notes
     assert [SASL, SASL] == [asked.op for asked in server.peers[0].asked]
+
+
+async def test_a_certificate_of_ours_is_shown(tmp_path: Path) -> None:
+    files = Certificates.make(tmp_path)
+    context = files.server_context()
+    context.load_verify_locations(files.authority)
+    context.verify_mode = ssl.CERT_REQUIRED
+    ours = TlsFiles(ca=str(files.authority), certificate=str(tmp_path / "client.pem"), server_name="localhost")
+    nobody = TlsFiles(ca=str(files.authority))
+    async with ScriptedZooKeeper(good, tls=context).running() as server:
+        async with running_session(server.address, tls=ours) as (session, _book):
+            assert ("a",) == await session.get_children("/")
+        async with running_session(server.address, tls=nobody, request_timeout_s=0.5) as (session, book):
+            with pytest.raises(RequestTimeout):
+                await session.get_children("/")
+            assert [] == book.notes

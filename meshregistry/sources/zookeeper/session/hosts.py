@@ -71,6 +71,8 @@ class HostRing:
     def __init__(self, hosts: Sequence[Host], dice: Callable[[], float], resolve: Resolve = resolve) -> None:
         self._dice = dice
         self._resolve = resolve
+        if not hosts:
+            raise ValueError("no ZooKeeper hosts")
         self._hosts = deque(self._shuffled(hosts))
         self._targets: deque[Target] = deque()
 

@@ -62,7 +62,7 @@ class State(Enum):
 
 
 class ZooKeeperSession:
-    """One session with one ensemble. Constructed without I/O; raises ValueError for hosts or a chroot that are none.
+    """One session with one ensemble. Constructed without I/O; raises ValueError without hosts or with wrong ones.
 
     Owner of the connection, the session's identity and the watches. All calls may be made at any time; while there is
     no connection they wait for one, until their deadline.
@@ -137,7 +137,8 @@ class ZooKeeperSession:
     async def add_watch(self, path: str, *, recursive: bool) -> None:
         """Watch a node, with its descendants or without, until the session object is done; armed again by itself.
 
-        What happens while there is no connection is never told: list again after each `connected`.
+        What happens while there is no connection is never told: list again after each `connected`. Before ZooKeeper
+        3.9 a node must not have both this and a one-shot watch: the second replaces the first.
         Raises NotSupportedError if the server has no such watches (ZooKeeper before 3.6; remembered for ten minutes),
         and what `get_children` raises. Cancelling it is safe.
         """
@@ -221,7 +222,7 @@ class ZooKeeperSession:
     async def _connect(self) -> Link:
         """Return a connection that is ready for requests. Raises SourceError."""
         self._meters.attempts += 1
-        target = await self._ring.next()
+        target = await self._next_target()
         link = await self._enter(target)
         limits = Limits(self._identity.timeout_s, self._options.request_timeout_s)
         link.keep_alive(limits)
@@ -236,6 +237,14 @@ class ZooKeeperSession:
             link.abort("given up")
             raise
         return link
+
+    async def _next_target(self) -> Target:
+        limit_s = self._options.greeting_timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._ring.next()
+        except TimeoutError as error:
+            raise SourceUnavailable(f"no name resolved within {limit_s:g} s") from error
 
     async def _enter(self, target: Target) -> Link:
         """Greet a server with our session, or with none if that has expired. Raises SourceError."""
@@ -252,9 +261,10 @@ class ZooKeeperSession:
             link.abort("given up")
             if welcome.verdict is Verdict.READ_ONLY:
                 raise SourceUnavailable(f"{target}: read-only, it has no quorum")
-            if ticket.session_id:
-                self._identity.expired()
-                self._expired(f"{target} says so")
+            if not ticket.session_id:
+                break
+            self._identity.expired()
+            self._expired(f"{target} says so")
         raise SourceUnavailable(f"{target}: grants no session")
 
     def _make_link(self, target: Target) -> Link:

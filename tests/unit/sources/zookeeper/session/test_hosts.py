@@ -97,3 +97,8 @@ async def test_processes_do_not_all_begin_with_the_first_host() -> None:
 
 def test_a_target_says_its_name_and_address() -> None:
     assert "zk/[::1]:2181" == str(Target(Host("zk", 2181), "::1"))
+
+
+def test_no_hosts_are_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="no ZooKeeper hosts"):
+        ring(Names())
