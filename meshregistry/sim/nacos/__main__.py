@@ -8,7 +8,9 @@ import sys
 import anyio
 
 from meshregistry.sim.nacos.access import Credentials
+from meshregistry.sim.nacos.fuzzy import FuzzyOptions
 from meshregistry.sim.nacos.load import Churn, Load
+from meshregistry.sim.nacos.rpc_server import RpcOptions
 from meshregistry.sim.nacos.server import SimNacos, SimOptions
 from meshregistry.sim.nacos.views import Dialect
 
@@ -53,6 +55,8 @@ def _options(arguments: argparse.Namespace) -> SimOptions:
         port=arguments.port,
         credentials=credentials,
         shuffle=arguments.shuffle,
+        rpc=RpcOptions(push_delay_s=arguments.push_delay_s),
+        fuzzy=FuzzyOptions(max_services=arguments.fuzzy_cap),
     )
 
 
@@ -68,7 +72,7 @@ def _load(arguments: argparse.Namespace) -> Load:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m meshregistry.sim.nacos", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8848, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=8848, help="gRPC is 1000 above; 0 takes free ones")
     parser.add_argument("--dialect", type=Dialect, default=Dialect.V2, help="1.x, 2.x, 3.x or 3.2")
     parser.add_argument("--services", type=int, default=0, help="services to start with")
     parser.add_argument("--instances", type=int, default=10, help="instances of each service")
@@ -76,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--group", default="DEFAULT_GROUP")
     parser.add_argument("--churn-s", type=float, default=0.0, help="replace an instance every so many seconds")
     parser.add_argument("--shuffle", action="store_true", help="answer in random order, like a real server")
+    parser.add_argument("--push-delay-s", type=float, default=0.5, help="from a change to its push over gRPC")
+    parser.add_argument("--fuzzy-cap", type=int, default=500, help="services that a fuzzy watch shows at most")
     parser.add_argument("--username", default="", help="turns authentication on")
     parser.add_argument("--password", default="")
     parser.add_argument("--token-ttl-s", type=int, default=18000)
