@@ -16,6 +16,7 @@ from pathlib import Path
 
 PROJECTS = Path(__file__).resolve().parents[1] / "integration" / "registries"
 NACOS = ("nacos2", "nacos3", "nacos-app", "nacos-dubbo")
+EUREKA = ("eureka", "eureka-client")
 ZOOKEEPER = ("zookeeper", "dubbo27", "dubbo3", "springcloud-zk")
 
 _SHARED_SOURCES = {"dubbo27": ("dubbo-api",), "dubbo3": ("dubbo-api",)}
@@ -91,7 +92,7 @@ def main() -> None:
     """Build every real registry that is not built yet."""
     if sys.argv[1:] != ["prepare"]:
         sys.exit("usage: python -m tests.support.registries prepare")
-    for name in (*NACOS, *ZOOKEEPER):
+    for name in (*NACOS, *ZOOKEEPER, *EUREKA):
         try:
             prepare(name)
         except RegistryUnavailable as error:
