@@ -102,12 +102,13 @@ class InstanceConverter:
     def _sort_out(self, instances: Iterable[Instance], injected: Pairs) -> dict[str, list[_Member]]:
         """Return the wanted instances by service namespace."""
         groups: dict[str, list[_Member]] = {}
+        takes_unhealthy, takes_weightless = not self._policy.drop_unhealthy, not self._is_istio
         for instance in instances:
             # A disabled instance never reaches Slime either: the server leaves it out of its answer.
-            if instance.enabled and (instance.healthy or not self._policy.drop_unhealthy):
+            if instance.enabled and (instance.healthy or takes_unhealthy):
                 pairs = self._locate(instance, injected) if instance.zone else injected
                 labels = self._labels.convert(instance.metadata, pairs)
-                if not self._is_istio or _weigh(instance, labels) > 0:
+                if takes_weightless or (instance.weight if labels.weight is None else labels.weight) > 0:
                     member = (instance if instance.port_enabled else self._open(instance), labels)
                     groups.setdefault(labels.service_ns, []).append(member)
         return groups
@@ -158,7 +159,8 @@ class InstanceConverter:
     def _map_ports(self, members: list[_Member], notes: RejectNotes) -> tuple[tuple[ServicePort, ...], list[PortMap]]:
         """Return the service ports and the port map of each endpoint."""
         spoken = members[0][1].spoken
-        if spoken.grpc_port or any(labels.spoken != spoken or instance.secure_port for instance, labels in members):
+        is_mixed = self._policy.instance_protocols and len({labels.spoken for _, labels in members}) > 1
+        if spoken.grpc_port or is_mixed or max([instance.secure_port for instance, _ in members]) > 0:
             offers = [self._list_offers(member) for member in members]
             ports, mixed = self._ports.list_offered_ports(offers)
             for number in mixed:
@@ -194,7 +196,7 @@ class InstanceConverter:
                     port_map,
                     labels.labels,
                     labels.locality,
-                    self._scale(_weigh(instance, labels)),
+                    self._scale(instance.weight if labels.weight is None else labels.weight),
                 )
                 for (instance, labels), port_map in zip(members, maps, strict=True)
             ]
@@ -230,10 +232,6 @@ class InstanceConverter:
         if not self._is_istio:
             return 0
         return max(1, round(min(weight, _MAX_WEIGHT) * _WEIGHT_SCALE))
-
-
-def _weigh(instance: Instance, labels: EndpointLabels) -> float:
-    return instance.weight if labels.weight is None else labels.weight
 
 
 def _inject(scope: Scope, policy: ConversionPolicy) -> Pairs:
