@@ -1,5 +1,6 @@
 """One namespace of one registry: which rung to read it on, and where its listings and pushes go."""
 
+import asyncio
 import functools
 import logging
 from collections.abc import Callable
@@ -116,6 +117,7 @@ class NamespaceReader:
                 outcomes[group] = await self._take(scope, listing, calls, sink)
             except SourceError as error:
                 outcomes[group] = error
+        await asyncio.sleep(0)
         self._tell_watch({group: listing for group, listing in listings.items() if isinstance(listing, Listing)})
         self._forget_empty_groups()
         return outcomes
@@ -158,6 +160,8 @@ class NamespaceReader:
         """Note that no node could be read; what is known stays, and may not shrink for a while afterwards."""
         if isinstance(error, SourceUnavailable):
             self.settling.leave()
+        if self.watch is not None:
+            self.watch.begin()
         for scope in self.scopes.values():
             scope.status.fail(error)
 

@@ -14,6 +14,7 @@ from meshregistry.sources.nacos.payload import Payload
 from meshregistry.sources.nacos.protocol import News, Reset, Session, State
 from meshregistry.sources.nacos.wire import fingerprint
 from meshregistry.sources.polling import Clock
+from meshregistry.sources.slicing import Slicer
 
 HEARTBEAT_S = 5.0
 """Without a word for so long, the server is asked; it asks us after 20 s itself."""
@@ -50,7 +51,10 @@ class LiveSession:
         Raises ConnectionLost at the end of the stream, and when the server wants us to go (after `tell` of it).
         Cancelling it ends the connection.
         """
+        slicer = Slicer()
         while True:
+            # Messages that are there already are taken without a wait, and there may be thousands.
+            await slicer.breathe()
             reaction = self.session.receive(await self._stream.receive())
             self._heard_at = self._clock.now()
             if reaction.reply is not None:

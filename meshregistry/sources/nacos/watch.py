@@ -20,6 +20,7 @@ from meshregistry.sources.nacos.protocol import FuzzyNews, News, Reset, Session
 from meshregistry.sources.nacos.session import LiveSession, set_up
 from meshregistry.sources.nacos.subscription import Subscriptions
 from meshregistry.sources.polling import Clock
+from meshregistry.sources.slicing import Slicer
 from meshregistry.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class NamespaceWatch:
         self._leaving: list[ServiceName] = []
         self._arrived = asyncio.Event()
         self._wanted = asyncio.Event()
+        self._begun = asyncio.Event()
         self._connected_at: float | None = None
         self._address: str | None = None
         self._failures = 0
@@ -102,6 +104,10 @@ class NamespaceWatch:
         """Whether pushes for the service were to be expected since the moment."""
         return self._live is not None and self._subscriptions.is_live_since(service, moment)
 
+    def begin(self) -> None:
+        """Subscribe from now on. The first listing goes first: it tells in a second what subscriptions take ten for."""
+        self._begun.set()
+
     def note_listing(self, listed: Mapping[ServiceName, bool], groups: frozenset[str]) -> None:
         """Take what a complete listing of the groups shows: each service, and whether it has instances."""
         self._leaving += self._subscriptions.settle(listed.keys(), groups, self._clock.now())
@@ -109,6 +115,7 @@ class NamespaceWatch:
             populated = (service for service, has in listed.items() if has)
             self._discovery.compare(populated, groups)
         self._wanted.set()
+        self.begin()
 
     async def run(self, deliver: Deliver) -> None:
         """Keep a connection for ever; raises only when the watch itself is broken. Cancelling it is safe."""
@@ -210,12 +217,15 @@ class NamespaceWatch:
         while True:
             await self._arrived.wait()
             self._arrived.clear()
+            slicer = Slicer()
             while self._waiting:
                 content, arrived_at = self._waiting.pop(next(iter(self._waiting)))
                 await deliver(content, arrived_at)
+                await slicer.breathe()
 
     async def _subscribe_wanted(self, live: LiveSession) -> None:
         """Subscribe what is wanted, some at a time: workers live only while there is work."""
+        await self._begun.wait()
         while True:
             await self._wanted.wait()
             self._wanted.clear()
