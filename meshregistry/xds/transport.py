@@ -28,7 +28,7 @@ _DATA_HEAD = struct.Struct(">BHHI")
 """The head of a DATA frame (RFC 9113, 4.1): length in 24 bits, type 0 and no flags in 16, stream."""
 
 _WRITE_BYTES: Final = 256 * 1024
-"""Most that is written at once: about 0.1 ms, and the most that a client which does not read makes us hold."""
+"""Most that is written at once, and about what is written in one turn: 0.1 to 0.3 ms."""
 
 _WHOLE_BYTES: Final = 64 * 1024
 """A message up to this size is one part."""
@@ -74,7 +74,7 @@ async def _read(stream: ByteStream, size: int) -> bytes:
 
 
 async def send(stream: ByteStream, message: Message, timeout_s: float, pacer: Pacer) -> None:
-    """Send one response, one chunk per turn; nothing else runs after the last byte.
+    """Send one response, some chunks per turn; nothing else runs after the last byte.
 
     Raises:
         TimeoutError: the client took nothing for `timeout_s`. A part of the message may be out, so the stream is dead.
@@ -85,9 +85,13 @@ async def send(stream: ByteStream, message: Message, timeout_s: float, pacer: Pa
         await _send_part(stream._stream, b"".join((head, *message.body.chunks, message.tail)), timeout_s)
         return
     await _send_part(stream._stream, head, timeout_s)
+    written = 0
     for chunk in message.body.chunks:
         await _send_part(stream._stream, chunk, timeout_s)
-        await pacer.turn()
+        written += len(chunk)
+        if written >= _WRITE_BYTES:
+            await pacer.turn()
+            written = 0
     await _send_part(stream._stream, message.tail, timeout_s)
 
 

@@ -37,9 +37,9 @@ def test_equal_responses_share_their_bytes() -> None:
 
 def test_streams_in_step_build_one_body_together() -> None:
     """Each goes on where the other stopped, so two need no more slices than one alone."""
-    catalog = Catalog(make_store(*(make_resource(f"s{number:04}") for number in range(1200))))
-    view, cache = look(catalog), BodyCache()
-    alone = sum(body is None for body in BodyCache().build(SotwContent(version="v", view=view)))
+    store = make_store(*(make_resource(f"s{number:04}") for number in range(1200)))
+    view, cache = look(Catalog(store)), BodyCache()
+    alone = sum(body is None for body in BodyCache().build(SotwContent(version="v", view=look(Catalog(store)))))
     builders = [cache.build(SotwContent(version="v", view=view)) for _ in range(2)]
     turns = [body for pair in zip_longest(*builders) for body in pair]
     first, second = (body for body in turns if body is not None)
@@ -47,6 +47,21 @@ def test_streams_in_step_build_one_body_together() -> None:
     assert (build(BodyCache(), view).chunks, 1200) == (first.chunks, first.resources)
     # zip_longest fills up the builder that ends first with one None.
     assert alone <= sum(body is None for body in turns) <= alone + 1
+
+
+def test_pages_that_are_encoded_already_take_no_turns() -> None:
+    """A single change costs one slice, however large the world is, and stubs for all of it as many as the world."""
+    store = make_store(*(make_resource(f"s{number:04}") for number in range(1200)))
+    catalog, cache = Catalog(store), BodyCache()
+    store.listen(catalog.note_change)
+    slices = []
+    views = [look(catalog)]
+    for mark in (2, 3):
+        commit(store, {"s0500": mark})
+        views.append(look(catalog))
+    for base, view in ((None, views[0]), (None, views[1]), (views[0], views[1]), (views[1], views[2])):
+        slices.append(sum(body is None for body in cache.build(SotwContent(version="v", view=view, base=base))))
+    assert [3, 1, 3, 1] == slices
 
 
 def test_a_change_encodes_one_page_anew() -> None:
