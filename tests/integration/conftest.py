@@ -1,4 +1,4 @@
-"""Counts what each kind of Nacos was tested with: the simulator proves nothing that the real servers do not."""
+"""Counts what each kind of registry was tested with: a simulator proves nothing that the real servers do not."""
 
 from collections import Counter
 from collections.abc import Generator
@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-RIGS = ("simulator-2.x", "simulator-3.x", "real-2.x", "real-3.x")
+FAMILIES = {
+    "Nacos": ("simulator-2.x", "simulator-3.x", "real-2.x", "real-3.x"),
+    "Eureka": ("eureka-simulator", "eureka-real"),
+    "Eureka peers": ("peers-simulator", "peers-real"),
+}
+"""Registry → rigs that must pass equally many tests."""
+
+RIGS = [rig for rigs in FAMILIES.values() for rig in rigs]
 
 SIMULATOR_ONLY = {
     "test_each_spoilt_bulk_answer_keeps_everything": "a real server sends no broken answers",
@@ -51,24 +58,26 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run of all rigs in which they did not pass equally many tests."""
+    """Fail a run of all rigs of a registry in which they did not pass equally many tests."""
     counts = session.config.stash.get(_outcomes, Counter())
-    all_rigs = all(counts[rig, "collected"] for rig in RIGS) and not session.config.getoption("--no-real")
-    differ = len({counts[rig, "passed"] for rig in RIGS}) > 1
-    if all_rigs and differ and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if session.config.getoption("--no-real") or session.exitstatus != pytest.ExitCode.OK:
+        return
+    for rigs in FAMILIES.values():
+        if all(counts[rig, "collected"] for rig in rigs) and len({counts[rig, "passed"] for rig in rigs}) > 1:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the counts."""
     counts = config.stash.get(_outcomes, Counter())
-    if not counts:
-        return
-    terminalreporter.section("Nacos rigs")
-    for rig in RIGS:
-        passed, only = counts[rig, "passed"], counts[rig, "simulator_only"]
-        extra = f", and {only} that only a simulator can show" if only else ""
-        terminalreporter.write_line(f"{rig:14} {passed:4} of {counts[rig, 'collected']} passed{extra}")
+    for family, rigs in FAMILIES.items():
+        if not any(counts[rig, outcome] for rig in rigs for outcome in ("collected", "simulator_only")):
+            continue
+        terminalreporter.section(f"{family} rigs")
+        for rig in rigs:
+            passed, only = counts[rig, "passed"], counts[rig, "simulator_only"]
+            extra = f", and {only} that only a simulator can show" if only else ""
+            terminalreporter.write_line(f"{rig:16} {passed:4} of {counts[rig, 'collected']} passed{extra}")
 
 
 def _is_simulator_only(item: pytest.Item) -> bool:
