@@ -149,7 +149,7 @@ class PortTable:
         votes = {**_count_votes(further), **_count_votes(own)} if self._policy.instance_port_as_svc_port else {}
         mixed = [number for number, protocols in sorted(votes.items()) if len(protocols) > 1]
         svc_port = self._policy.svc_port
-        if svc_port and svc_port not in votes:
+        if svc_port not in votes and (svc_port or not votes):
             votes[svc_port] = _count_protocols(own)
         ports = []
         for number in limit_ports(votes, svc_port):

@@ -79,3 +79,10 @@ def test_a_further_service_port_reaches_the_port_of_its_protocol() -> None:
     assert (("http-1", 8080), ("http-80", 8080)) == extend_map(
         both, ports, [ServicePort(80, "HTTP", "http-80"), ServicePort(1, "HTTP", "http-1")]
     )
+
+
+def test_without_instance_ports_the_service_port_is_there_whatever_it_is() -> None:
+    for svc_port in (0, 80):
+        table = PortTable(ConversionPolicy(svc_port=svc_port, instance_port_as_svc_port=False), 100)
+        ports, mixed = table.list_offered_ports([(Offer(8443, "https"),)])
+        assert ([svc_port], []) == ([port.number for port in ports], mixed)
