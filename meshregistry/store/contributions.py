@@ -3,7 +3,7 @@
 Owned by the reducer. Holds converted claims only; it decides nothing about merging or shrinking.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope, ServiceKey
@@ -29,6 +29,18 @@ class Contributions:
         self._remember(key, claims)
         # An entry that merges ports is claimed by every service: endpoints that come and go must not touch it.
         return {claim.resource_name for claim in (*before, *claims) if claim not in before or claim not in claims}
+
+    def copy(self) -> dict[ServiceKey, tuple[Claim, ...]]:
+        """Return all claims by their service, apart from later changes."""
+        return dict(self._by_service)
+
+    def keys(self, scopes: Collection[Scope]) -> list[ServiceKey]:
+        """Return the services of some scopes that contribute something."""
+        return [ServiceKey(scope, name) for scope in scopes for name in self._by_scope.get(scope, ())]
+
+    def of(self, key: ServiceKey) -> tuple[Claim, ...]:
+        """Return all that a service contributes."""
+        return self._by_service.get(key, ())
 
     def names(self, scope: Scope) -> frozenset[str]:
         """Return the services of a scope that contribute something."""

@@ -13,7 +13,7 @@ import msgspec
 
 from meshregistry.model.assembly import ConversionCache, convert_service, merge_claims
 from meshregistry.model.claim import Claim
-from meshregistry.model.events import ScopeListing, ServiceReading, SourceSynced, SourceUpdate
+from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SourceSynced, SourceUpdate
 from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.rejects import Reject, print_subject
@@ -21,11 +21,15 @@ from meshregistry.model.service_entry import Kind
 from meshregistry.store.address_book import AddressBook
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.guard import Decision, GuardPolicy, History, Rule, decide
+from meshregistry.store.holds import Verdict
 from meshregistry.store.inbox import Inbox
+from meshregistry.store.mass import MassGuard
 from meshregistry.store.reject_ledger import RejectLedger
+from meshregistry.store.staleness import Staleness
 from meshregistry.store.store import SnapshotStore
 from meshregistry.store.tally import count_commit
 from meshregistry.store.timers import Timers
+from meshregistry.store.world import World, shift_history
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import Resource, ResourceEncoder
 
@@ -33,6 +37,8 @@ _log = logging.getLogger(__name__)
 
 COMMIT_PAUSE_S = 0.005
 """Least time between two commits, seconds: a burst becomes few commits, each of which copies the table of names."""
+
+_NAMES_SHOWN = 5
 
 _SLICE_S = 0.01
 """Longest work between two yields to the loop, seconds."""
@@ -63,6 +69,7 @@ class Reducer:
         self._clock = clock
         self._cache = ConversionCache()
         self._contributions = Contributions()
+        self._mass = MassGuard(self._guard_of)
         self._histories: dict[str, History] = {}
         self._rules_in_use: dict[str, Rule] = {}
         self._owners: dict[str, str] = {}
@@ -70,12 +77,59 @@ class Reducer:
         self._timers = Timers()
         self._addresses = AddressBook(next((each.conversion.vip_range for each in rules.values()), ""))
         self._pending = set(rules)
+        self._staleness = Staleness()
         self._slice_ends = 0.0
 
     @property
     def pending_sources(self) -> tuple[str, ...]:
         """Enabled sources that have not yet read each of their scopes once."""
         return tuple(sorted(self._pending))
+
+    @property
+    def staleness(self) -> Staleness:
+        """What of the world was restored and not yet confirmed by its registries."""
+        return self._staleness
+
+    def export(self, fingerprints: Mapping[str, str], wall: float) -> World:
+        """Return everything that a later process needs to go on from here; `wall` is the time of day, Unix seconds."""
+        resources = self._store.current.collection(Kind.SERVICE_ENTRY).resources
+        return World(
+            self._staleness.as_of or wall,
+            wall,
+            self._clock(),
+            fingerprints,
+            resources,
+            self._contributions.copy(),
+            dict(self._histories),
+            dict(self._owners),
+        )
+
+    async def restore(self, world: World, wall: float) -> None:
+        """Go on from a world that another process left, stale until the sources speak; before the first update only.
+
+        Its resources are served as they are. What nobody claims any more (its source is not configured any more) and
+        what waited for a time is decided anew by the first `reduce`.
+        """
+        now = self._clock()
+        self._slice_ends = now + _SLICE_S
+        for key, claims in world.claims.items():
+            self._contributions.replace(key, claims)
+            await self._breathe()
+        for name, history in world.histories.items():
+            self._histories[name] = shift_history(history, world, now, wall)
+            is_waiting = history.empty_since is not None or bool(history.idle_ports)
+            self._timers.arm(name, now if is_waiting or not self._contributions.claims(name) else None)
+            await self._breathe()
+        self._owners.update(world.owners)
+        for name, resource in world.resources.items():
+            self._addresses.settle(name, resource.record)
+            await self._breathe()
+        self._addresses.take_touched()
+        self._publish(world.resources.values(), (), 0.0)
+        self._staleness.begin(
+            world.as_of, self._pending & world.fingerprints.keys(), {key.scope for key in world.claims}
+        )
+        self._release(world.fingerprints)
 
     def rejects(self) -> list[Reject]:
         """Return everything that is dropped or repaired in the current snapshot, sorted by resource."""
@@ -107,17 +161,22 @@ class Reducer:
                 continue
             dirty |= await self._apply(update)
             observed_at = observed_at or update.observed_at
+        dirty |= self._confirm(synced)
         await self._commit(dirty, observed_at)
-        self._release(synced)
+        self._release(each.source for each in synced)
         if dirty:
             self._metrics.reduce_time.observe(self._clock() - started)
 
-    async def _apply(self, update: ScopeListing | ServiceReading) -> set[str]:
+    async def _apply(self, update: ScopeListing | ServiceReading | ScopeConfirmed) -> set[str]:
         """Replace the contributions an update speaks of; returns the resources it touches."""
+        if isinstance(update, ScopeConfirmed):
+            return self._mass.confirm(update.scope, self._clock())
         if isinstance(update, ServiceReading):
             self._metrics.updates.labels(update.key.scope.source).inc()
+            self._staleness.hear(update.key.scope)
             return self._read(update.key, update.instances)
         self._metrics.updates.labels(update.scope.source).inc()
+        self._staleness.hear(update.scope)
         dirty: set[str] = set()
         known = self._contributions.names(update.scope) | self._rejects.names(update.scope)
         for name in known - update.names:
@@ -125,12 +184,30 @@ class Reducer:
         for name, instances in update.services.items():
             dirty |= self._read(ServiceKey(update.scope, name), instances)
             await self._breathe()
-        return dirty
+        return dirty | self._mass.confirm(update.scope, self._clock())
 
     def _read(self, key: ServiceKey, instances: tuple[Instance, ...]) -> set[str]:
         conversion = convert_service(key, instances, self._rules[key.scope.source].conversion, self._cache)
         self._rejects.replace(key, conversion.rejects)
-        return self._contributions.replace(key, conversion.claims)
+        before = self._contributions.of(key)
+        touched = self._contributions.replace(key, conversion.claims)
+        return touched | self._mass.note(key, before, conversion.claims, self._clock()) if touched else touched
+
+    def _confirm(self, synced: Iterable[SourceSynced]) -> set[str]:
+        """Withdraw restored scopes that a source does not have any more; returns the resources to decide anew.
+
+        Once nothing is stale these are all: what a restored resource is made of may be merged or written otherwise
+        by this release.
+        """
+        was_stale = bool(self._staleness.sources)
+        dirty: set[str] = set()
+        for each in synced:
+            for key in self._contributions.keys(self._staleness.confirm(each)):
+                dirty |= self._read(key, ())
+        if was_stale and not self._staleness.sources:
+            _log.info("store.confirmed")
+            dirty |= set(self._store.current.collection(Kind.SERVICE_ENTRY).resources)
+        return dirty
 
     async def _commit(self, dirty: set[str], observed_at: float) -> None:
         built: dict[str, Resource | None] = {}
@@ -141,6 +218,9 @@ class Reducer:
             dirty = self._addresses.take_touched()
         upserts = [resource for resource in built.values() if resource is not None]
         removals = [name for name, resource in built.items() if resource is None]
+        self._publish(upserts, removals, observed_at)
+
+    def _publish(self, upserts: Iterable[Resource], removals: Iterable[str], observed_at: float) -> None:
         before = self._store.current.collection(Kind.SERVICE_ENTRY).resources
         change = self._store.commit(Kind.SERVICE_ENTRY, upserts, removals, observed_at)
         if change is not None:
@@ -149,7 +229,7 @@ class Reducer:
 
     def _build(self, name: str) -> Resource | None:
         """Decide what is served under a resource name now, and remember when to decide again."""
-        claims = self._contributions.claims(name)
+        claims = (*self._contributions.claims(name), *self._mass.claims(name))
         history = self._histories.get(name)
         assembled = merge_claims(claims, self._cache) if claims else None
         decision = decide(
@@ -171,7 +251,8 @@ class Reducer:
         if claims:
             self._owners[name] = claims[0].key.scope.source
         owner = self._owners.get(name)
-        return self._rules[owner].guard if owner else GuardPolicy()
+        rules = self._rules.get(owner or "")
+        return rules.guard if rules else GuardPolicy()
 
     def _note(self, name: str, decision: Decision) -> None:
         """Remember a decision until the next one; a resource that is served no longer is forgotten."""
@@ -204,9 +285,8 @@ class Reducer:
             await asyncio.sleep(0)
             self._slice_ends = self._clock() + _SLICE_S
 
-    def _release(self, synced: list[SourceSynced]) -> None:
-        for each in synced:
-            self._pending.discard(each.source)
+    def _release(self, sources: Iterable[str]) -> None:
+        self._pending.difference_update(sources)
         if not self._pending and not self._store.current.complete:
             self._store.complete()
             self._metrics.complete.set(1)

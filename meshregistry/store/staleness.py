@@ -1,0 +1,50 @@
+"""What of the world was restored and not yet confirmed by its registries."""
+
+from collections.abc import Iterable
+
+from meshregistry.model.events import SourceSynced
+from meshregistry.model.instance import Scope
+
+
+class Staleness:
+    """The sources that have not spoken since a restored world was loaded; owned by the reducer."""
+
+    def __init__(self) -> None:
+        self._unheard: dict[str, set[Scope]] = {}
+        self._as_of = 0.0
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Sources whose part of the world is as old as `as_of`, sorted."""
+        return tuple(sorted(self._unheard))
+
+    @property
+    def as_of(self) -> float:
+        """Unix seconds until which the registries had been heard; 0.0 when nothing is stale."""
+        return self._as_of if self._unheard else 0.0
+
+    def begin(self, as_of: float, sources: Iterable[str], scopes: Iterable[Scope]) -> None:
+        """Mark everything of these sources as stale."""
+        self._as_of = as_of
+        self._unheard = {source: set() for source in sources}
+        for scope in scopes:
+            if scope.source in self._unheard:
+                self._unheard[scope.source].add(scope)
+
+    def hear(self, scope: Scope) -> None:
+        """Note that the registry spoke of a scope."""
+        unheard = self._unheard.get(scope.source)
+        if unheard:
+            # A statement without a group is about all groups: in ZooKeeper each interface is one.
+            unheard -= (
+                {each for each in unheard if scope in (each, each._replace(group=""))} if not scope.group else {scope}
+            )
+
+    def confirm(self, synced: SourceSynced) -> frozenset[Scope]:
+        """Note that a source has read all it is configured to read; returns the scopes that it does not have any more.
+
+        A wait time that passed confirms nothing.
+        """
+        if synced.reason != "read":
+            return frozenset()
+        return frozenset(self._unheard.pop(synced.source, ()))

@@ -1,0 +1,52 @@
+"""Everything the reducer knows that cannot be computed again without its registries: what is saved and handed on.
+
+Immutable as a whole: it is taken between two commits and encoded in another thread.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from meshregistry.model.claim import Claim
+from meshregistry.model.instance import ServiceKey
+from meshregistry.store.guard import History
+from meshregistry.wire.resource import Resource
+
+
+class World(msgspec.Struct, frozen=True):
+    """What is served and why, at one instant."""
+
+    as_of: float
+    """Unix seconds until which the registries had been heard: the instant itself, or an older one while it is stale."""
+
+    taken_at: float
+    """Unix seconds of the instant."""
+
+    clock: float
+    """Monotonic seconds of the instant: what the times of the histories are relative to."""
+
+    fingerprints: Mapping[str, str]
+    """Source kind → fingerprint of the settings by which its services were converted."""
+
+    resources: Mapping[str, Resource]
+    claims: Mapping[ServiceKey, tuple[Claim, ...]]
+    histories: Mapping[str, History]
+    owners: Mapping[str, str]
+    """Resource name → source kind whose guard counts for it."""
+
+
+def shift_time(instant: float, world: World, now: float, wall: float) -> float:
+    """Translate a past time of a world into the monotonic time of this process; `now` and `wall` are its two clocks.
+
+    The time between is counted by the wall clock; where that went backwards none has passed. A result is never
+    later than `now`, so that nothing waits for longer than its rule says.
+    """
+    age = max(0.0, world.clock - instant)
+    return now - age - max(0.0, wall - world.taken_at)
+
+
+def shift_history(history: History, world: World, now: float, wall: float) -> History:
+    """Translate the times of a world's history."""
+    since = None if history.empty_since is None else shift_time(history.empty_since, world, now, wall)
+    idle = tuple((port, shift_time(at, world, now, wall)) for port, at in history.idle_ports)
+    return msgspec.structs.replace(history, empty_since=since, idle_ports=idle)
