@@ -10,7 +10,7 @@ _log = logging.getLogger(__name__)
 
 
 class Readiness:
-    """Publishes SourceSynced once: when every part has been read, or when the wait time has passed.
+    """Publishes SourceSynced when every part has been read, and before that when the wait time has passed; each once.
 
     Owner of the set of parts that are still unread; a part is whatever the source counts by.
     """
@@ -21,7 +21,7 @@ class Readiness:
         self._metrics = metrics
         self._clock = clock
         self._created_at = clock.now()
-        self._told = False
+        self._told: set[str] = set()
 
     async def note_read(self, part: object, sink: Sink) -> None:
         """Note that a part has been read and its updates published; tells the sink after the last part."""
@@ -36,10 +36,12 @@ class Readiness:
             await self._tell("wait_time", sink)
 
     async def _tell(self, reason: str, sink: Sink) -> None:
-        if self._told:
+        if reason in self._told or "read" in self._told:
             return
-        self._told = True
+        is_first = not self._told
+        self._told.add(reason)
         elapsed = self._clock.now() - self._created_at
         _log.info("source.synced source=%s reason=%s after_s=%.2f", self._source, reason, elapsed)
-        self._metrics.ready_time.labels(self._source).observe(elapsed)
+        if is_first:
+            self._metrics.ready_time.labels(self._source).observe(elapsed)
         await sink.publish(SourceSynced(self._source, reason))

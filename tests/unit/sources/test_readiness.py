@@ -1,4 +1,4 @@
-"""A source declares itself complete once, and not before everything was read."""
+"""A source declares itself complete when everything was read, and earlier when it has waited for long enough."""
 
 import pytest
 
@@ -23,7 +23,7 @@ async def test_complete_after_the_last_part_and_only_once() -> None:
     assert [SourceSynced("nacos", "read")] == sink.updates
 
 
-async def test_the_wait_time_declares_completeness_instead() -> None:
+async def test_the_wait_time_declares_completeness_before_and_the_reading_later() -> None:
     sink, clock = RecordingSink(), ManualClock()
     readiness = Readiness("nacos", frozenset({"a"}), Metrics(), clock.clock)
 
@@ -31,7 +31,7 @@ async def test_the_wait_time_declares_completeness_instead() -> None:
     await readiness.note_read("a", sink)
 
     assert [15.0] == clock.pauses
-    assert [SourceSynced("nacos", "wait_time")] == sink.updates
+    assert [SourceSynced("nacos", "wait_time"), SourceSynced("nacos", "read")] == sink.updates
 
 
 async def test_no_wait_time_waits_for_ever() -> None:
