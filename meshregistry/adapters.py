@@ -1,11 +1,14 @@
 """What the pages see of the other rooms: the Protocols of `http.views`, satisfied."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 import msgspec
 
+from meshregistry.persistence import Keeper
 from meshregistry.store.reducer import Reducer
+from meshregistry.store.staleness import Staleness
 from meshregistry.xds.clients import Clients
 
 
@@ -33,6 +36,27 @@ class Readiness:
     def sources_not_ready(self) -> tuple[str, ...]:
         """Enabled sources that have not read all their scopes."""
         return self._reducer.pending_sources
+
+
+class StalenessPage:
+    """What was restored and is not confirmed yet, and what went wrong with the saved snapshot."""
+
+    def __init__(self, staleness: Staleness, keeper: Keeper) -> None:
+        self._staleness = staleness
+        self._keeper = keeper
+
+    @property
+    def stale_sources(self) -> tuple[str, ...]:
+        """Sources whose part was restored and that have not spoken since."""
+        return self._staleness.sources
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One line on what is stale, one on each trouble with the file."""
+        if not self.stale_sources:
+            return self._keeper.notes
+        as_of = datetime.fromtimestamp(self._staleness.as_of, UTC).isoformat(timespec="seconds")
+        return (f"stale as of {as_of}: {', '.join(self.stale_sources)}", *self._keeper.notes)
 
 
 class ClientsPage:

@@ -6,12 +6,14 @@ import gc
 import logging
 import os
 import signal
+import time
 from collections.abc import Coroutine
 
-from meshregistry.adapters import ClientsPage, Readiness, SourcesPage
+from meshregistry.adapters import ClientsPage, Readiness, SourcesPage, StalenessPage
 from meshregistry.http.server import HttpServer
 from meshregistry.http.views import Views
 from meshregistry.model.service_entry import Kind
+from meshregistry.persistence import Keeper, KeeperOptions
 from meshregistry.settings.render import render_settings
 from meshregistry.settings.root import Settings
 from meshregistry.sources.eureka.source import EurekaSource
@@ -23,7 +25,15 @@ from meshregistry.supervision import supervise
 from meshregistry.telemetry.loop_lag import measure_loop_lag
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import ResourceEncoder
-from meshregistry.wiring import ads_listeners, check_readable, eureka_options, http_options, nacos_options, source_rules
+from meshregistry.wiring import (
+    ads_listeners,
+    check_readable,
+    eureka_options,
+    http_options,
+    nacos_options,
+    saved_terms,
+    source_rules,
+)
 from meshregistry.xds.clients import Clients
 from meshregistry.xds.server import AdsServer
 
@@ -43,6 +53,8 @@ class App:
         self._store = SnapshotStore({Kind.SERVICE_ENTRY} if rules else ())
         self._reducer = Reducer(self._store, ResourceEncoder(settings.mcp.create_time), rules, self._metrics)
         self._inbox = Inbox(self._metrics)
+        keeper = KeeperOptions(settings.data_dir, settings.save_interval)
+        self._keeper = Keeper(keeper, saved_terms(settings, rules), self._store, self._reducer, self._metrics)
         self._sources = _build_sources(settings, self._metrics)
         clients = Clients()
         self._ads = [AdsServer(options, self._store, clients, self._metrics) for options in ads_listeners(settings.mcp)]
@@ -50,6 +62,7 @@ class App:
         views = Views(
             snapshot=self._store,
             readiness=self._readiness,
+            staleness=StalenessPage(self._reducer.staleness, self._keeper),
             clients=ClientsPage(clients),
             sources=SourcesPage(self._sources),
             rejects=self._reducer,
@@ -73,23 +86,32 @@ class App:
             self._readiness.listening = True
             self.listening.set()
             async with asyncio.TaskGroup() as tasks:
-                work = [tasks.create_task(each) for each in self._work()]
+                living = tasks.create_task(self._live())
                 await stop.wait()
                 self._readiness.listening = False
-                for task in work:
-                    task.cancel()
+                living.cancel()
         finally:
             self._readiness.listening = False
             await asyncio.gather(*(listener.drain() for listener in self._ads))
+            await self._keeper.save()
             await self._http.stop()
             _log.info("app.stopped")
+
+    async def _live(self) -> None:
+        """Go on from what was saved, then follow the registries."""
+        world = await self._keeper.load()
+        if world is not None:
+            await self._reducer.restore(world, time.time())
+        async with asyncio.TaskGroup() as tasks:
+            for each in self._work():
+                tasks.create_task(each)
 
     def _work(self) -> list[Coroutine[None, None, None]]:
         sources = [
             supervise(f"source.{name}", functools.partial(source.run, self._inbox))
             for name, source in self._sources.items()
         ]
-        return [self._reducer.run(self._inbox), measure_loop_lag(self._metrics), *sources]
+        return [self._reducer.run(self._inbox), self._keeper.run(), measure_loop_lag(self._metrics), *sources]
 
 
 async def serve(settings: Settings) -> None:

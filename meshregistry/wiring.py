@@ -1,5 +1,6 @@
 """From settings to the option records of the rooms: pure, one function per room."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from meshregistry.errors import SettingsError
@@ -15,8 +16,10 @@ from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptio
 from meshregistry.sources.nacos.options import GrpcTls, NacosOptions, NacosScope, NacosServerOptions, WatchOptions
 from meshregistry.sources.nacos.signature import AccessKey
 from meshregistry.sources.polling import PollOptions
+from meshregistry.store.fingerprint import fingerprint_conversion
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.reducer import SourceRules
+from meshregistry.store.saved import Terms
 from meshregistry.xds.options import AdsOptions, Limits, Rhythm, TlsOptions
 from meshregistry.xds.selection import Selection
 
@@ -49,6 +52,13 @@ def source_rules(settings: Settings) -> dict[str, SourceRules]:
             conversion_policy(settings, "eureka"), guard_policy(settings, settings.eureka_source)
         )
     return rules
+
+
+def saved_terms(settings: Settings, rules: Mapping[str, SourceRules]) -> Terms:
+    """Return by which settings a saved snapshot was or would be made."""
+    policies = {source: each.conversion for source, each in rules.items()}
+    created = settings.mcp.create_time
+    return Terms(policies, {source: fingerprint_conversion(policy, created) for source, policy in policies.items()})
 
 
 def guard_policy(settings: Settings, source: Source) -> GuardPolicy:

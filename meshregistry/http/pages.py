@@ -36,7 +36,7 @@ class Page(msgspec.Struct, frozen=True):
 
 def module_pages(views: Views, send_timeout_s: float) -> list[Page]:
     """Return the pages of the module, with paths relative to its prefix."""
-    debug, probes = DebugPages(views), ProbePages(views.readiness)
+    debug, probes = DebugPages(views), ProbePages(views.readiness, views.staleness)
     pages = [
         Page(
             "/xdsCache",
@@ -61,7 +61,7 @@ def module_pages(views: Views, send_timeout_s: float) -> list[Page]:
 
 def process_pages(views: Views, metrics: Metrics) -> list[Page]:
     """Return the pages of the process, outside the module's prefix."""
-    probes = ProbePages(views.readiness)
+    probes = ProbePages(views.readiness, views.staleness)
     return [
         Page("/modules/livez", "the process is alive", probes.alive, public=True),
         Page("/modules/readyz", "200, or 500 naming what is not ready", probes.module_ready, public=True),

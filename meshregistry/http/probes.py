@@ -6,31 +6,33 @@ Source: Slime meshregistry pkg/server/httpServer.go (`/ready`) and framework/boo
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from meshregistry.http.views import ReadinessView
+from meshregistry.http.views import ReadinessView, StalenessView
 from meshregistry.telemetry.metrics import Metrics
 
 
 class ProbePages:
-    """Answers the probes from the readiness view."""
+    """Answers the probes."""
 
-    def __init__(self, readiness: ReadinessView) -> None:
+    def __init__(self, readiness: ReadinessView, staleness: StalenessView) -> None:
         self._readiness = readiness
+        self._staleness = staleness
 
     async def alive(self, request: web.Request) -> web.Response:
         """Answer 200 as long as the event loop turns."""
         return web.Response(text="Healthy!")
 
     async def ready(self, request: web.Request) -> web.Response:
-        """Answer 200 without text, or 503 naming what is not ready."""
+        """Answer 200 with what there is to note, else 503 naming what is not ready."""
         return self._answer(503)
 
     async def module_ready(self, request: web.Request) -> web.Response:
-        """Answer 200 without text, or 500 naming what is not ready."""
+        """Answer 200 with what there is to note, else 500 naming what is not ready."""
         return self._answer(500)
 
     def _answer(self, not_ready_status: int) -> web.Response:
         text = readiness_text(self._readiness)
-        return web.Response(status=not_ready_status if text else 200, text=text)
+        notes = "".join(f"{note}\n" for note in self._staleness.notes)
+        return web.Response(status=not_ready_status, text=text) if text else web.Response(text=notes)
 
 
 class MetricsPage:

@@ -36,6 +36,20 @@ class ReadinessView(Protocol):
         ...
 
 
+class StalenessView(Protocol):
+    """What of the snapshot is older than this process."""
+
+    @property
+    def stale_sources(self) -> tuple[str, ...]:
+        """Sources whose part was restored and that have not spoken since."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What humans should know although the process does its job, one line each."""
+        ...
+
+
 class ClientsView(Protocol):
     """The connected xDS clients."""
 
@@ -74,6 +88,7 @@ class Views:
 
     snapshot: SnapshotView
     readiness: ReadinessView
+    staleness: StalenessView
     clients: ClientsView
     sources: SourcesView
     rejects: RejectsView

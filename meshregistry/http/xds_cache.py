@@ -23,6 +23,8 @@ from meshregistry.wire.resource import Resource
 
 SEQUENCE_HEADER = "X-Meshregistry-Sequence"
 COMPLETE_HEADER = "X-Meshregistry-Complete"
+STALE_HEADER = "X-Meshregistry-Stale"
+"""Sources whose part was restored and is not confirmed yet; missing when there are none."""
 
 _GROUP = "networking.istio.io"
 _API_VERSIONS = ("v1alpha3", "v1beta1", "v1")
@@ -71,6 +73,7 @@ class XdsCachePage:
 
     def __init__(self, views: Views, send_timeout_s: float) -> None:
         self._store = views.snapshot
+        self._staleness = views.staleness
         self._created = timestamp_text(views.create_time)
         self._send_timeout_s = send_timeout_s
 
@@ -83,6 +86,8 @@ class XdsCachePage:
             SEQUENCE_HEADER: str(snapshot.sequence),
             COMPLETE_HEADER: str(snapshot.complete).lower(),
         }
+        if stale := self._staleness.stale_sources:
+            headers[STALE_HEADER] = ",".join(stale)
         return await send_slices(request, self._slices(snapshot, query), headers, self._send_timeout_s)
 
     def _slices(self, snapshot: Snapshot, query: CacheQuery) -> Iterator[bytes]:

@@ -21,6 +21,7 @@ from meshregistry.settings.guard import Guard
 from meshregistry.settings.kubernetes import Kubernetes, KubernetesSource
 from meshregistry.settings.mcp import Mcp
 from meshregistry.settings.nacos import NacosSource
+from meshregistry.settings.replicas import Replicas
 from meshregistry.settings.source import Source
 from meshregistry.settings.zookeeper import ZookeeperSource
 
@@ -99,11 +100,13 @@ class Settings(Section):
         "A second address for the pages, without the module prefix; empty = none.",
         slime="HTTPServerAddr",
     )
-    data_dir: str = setting("", "Directory of the saved snapshot; empty = none.", later="the saved snapshot")
+    data_dir: str = setting("", "Directory of the saved snapshot, from which a start goes on; empty = none.")
+    save_interval: PositiveDuration = setting(10.0, "How often the snapshot is saved while it changes.")
     registry_start_delay: Duration = setting(
         0.0, "Wait before the first poll.", slime="RegistryStartDelay", slime_default="5s"
     )
     mcp: Mcp = setting(Mcp(), "The ADS server.", slime="Mcp")
+    replicas: Replicas = setting(Replicas(), "The other replicas of this service.")
     nacos_source: NacosSource = setting(NacosSource(), "The Nacos source.", slime="NacosSource")
     zookeeper_source: ZookeeperSource = setting(ZookeeperSource(), "The ZooKeeper source.", slime="ZookeeperSource")
     eureka_source: EurekaSource = setting(EurekaSource(), "The Eureka source.", slime="EurekaSource")

@@ -77,13 +77,19 @@ class Reducer:
         self._timers = Timers()
         self._addresses = AddressBook(next((each.conversion.vip_range for each in rules.values()), ""))
         self._pending = set(rules)
-        self._staleness = Staleness()
+        self._staleness = Staleness(metrics)
+        self._revision = 0
         self._slice_ends = 0.0
 
     @property
     def pending_sources(self) -> tuple[str, ...]:
         """Enabled sources that have not yet read each of their scopes once."""
         return tuple(sorted(self._pending))
+
+    @property
+    def revision(self) -> int:
+        """A number that grows with everything that is worth saving; local to the process."""
+        return self._revision
 
     @property
     def staleness(self) -> Staleness:
@@ -130,6 +136,7 @@ class Reducer:
             world.as_of, self._pending & world.fingerprints.keys(), {key.scope for key in world.claims}
         )
         self._release(world.fingerprints)
+        _log.info("store.restored resources=%d stale=%s", len(world.resources), ",".join(self._staleness.sources))
 
     def rejects(self) -> list[Reject]:
         """Return everything that is dropped or repaired in the current snapshot, sorted by resource."""
@@ -164,6 +171,8 @@ class Reducer:
         dirty |= self._confirm(synced)
         await self._commit(dirty, observed_at)
         self._release(each.source for each in synced)
+        if dirty or synced:
+            self._revision += 1
         if dirty:
             self._metrics.reduce_time.observe(self._clock() - started)
 

@@ -4,12 +4,14 @@ from collections.abc import Iterable
 
 from meshregistry.model.events import SourceSynced
 from meshregistry.model.instance import Scope
+from meshregistry.telemetry.metrics import Metrics
 
 
 class Staleness:
     """The sources that have not spoken since a restored world was loaded; owned by the reducer."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics) -> None:
+        self._gauge = metrics.stale
         self._unheard: dict[str, set[Scope]] = {}
         self._as_of = 0.0
 
@@ -27,6 +29,8 @@ class Staleness:
         """Mark everything of these sources as stale."""
         self._as_of = as_of
         self._unheard = {source: set() for source in sources}
+        for source in self._unheard:
+            self._gauge.labels(source).set(1)
         for scope in scopes:
             if scope.source in self._unheard:
                 self._unheard[scope.source].add(scope)
@@ -47,4 +51,5 @@ class Staleness:
         """
         if synced.reason != "read":
             return frozenset()
+        self._gauge.labels(synced.source).set(0)
         return frozenset(self._unheard.pop(synced.source, ()))

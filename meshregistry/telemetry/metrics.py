@@ -89,6 +89,15 @@ class Metrics:
             "reduce_seconds", "Seconds from taking an update to the commit.", _LATENCY_BUCKETS
         )
         self.complete = self._gauge("snapshot_complete", "1 once every source has been read completely.")
+        self.stale = self._gauge("snapshot_stale", "1 while a source's part is restored and not confirmed yet.", "source")
+        self._declare_saved()
+
+    def _declare_saved(self) -> None:
+        self.saved_loads = self._counter("saved_loads", "Starts, by what became of the saved snapshot.", "result")
+        self.saved_at = self._gauge("saved_timestamp_seconds", "Unix time of the last save.")
+        self.saved_bytes = self._gauge("saved_bytes", "Size of the saved snapshot.")
+        self.save_failures = self._counter("save_failures", "Saves that failed; the last good file stays.")
+        self.save_time = self._histogram("save_seconds", "Seconds of one save.", _LATENCY_BUCKETS)
 
     def _declare_ads(self) -> None:
         self.streams = self._gauge("ads_streams", "Open ADS streams.", "dialect")

@@ -41,6 +41,8 @@ class PlainViews:
 
     not_ready: tuple[str, ...] = ()
     sources_not_ready: tuple[str, ...] = ()
+    stale_sources: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     connected: Mapping[str, object] = field(default_factory=dict)
     states: Mapping[str, object] = field(default_factory=dict)
     servers: Sequence[Mapping[str, object]] = ()

@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "telemetry": set(),
     "_proto": set(),
+    "persistence": {"store"},
     "settings": set(),
     "model": set(),
     "wire": {"model"},
@@ -42,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "xds": {"model", "wire", "store", "_proto"},
     "watch": {"_proto"},
     "sim": {"_proto"},
-    **{module: SERVER_ROOMS | COMPOSITION_ROOT | {"settings", "watch", "sim"} for module in COMPOSITION_ROOT},
+    **{module: SERVER_ROOMS | COMPOSITION_ROOT | {"persistence", "settings", "watch", "sim"} for module in COMPOSITION_ROOT},
 }
 """Room → rooms it may import, besides itself and the leaves."""
 
