@@ -69,6 +69,9 @@ def guard_policy(settings: Settings, source: Source) -> GuardPolicy:
         delete_after_s=source.guard.delete_after,
         port_grace_s=source.guard.port_grace if is_istio else 0.0,
         mark_emptied=is_istio,
+        mass_ratio=source.guard.mass_ratio,
+        mass_min=source.guard.mass_min,
+        mass_hold_s=source.guard.mass_hold,
     )
 
 

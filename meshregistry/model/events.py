@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from meshregistry.model.instance import Instance, Scope, ServiceKey
+from meshregistry.model.sidecar import ValidatedSidecar
 
 
 class ScopeListing(msgspec.Struct, frozen=True):
@@ -37,6 +38,17 @@ class ServiceReading(msgspec.Struct, frozen=True):
     observed_at: float = 0.0
 
 
+class ScopeConfirmed(msgspec.Struct, frozen=True):
+    """The registry has just been read with success, and what was last published of a scope is what it says.
+
+    Published after every authoritative reading, whether or not anything else was. A scope without a group stands for
+    all groups of its namespace (the interfaces of a ZooKeeper).
+    """
+
+    scope: Scope
+    observed_at: float = 0.0
+
+
 class SourceSynced(msgspec.Struct, frozen=True):
     """The source has read each of its configured scopes once; follows the updates that prove it."""
 
@@ -45,7 +57,19 @@ class SourceSynced(msgspec.Struct, frozen=True):
     """`read`, or `wait_time` when the source's WaitTime passed first."""
 
 
-SourceUpdate = ScopeListing | ServiceReading | SourceSynced
+class SidecarChanges(msgspec.Struct, frozen=True):
+    """The Sidecars that changed, by resource name (`namespace/name`).
+
+    No Sidecar and no rejects is one that is gone; no Sidecar but rejects is one that must not be published: the last
+    good one stays.
+    """
+
+    source: str
+    sidecars: Mapping[str, ValidatedSidecar]
+    observed_at: float = 0.0
+
+
+SourceUpdate = ScopeListing | ServiceReading | ScopeConfirmed | SidecarChanges | SourceSynced
 
 
 class Sink(Protocol):

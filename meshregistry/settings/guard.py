@@ -2,8 +2,6 @@
 
 from meshregistry.settings.fields import Duration, OptionalDuration, Ratio, Section, setting
 
-_TRUST = "the mass rule"
-
 
 class Guard(Section):
     """How long things outlive their registrations. Additions always flow."""
@@ -14,12 +12,9 @@ class Guard(Section):
     mass_ratio: Ratio = setting(
         0.3,
         "A shrink of a scope by more than this share of its endpoints within a minute is held; 0 = never hold.",
-        later=_TRUST,
     )
-    mass_min: int = setting(10, "A shrink by fewer endpoints than this is never held.", unit="endpoints", later=_TRUST)
-    mass_hold: Duration = setting(
-        600.0, "How long a held shrink must be confirmed before it is accepted.", later=_TRUST
-    )
+    mass_min: int = setting(10, "A shrink by fewer endpoints than this is never held.", unit="endpoints")
+    mass_hold: Duration = setting(600.0, "How long a held shrink must be confirmed before it is accepted.")
     delete_after: Duration = setting(600.0, "An emptied ServiceEntry is removed after this.")
     port_grace: Duration = setting(
         600.0, "How long a service port outlives its last instance; a port that flaps costs full pushes."

@@ -42,6 +42,10 @@ class Contributions:
         """Return all that a service contributes."""
         return self._by_service.get(key, ())
 
+    def scopes(self) -> frozenset[Scope]:
+        """Return every scope that contributes something."""
+        return frozenset(self._by_scope)
+
     def names(self, scope: Scope) -> frozenset[str]:
         """Return the services of a scope that contribute something."""
         return frozenset(self._by_scope.get(scope, ()))

@@ -30,6 +30,15 @@ class GuardPolicy(msgspec.Struct, frozen=True):
     mark_emptied: bool = True
     """Whether an emptied entry gets a label (`EMPTIED_LABEL`)."""
 
+    mass_ratio: float = 0.3
+    """A shrink by more than this share within a minute is held (`store/mass.py`)."""
+
+    mass_min: int = 10
+    """A shrink by fewer endpoints is never held."""
+
+    mass_hold_s: float = 600.0
+    """A held shrink is accepted after it has been confirmed for so long; 0 accepts it with the next statement."""
+
 
 class Rule(StrEnum):
     """Why a resource is served although its registry no longer says so."""

@@ -3,24 +3,24 @@
 import asyncio
 import time
 
-from meshregistry.model.events import SourceUpdate
+from meshregistry.store.operator import StoreUpdate
 from meshregistry.telemetry.metrics import Metrics
 
 
 class Inbox:
-    """Takes source updates in order. When it is full the publishing source waits; nothing is dropped or merged."""
+    """Takes updates and operators' decisions in order; when it is full the publisher waits, nothing is dropped."""
 
     def __init__(self, metrics: Metrics, limit: int = 256) -> None:
-        self._queue: asyncio.Queue[tuple[float, SourceUpdate]] = asyncio.Queue(limit)
+        self._queue: asyncio.Queue[tuple[float, StoreUpdate]] = asyncio.Queue(limit)
         self._length = metrics.queue_length
         self._age = metrics.queue_age
 
-    async def publish(self, update: SourceUpdate) -> None:
+    async def publish(self, update: StoreUpdate) -> None:
         """Hand over one update; waits while the queue is full. Cancelling it is safe: nothing was handed over."""
         await self._queue.put((time.monotonic(), update))
         self._length.set(self._queue.qsize())
 
-    async def take(self, timeout_s: float | None) -> list[SourceUpdate]:
+    async def take(self, timeout_s: float | None) -> list[StoreUpdate]:
         """Return all updates that wait, at least one; an empty list when `timeout_s` passes first.
 
         Cancelling it is safe: no update is lost.

@@ -13,17 +13,19 @@ import msgspec
 
 from meshregistry.model.assembly import ConversionCache, convert_service, merge_claims
 from meshregistry.model.claim import Claim
-from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SourceSynced, SourceUpdate
-from meshregistry.model.instance import Instance, ServiceKey
+from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SourceSynced
+from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
-from meshregistry.model.rejects import Reject, print_subject
+from meshregistry.model.rejects import Reject as Rejected
+from meshregistry.model.rejects import print_subject
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.address_book import AddressBook
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.guard import Decision, GuardPolicy, History, Rule, decide
-from meshregistry.store.holds import Verdict
+from meshregistry.store.holds import HoldReport, Verdict
 from meshregistry.store.inbox import Inbox
 from meshregistry.store.mass import MassGuard
+from meshregistry.store.operator import Accept, Freeze, OperatorDecision, Reject, ServeAnyway, StoreUpdate, Thaw
 from meshregistry.store.reject_ledger import RejectLedger
 from meshregistry.store.staleness import Staleness
 from meshregistry.store.store import SnapshotStore
@@ -87,6 +89,20 @@ class Reducer:
         return tuple(sorted(self._pending))
 
     @property
+    def frozen(self) -> tuple[Scope, ...]:
+        """What operators have frozen; an empty field stands for everything."""
+        return self._mass.frozen
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        """Every scope that contributes something."""
+        return self._contributions.scopes()
+
+    def list_holds(self) -> list[HoldReport]:
+        """Return every held shrink, the oldest first."""
+        return self._mass.list_holds(self._clock())
+
+    @property
     def revision(self) -> int:
         """A number that grows with everything that is worth saving; local to the process."""
         return self._revision
@@ -120,6 +136,7 @@ class Reducer:
         self._slice_ends = now + _SLICE_S
         for key, claims in world.claims.items():
             self._contributions.replace(key, claims)
+            self._mass.note(key, (), claims, now)
             await self._breathe()
         for name, history in world.histories.items():
             self._histories[name] = shift_history(history, world, now, wall)
@@ -138,7 +155,7 @@ class Reducer:
         self._release(world.fingerprints)
         _log.info("store.restored resources=%d stale=%s", len(world.resources), ",".join(self._staleness.sources))
 
-    def rejects(self) -> list[Reject]:
+    def rejects(self) -> list[Rejected]:
         """Return everything that is dropped or repaired in the current snapshot, sorted by resource."""
         return self._rejects.all()
 
@@ -152,7 +169,7 @@ class Reducer:
             await self.reduce(updates)
             await asyncio.sleep(COMMIT_PAUSE_S)
 
-    async def reduce(self, updates: Iterable[SourceUpdate]) -> None:
+    async def reduce(self, updates: Iterable[StoreUpdate]) -> None:
         """Apply the updates and every timer that is due, as one commit.
 
         Yields to the loop between slices; must not be called concurrently with itself.
@@ -166,15 +183,36 @@ class Reducer:
             if isinstance(update, SourceSynced):
                 synced.append(update)
                 continue
+            if isinstance(update, OperatorDecision):
+                dirty |= self._obey(update)
+                continue
             dirty |= await self._apply(update)
             observed_at = observed_at or update.observed_at
         dirty |= self._confirm(synced)
+        dirty |= self._mass.settle(self._clock())
+        self._tell_guard_events()
         await self._commit(dirty, observed_at)
         self._release(each.source for each in synced)
         if dirty or synced:
             self._revision += 1
         if dirty:
             self._metrics.reduce_time.observe(self._clock() - started)
+
+    def _obey(self, decision: OperatorDecision) -> set[str]:
+        """Do what an operator has decided; returns the resources it touches."""
+        match decision:
+            case Accept():
+                return self._mass.accept(decision.hold, decision.by)
+            case Reject():
+                self._mass.reject(decision.hold, decision.by)
+            case Freeze():
+                return self._mass.freeze(decision.target, self._clock(), decision.by)
+            case Thaw():
+                return self._mass.thaw(decision.target, self._clock(), decision.by)
+            case ServeAnyway():
+                _log.warning("guard.serve_anyway sources=%s by=%s", ",".join(decision.sources), decision.by)
+                self._release(decision.sources or self.pending_sources)
+        return set()
 
     async def _apply(self, update: ScopeListing | ServiceReading | ScopeConfirmed) -> set[str]:
         """Replace the contributions an update speaks of; returns the resources it touches."""
@@ -259,9 +297,22 @@ class Reducer:
         """Return the guard of the source that claims the resource, or claimed it last."""
         if claims:
             self._owners[name] = claims[0].key.scope.source
-        owner = self._owners.get(name)
-        rules = self._rules.get(owner or "")
+        return self._guard_of(self._owners.get(name, ""))
+
+    def _guard_of(self, source: str) -> GuardPolicy:
+        rules = self._rules.get(source)
         return rules.guard if rules else GuardPolicy()
+
+    def _tell_guard_events(self) -> None:
+        """Log the decisions about shrinks and count them."""
+        for event in self._mass.take_events():
+            self._metrics.guard_decisions.labels(event.verdict.value).inc()
+            level = logging.INFO if event.verdict in (Verdict.RETURNED, Verdict.RECOVERED) else logging.WARNING
+            text = "guard.%s hold=%d scope=%s endpoints=%d resources=%s detail=%s"
+            shown = ",".join(print_subject(name) for name in event.resources[:_NAMES_SHOWN])
+            unit = print_subject(str(event.unit)) or "everything"
+            _log.log(level, text, event.verdict, event.hold, unit, event.endpoints, shown, print_subject(event.detail))
+        self._metrics.held_endpoints.set(self._mass.held_endpoints)
 
     def _note(self, name: str, decision: Decision) -> None:
         """Remember a decision until the next one; a resource that is served no longer is forgotten."""

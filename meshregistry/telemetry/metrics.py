@@ -79,6 +79,10 @@ class Metrics:
         self.resources = self._gauge("resources", "Resources served.", "kind")
         self.endpoints = self._gauge("endpoints", "Endpoints served.")
         self.held_services = self._gauge("held_services", "Services kept by the guard now.", "rule")
+        self.held_endpoints = self._gauge(
+            "held_endpoints", "Endpoints served although their registry no longer names them: held shrinks."
+        )
+        self.guard_decisions = self._counter("guard_decisions", "Decisions about large shrinks.", "verdict")
         self.updates = self._counter("source_updates", "Updates taken from the queue.", "source")
         self.queue_length = self._gauge("update_queue_length", "Source updates waiting for the reducer.")
         self.queue_age = self._histogram(

@@ -47,7 +47,7 @@ def test_the_istio_profile_keeps_ports_and_marks_what_is_emptied() -> None:
 def test_the_slime_profile_has_neither_and_its_entries_no_location() -> None:
     rules = source_rules(load("profile: slime\n" + NACOS % ""))
 
-    assert rules["nacos"].guard == GuardPolicy(0.0, 600.0, 0.0, mark_emptied=False)
+    assert rules["nacos"].guard == GuardPolicy(0.0, 600.0, 0.0, mark_emptied=False, mass_ratio=0.0)
     assert rules["nacos"].conversion.profile is Profile.SLIME
     assert rules["nacos"].conversion.location is Location.MESH_EXTERNAL
 

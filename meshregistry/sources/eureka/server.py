@@ -3,7 +3,7 @@
 from collections import Counter
 
 from meshregistry.errors import SourceError
-from meshregistry.model.events import Sink
+from meshregistry.model.events import ScopeConfirmed, Sink
 from meshregistry.model.instance import Scope
 from meshregistry.sources.eureka.addresses import Resolve, configured_nodes, resolved_nodes
 from meshregistry.sources.eureka.client import Node, authorization
@@ -57,6 +57,7 @@ class EurekaServer:
             self._reader.status.fail(error)
             raise
         self._reader.status.succeed()
+        await sink.publish(ScopeConfirmed(self.scope, self._clock.now()))
         await readiness.note_read(self.scope, sink)
         return self._reader.next_period_s()
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
-from meshregistry.model.events import Sink
+from meshregistry.model.events import ScopeConfirmed, Sink
 from meshregistry.model.instance import Scope
 from meshregistry.sources.nacos.channel import ChannelOptions
 from meshregistry.sources.nacos.client import Endpoint, NacosClient, displayed
@@ -243,6 +243,7 @@ class NacosServer:
             status.fail(error)
             return [error]
         status.succeed()
+        await sink.publish(ScopeConfirmed(status.scope, self._clock.now()))
         if not result:
             return [SourceUnavailable(f"{status.scope}: some services were never read")]
         for scope in configured_scopes(self._server):

@@ -1,0 +1,192 @@
+"""What registries took away lately, and which of it is held. Bookkeeping only: it decides nothing."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+
+from meshregistry.model.claim import Claim
+from meshregistry.model.instance import Scope, ServiceKey
+from meshregistry.model.service_entry import WorkloadEntry
+
+_Key = TypeVar("_Key")
+
+Place = tuple[str, int]
+"""Address and port of an endpoint: what makes it the same for merging and for holding."""
+
+
+def place_of(endpoint: WorkloadEntry) -> Place:
+    """Return where an endpoint is."""
+    return endpoint.address, endpoint.ports[0][1] if endpoint.ports else 0
+
+
+def list_units(scope: Scope) -> tuple[Scope, ...]:
+    """Return the units of counting that a scope belongs to, the smallest first.
+
+    An interface of Dubbo is a scope of its own, and too small to tell a registry gone wrong from a scaled service.
+    """
+    registry = scope._replace(namespace="", group="")
+    return (registry,) if scope == registry or is_single_service(scope) else (scope, registry)
+
+
+def is_single_service(scope: Scope) -> bool:
+    """Whether a scope is about one service only (an interface in ZooKeeper)."""
+    return scope.source == "zookeeper" and bool(scope.group)
+
+
+def is_stated_by(scope: Scope, statement: Scope) -> bool:
+    """Whether a statement is about a scope; one without a group is about every group (the interfaces of ZooKeeper)."""
+    return statement == scope or (not statement.group and statement == scope._replace(group=""))
+
+
+def covers(whole: Scope, part: Scope) -> bool:
+    """Whether a scope lies within another; an empty field stands for everything."""
+    return all(not wanted or wanted == given for wanted, given in zip(whole, part, strict=True))
+
+
+class Departure(msgspec.Struct, eq=False):
+    """Endpoints that one statement took from one claim."""
+
+    number: int
+    claim: Claim
+    """The claim as it was, with only the endpoints that left."""
+
+    at: float
+    """Monotonic seconds."""
+
+    hold: int = 0
+    """The hold that keeps it served, 0 for none."""
+
+    @property
+    def key(self) -> ServiceKey:
+        """The service that lost them."""
+        return self.claim.key
+
+
+class Departures:
+    """All departures of the last minute and the held ones, by service, by unit and by resource."""
+
+    def __init__(self) -> None:
+        self._next = 1
+        self._by_key: dict[ServiceKey, dict[int, Departure]] = {}
+        self._loose: dict[Scope, dict[int, Departure]] = {}
+        self._held: dict[int, dict[int, Departure]] = {}
+        self._held_by_resource: dict[str, dict[int, Departure]] = {}
+        self._held_by_place: dict[Place, dict[int, Departure]] = {}
+        self._held_endpoints = 0
+
+    @property
+    def held_endpoints(self) -> int:
+        """How many endpoints are held."""
+        return self._held_endpoints
+
+    def add(self, claim: Claim, at: float) -> Departure:
+        """Remember a departure; it is not held yet."""
+        departure = Departure(self._next, claim, at)
+        self._next += 1
+        self._by_key.setdefault(claim.key, {})[departure.number] = departure
+        for unit in list_units(claim.key.scope):
+            self._loose.setdefault(unit, {})[departure.number] = departure
+        return departure
+
+    def of(self, key: ServiceKey) -> tuple[Departure, ...]:
+        """Return the departures of one service."""
+        return tuple(self._by_key.get(key, {}).values())
+
+    def loose(self, unit: Scope, since: float) -> tuple[Departure, ...]:
+        """Return what left a unit since a moment and is not held; what left earlier is forgotten."""
+        self._forget_before(unit, since)
+        return tuple(self._loose.get(unit, {}).values())
+
+    def loose_within(self, target: Scope, since: float) -> list[Departure]:
+        """The same for any scope, source or everything."""
+        found = {
+            departure.number: departure
+            for unit in tuple(self._loose)
+            for departure in self.loose(unit, since)
+            if covers(target, departure.key.scope)
+        }
+        return [found[number] for number in sorted(found)]
+
+    def hold(self, departure: Departure, hold: int) -> None:
+        """Have a departure that is not held yet held from now on."""
+        self._drop_loose(departure)
+        departure.hold = hold
+        self._held_endpoints += len(departure.claim.endpoints)
+        self._held.setdefault(hold, {})[departure.number] = departure
+        self._held_by_resource.setdefault(departure.claim.resource_name, {})[departure.number] = departure
+        for endpoint in departure.claim.endpoints:
+            self._held_by_place.setdefault(place_of(endpoint), {})[departure.number] = departure
+
+    def held(self, hold: int) -> tuple[Departure, ...]:
+        """Return what a hold keeps."""
+        return tuple(self._held.get(hold, {}).values())
+
+    def is_held(self, hold: int) -> bool:
+        """Whether a hold keeps anything."""
+        return hold in self._held
+
+    def held_at(self, place: Place) -> tuple[Departure, ...]:
+        """Return the held departures with an endpoint at a place."""
+        return tuple(self._held_by_place.get(place, {}).values())
+
+    def held_claims(self, resource_name: str) -> list[Claim]:
+        """Return the claims that are held on a resource, the newest departure of a service first."""
+        held = self._held_by_resource.get(resource_name)
+        return [departure.claim for departure in reversed(held.values())] if held else []
+
+    def forget(self, departure: Departure) -> None:
+        """Let a departure go: it is final."""
+        by_number = self._by_key[departure.key]
+        del by_number[departure.number]
+        if not by_number:
+            del self._by_key[departure.key]
+        if departure.hold:
+            self._release(departure)
+        else:
+            self._drop_loose(departure)
+
+    def shrink(self, departure: Departure, places: Iterable[Place]) -> None:
+        """Take places out of a departure: they are registered again, or belong to somebody else."""
+        gone = frozenset(places)
+        left = tuple(each for each in departure.claim.endpoints if place_of(each) not in gone)
+        if not left:
+            self.forget(departure)
+            return
+        if departure.hold:
+            self._held_endpoints -= len(departure.claim.endpoints) - len(left)
+            for place in gone:
+                _discard(self._held_by_place, place, departure)
+        departure.claim = msgspec.structs.replace(departure.claim, endpoints=left)
+
+    def sweep(self, since: float) -> None:
+        """Forget everything that left before a moment and is not held."""
+        for unit in tuple(self._loose):
+            self._forget_before(unit, since)
+
+    def _forget_before(self, unit: Scope, since: float) -> None:
+        loose = self._loose.get(unit, {})
+        while loose:
+            oldest = next(iter(loose.values()))
+            if oldest.at >= since:
+                return
+            self.forget(oldest)
+
+    def _drop_loose(self, departure: Departure) -> None:
+        for unit in list_units(departure.key.scope):
+            _discard(self._loose, unit, departure)
+
+    def _release(self, departure: Departure) -> None:
+        self._held_endpoints -= len(departure.claim.endpoints)
+        _discard(self._held, departure.hold, departure)
+        _discard(self._held_by_resource, departure.claim.resource_name, departure)
+        for endpoint in departure.claim.endpoints:
+            _discard(self._held_by_place, place_of(endpoint), departure)
+
+
+def _discard(table: dict[_Key, dict[int, Departure]], key: _Key, departure: Departure) -> None:
+    by_number = table.get(key)
+    if by_number is not None:
+        by_number.pop(departure.number, None)
+        if not by_number:
+            del table[key]

@@ -1,0 +1,103 @@
+"""Held shrinks: what keeps them, how long they have been confirmed, and how operators see them."""
+
+from enum import StrEnum
+
+import msgspec
+
+from meshregistry.model.instance import Scope
+from meshregistry.store.departures import is_stated_by
+
+_STATEMENTS = 5
+"""A hold is confirmed by at least so many statements: a gap between two counts as no more than its share."""
+
+
+class Cause(StrEnum):
+    """Why a shrink is held."""
+
+    MASS = "mass"
+    FREEZE = "freeze"
+
+
+class Verdict(StrEnum):
+    """What became of a shrink, or of a freeze: the words of the journal and the metrics."""
+
+    HELD = "held"
+    GROWN = "grown"
+    CONFIRMED = "confirmed"
+    RECOVERED = "recovered"
+    RETURNED = "returned"
+    SUPERSEDED = "superseded"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    FROZEN = "frozen"
+    THAWED = "thawed"
+
+
+class Confirmation(msgspec.Struct):
+    """How long a registry has repeated a shrink of one scope; times in monotonic seconds."""
+
+    at: float
+    seconds: float = 0.0
+
+
+class Hold(msgspec.Struct):
+    """One held shrink."""
+
+    number: int
+    unit: Scope
+    """What shrank: a scope, a registry; for a freeze what is frozen."""
+
+    cause: Cause
+    since: float
+    """Monotonic seconds."""
+
+    before: int
+    """The endpoints of the unit before."""
+
+    rejected: bool = False
+    confirmations: dict[Scope, Confirmation] = {}
+
+    def confirm(self, statement: Scope, now: float, hold_s: float) -> set[Scope]:
+        """Take a statement of the registry; return the scopes that have been confirmed for long enough."""
+        ripe = set()
+        for scope, confirmation in self.confirmations.items():
+            if is_stated_by(scope, statement):
+                confirmation.seconds += min(now - confirmation.at, hold_s / _STATEMENTS)
+                confirmation.at = now
+                if confirmation.seconds >= hold_s:
+                    ripe.add(scope)
+        return set() if self.rejected or self.cause is Cause.FREEZE else ripe
+
+
+class HoldReport(msgspec.Struct, frozen=True):
+    """A held shrink as operators see it; ages in seconds."""
+
+    id: str
+    scope: str
+    cause: str
+    age_s: float
+    confirmed_s: float
+    before: int
+    """Endpoints before the shrink."""
+
+    now: int
+    """Endpoints that the registry names at present."""
+
+    held: int
+    """Endpoints that are served only because of the hold."""
+
+    hosts: tuple[str, ...]
+    """Some of the hosts they belong to."""
+
+    rejected: bool
+
+
+class GuardEvent(msgspec.Struct, frozen=True):
+    """One decision about a shrink, for the log, the metrics and the journal."""
+
+    verdict: Verdict
+    hold: int
+    unit: Scope
+    endpoints: int
+    resources: tuple[str, ...]
+    detail: str = ""

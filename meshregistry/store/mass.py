@@ -1,0 +1,334 @@
+"""The mass rule: an authoritative shrink that is suspiciously large is held until it is confirmed.
+
+Additions always flow. What is counted, and why so: docs/adr/0006.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from meshregistry.model.claim import Claim
+from meshregistry.model.instance import Scope, ServiceKey
+from meshregistry.store.departures import Departure, Departures, Place, covers, list_units, place_of
+from meshregistry.store.guard import GuardPolicy
+from meshregistry.store.holds import Cause, Confirmation, GuardEvent, Hold, HoldReport, Verdict
+from meshregistry.store.population import WINDOW_S, Population
+
+_HOSTS_SHOWN = 10
+_RESOURCES_SHOWN = 20
+
+
+class MassGuard:
+    """Owner of the counts, of what left lately, of the holds and of what is frozen.
+
+    Told of every replaced contribution (`note`), asked once per batch (`settle`). Every call that returns names
+    returns the resources that have to be built again.
+    """
+
+    def __init__(self, policy: Callable[[str], GuardPolicy]) -> None:
+        self._policy = policy
+        self._populations: dict[Scope, Population] = {}
+        self._departures = Departures()
+        self._holds: dict[int, Hold] = {}
+        self._frozen: dict[Scope, int] = {}
+        self._touched: set[Scope] = set()
+        self._events: list[GuardEvent] = []
+        self._next = 1
+        self._swept_at = 0.0
+
+    @property
+    def frozen(self) -> tuple[Scope, ...]:
+        """What is frozen, in canonical order; an empty field stands for everything."""
+        return tuple(sorted(self._frozen))
+
+    @property
+    def held_endpoints(self) -> int:
+        """How many endpoints are served only because of a hold."""
+        return self._departures.held_endpoints
+
+    def claims(self, resource_name: str) -> list[Claim]:
+        """Return the claims that holds keep on a resource."""
+        return self._departures.held_claims(resource_name)
+
+    def take_events(self) -> list[GuardEvent]:
+        """Return the decisions since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def note(self, key: ServiceKey, before: Sequence[Claim], after: Sequence[Claim], now: float) -> set[str]:
+        """Take what a service contributed before and contributes now."""
+        delta = sum(len(claim.endpoints) for claim in after) - sum(len(claim.endpoints) for claim in before)
+        if delta:
+            self._move(key.scope, delta, now)
+        dirty = self._take_back(key, after) if self._departures.of(key) else set()
+        if before and (self._policy(key.scope.source).mass_ratio > 0 or self._freeze_of(key.scope)):
+            dirty |= self._take_away(before, after, now)
+        return dirty | self._supersede(key, before, after)
+
+    def settle(self, now: float) -> set[str]:
+        """Decide about what was noted since the last call."""
+        dirty: set[str] = set()
+        for unit in sorted(self._touched, key=lambda unit: sum(not part for part in unit)):
+            dirty |= self._release_recovered(unit)
+            if self._is_massive(unit, now):
+                dirty |= self._hold(unit, now)
+        self._touched.clear()
+        if now >= self._swept_at + WINDOW_S:
+            self._departures.sweep(now - WINDOW_S)
+            self._swept_at = now
+        return dirty
+
+    def confirm(self, statement: Scope, now: float) -> set[str]:
+        """Take note that a registry has just said what it holds of a scope; what is confirmed for long enough goes."""
+        dirty: set[str] = set()
+        for hold in tuple(self._holds.values()):
+            ripe = hold.confirm(statement, now, self._policy(hold.unit.source).mass_hold_s)
+            gone = [each for each in self._departures.held(hold.number) if each.key.scope in ripe] if ripe else []
+            for scope in ripe:
+                del hold.confirmations[scope]
+            if gone:
+                self._tell(Verdict.CONFIRMED, hold, gone)
+                dirty |= self._let_go(hold, gone)
+        return dirty
+
+    def accept(self, name: str, by: str) -> set[str]:
+        """Let a held shrink happen now; an unknown one changes nothing."""
+        hold = self._find(name)
+        if hold is None:
+            return set()
+        gone = self._departures.held(hold.number)
+        self._tell(Verdict.ACCEPTED, hold, gone, by)
+        return self._let_go(hold, gone)
+
+    def reject(self, name: str, by: str) -> None:
+        """Keep what is held until the registry brings it back or somebody accepts; an unknown one is ignored."""
+        hold = self._find(name)
+        if hold is not None:
+            hold.rejected = True
+            self._tell(Verdict.REJECTED, hold, self._departures.held(hold.number), by)
+
+    def freeze(self, target: Scope, now: float, by: str) -> set[str]:
+        """Hold every shrink within a target from now on, and what left within the last minute."""
+        if target in self._frozen:
+            return set()
+        hold = self._open(target, Cause.FREEZE, now, self._count(target))
+        self._frozen[target] = hold.number
+        gone = self._departures.loose_within(target, now - WINDOW_S)
+        for departure in gone:
+            self._keep(departure, hold, now)
+        self._tell(Verdict.FROZEN, hold, gone, by)
+        return _resources(gone)
+
+    def thaw(self, target: Scope, now: float, by: str) -> set[str]:
+        """End a freeze; what shrank meanwhile goes, unless it is so much that the mass rule holds it from now on."""
+        number = self._frozen.pop(target, 0)
+        hold = self._holds.get(number)
+        if hold is None:
+            return set()
+        gone = self._departures.held(number)
+        self._tell(Verdict.THAWED, hold, gone, by)
+        if self._is_much(hold, gone):
+            hold.cause, hold.since = Cause.MASS, now
+            hold.confirmations = {departure.key.scope: Confirmation(now) for departure in gone}
+            self._tell(Verdict.HELD, hold, gone)
+            return set()
+        del self._holds[number]
+        return self._let_go(hold, gone)
+
+    def list_holds(self, now: float) -> list[HoldReport]:
+        """Return every held shrink, the oldest first."""
+        return [self._report(hold, now) for hold in self._holds.values()]
+
+    def find_hold(self, departure_claim: Claim) -> Hold | None:
+        """Return the hold that keeps a claim served, if one does."""
+        for departure in self._departures.of(departure_claim.key):
+            if departure.claim is departure_claim:
+                return self._holds.get(departure.hold)
+        return None
+
+    def _find(self, name: str) -> Hold | None:
+        return next((hold for hold in self._holds.values() if str(hold.number) == name), None)
+
+    def _move(self, scope: Scope, delta: int, now: float) -> None:
+        for unit in list_units(scope):
+            self._populations.setdefault(unit, Population()).move(delta, now)
+            self._touched.add(unit)
+
+    def _take_back(self, key: ServiceKey, after: Sequence[Claim]) -> set[str]:
+        """Forget the departures of endpoints that are registered again."""
+        by_resource = {claim.resource_name: claim for claim in after}
+        dirty = set()
+        for departure in self._departures.of(key):
+            claim = by_resource.get(departure.claim.resource_name)
+            if claim is None:
+                continue
+            back = {place_of(endpoint) for endpoint in claim.endpoints}
+            returned = back & {place_of(endpoint) for endpoint in departure.claim.endpoints}
+            if returned or not departure.claim.endpoints:
+                dirty |= self._withdraw(departure, returned, Verdict.RETURNED)
+        return dirty
+
+    def _take_away(self, before: Sequence[Claim], after: Sequence[Claim], now: float) -> set[str]:
+        """Remember the endpoints that are registered no longer."""
+        by_resource = {claim.resource_name: claim for claim in after}
+        held: list[Departure] = []
+        for claim in before:
+            successor = by_resource.get(claim.resource_name)
+            if successor is claim:
+                continue
+            stays = {place_of(endpoint) for endpoint in successor.endpoints} if successor else set()
+            gone = tuple(endpoint for endpoint in claim.endpoints if place_of(endpoint) not in stays)
+            if gone or (successor is None and not claim.endpoints):
+                left = claim if len(gone) == len(claim.endpoints) else msgspec.structs.replace(claim, endpoints=gone)
+                departure = self._departures.add(left, now)
+                if after and after[0].policy != claim.policy:
+                    self._displace(claim.key.scope, len(gone), now)
+                held += self._keep_frozen(departure, now)
+        return _resources(held)
+
+    def _displace(self, scope: Scope, number: int, now: float) -> None:
+        for unit in list_units(scope):
+            self._populations.setdefault(unit, Population()).displace(number, now)
+            self._touched.add(unit)
+
+    def _supersede(self, key: ServiceKey, before: Sequence[Claim], after: Sequence[Claim]) -> set[str]:
+        """Let held endpoints go whose place another service has newly taken: traffic would go to the wrong one."""
+        if not self._holds:
+            return set()
+        known = {place_of(endpoint) for claim in before for endpoint in claim.endpoints}
+        dirty: set[str] = set()
+        for place in {place_of(endpoint) for claim in after for endpoint in claim.endpoints} - known:
+            for departure in self._departures.held_at(place):
+                if departure.key != key:
+                    dirty |= self._withdraw(departure, {place}, Verdict.SUPERSEDED, str(key))
+        return dirty
+
+    def _withdraw(self, departure: Departure, places: set[Place], verdict: Verdict, detail: str = "") -> set[str]:
+        hold = self._holds.get(departure.hold)
+        self._departures.shrink(departure, places)
+        if hold is None:
+            return set()
+        name = departure.claim.resource_name
+        self._tell_one(GuardEvent(verdict, hold.number, hold.unit, len(places), (name,), detail))
+        self._close_empty(hold)
+        return {name}
+
+    def _is_massive(self, unit: Scope, now: float) -> bool:
+        policy, population = self._policy(unit.source), self._populations.get(unit)
+        if population is None or policy.mass_ratio <= 0:
+            return False
+        lost = population.lost(now)
+        return lost >= policy.mass_min and lost > policy.mass_ratio * population.peak(now)
+
+    def _is_much(self, hold: Hold, gone: Sequence[Departure]) -> bool:
+        """Whether what a freeze has kept would be held by itself."""
+        lost = _count_endpoints(gone)
+        policies = [self._policy(source) for source in {departure.key.scope.source for departure in gone}]
+        return any(
+            policy.mass_ratio > 0 and lost >= policy.mass_min and lost > policy.mass_ratio * hold.before
+            for policy in policies
+        )
+
+    def _hold(self, unit: Scope, now: float) -> set[str]:
+        """Hold all that left a unit within the window."""
+        gone = self._departures.loose(unit, now - WINDOW_S)
+        if not gone:
+            return set()
+        newest = max((hold for hold in self._holds.values() if hold.unit == unit), key=_number, default=None)
+        is_same = newest is not None and newest.cause is Cause.MASS and newest.since >= now - WINDOW_S
+        if newest is None or not is_same:
+            newest = self._open(unit, Cause.MASS, now, self._populations[unit].peak(now))
+        for departure in gone:
+            self._keep(departure, newest, now)
+        self._tell(Verdict.GROWN if is_same else Verdict.HELD, newest, gone)
+        return _resources(gone)
+
+    def _keep_frozen(self, departure: Departure, now: float) -> list[Departure]:
+        target = self._freeze_of(departure.key.scope)
+        if target is None:
+            return []
+        self._keep(departure, self._holds[self._frozen[target]], now)
+        return [departure]
+
+    def _freeze_of(self, scope: Scope) -> Scope | None:
+        return next((target for target in self._frozen if covers(target, scope)), None)
+
+    def _open(self, unit: Scope, cause: Cause, now: float, before: int) -> Hold:
+        hold = self._holds[self._next] = Hold(self._next, unit, cause, now, before)
+        self._next += 1
+        return hold
+
+    def _keep(self, departure: Departure, hold: Hold, now: float) -> None:
+        self._departures.hold(departure, hold.number)
+        hold.confirmations.setdefault(departure.key.scope, Confirmation(now))
+
+    def _release_recovered(self, unit: Scope) -> set[str]:
+        """Let a hold go once the unit has as many endpoints again: others have taken the place of what left."""
+        dirty: set[str] = set()
+        count = self._count(unit)
+        for hold in [each for each in self._holds.values() if each.unit == unit and each.cause is Cause.MASS]:
+            if count >= hold.before and not hold.rejected:
+                gone = self._departures.held(hold.number)
+                self._tell(Verdict.RECOVERED, hold, gone)
+                dirty |= self._let_go(hold, gone)
+        return dirty
+
+    def _let_go(self, hold: Hold, gone: Iterable[Departure]) -> set[str]:
+        names = _resources(gone)
+        for departure in tuple(gone):
+            self._departures.forget(departure)
+        self._close_empty(hold)
+        return names
+
+    def _close_empty(self, hold: Hold) -> None:
+        if not self._departures.is_held(hold.number) and hold.number not in self._frozen.values():
+            self._holds.pop(hold.number, None)
+
+    def _count(self, target: Scope) -> int:
+        if target in self._populations:
+            return self._populations[target].count
+        registries = {list_units(unit)[-1] for unit in self._populations if covers(target, unit)}
+        return sum(self._populations[registry].count for registry in registries)
+
+    def _tell(self, verdict: Verdict, hold: Hold, gone: Sequence[Departure], detail: str = "") -> None:
+        names = tuple(sorted(_resources(gone))[:_RESOURCES_SHOWN])
+        self._events.append(GuardEvent(verdict, hold.number, hold.unit, _count_endpoints(gone), names, detail))
+
+    def _tell_one(self, event: GuardEvent) -> None:
+        """Add an event; endpoints that come back one after another are one event of the batch."""
+        last = self._events[-1] if self._events else None
+        if last is not None and (last.verdict, last.hold, last.detail) == (event.verdict, event.hold, event.detail):
+            names = last.resources if len(last.resources) >= _RESOURCES_SHOWN else (*last.resources, *event.resources)
+            endpoints = last.endpoints + event.endpoints
+            self._events[-1] = msgspec.structs.replace(last, endpoints=endpoints, resources=tuple(dict.fromkeys(names)))
+        else:
+            self._events.append(event)
+
+    def _report(self, hold: Hold, now: float) -> HoldReport:
+        gone = self._departures.held(hold.number)
+        scopes = hold.confirmations.keys() & {departure.key.scope for departure in gone}
+        hosts = {departure.claim.hosts[0] for departure in gone}
+        return HoldReport(
+            str(hold.number),
+            str(hold.unit) or "everything",
+            hold.cause.value,
+            round(now - hold.since, 3),
+            round(min((hold.confirmations[scope].seconds for scope in scopes), default=0.0), 3),
+            hold.before,
+            self._count(hold.unit),
+            _count_endpoints(gone),
+            tuple(sorted(hosts)[:_HOSTS_SHOWN]),
+            hold.rejected,
+        )
+
+
+def _number(hold: Hold) -> int:
+    return hold.number
+
+
+def _resources(departures: Iterable[Departure]) -> set[str]:
+    return {departure.claim.resource_name for departure in departures}
+
+
+def _count_endpoints(departures: Iterable[Departure]) -> int:
+    return sum(len(departure.claim.endpoints) for departure in departures)

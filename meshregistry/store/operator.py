@@ -1,0 +1,162 @@
+"""The operator's hand on the guard: what can be decided, and how a decision reaches the single writer.
+
+Decisions travel through the same queue as the registries' statements, so that they are ordered with them.
+"""
+
+from collections.abc import Collection
+from typing import Protocol
+
+import msgspec
+
+from meshregistry.errors import MeshRegistryError
+from meshregistry.model.events import SourceUpdate
+from meshregistry.model.instance import Scope
+from meshregistry.store.holds import HoldReport
+
+EVERYTHING = Scope("", "", "", "")
+"""Freezes everything; an empty field of a target stands for all of its kind."""
+
+
+class Accept(msgspec.Struct, frozen=True, tag="accept"):
+    """Let a held shrink happen now."""
+
+    hold: str
+    by: str = "operator"
+
+
+class Reject(msgspec.Struct, frozen=True, tag="reject"):
+    """Keep what is held until the registry brings it back or somebody accepts."""
+
+    hold: str
+    by: str = "operator"
+
+
+class Freeze(msgspec.Struct, frozen=True, tag="freeze"):
+    """Hold every shrink within a target; additions and changes of what stays flow."""
+
+    target: Scope
+    by: str = "operator"
+
+
+class Thaw(msgspec.Struct, frozen=True, tag="thaw"):
+    """End a freeze."""
+
+    target: Scope
+    by: str = "operator"
+
+
+class ServeAnyway(msgspec.Struct, frozen=True, tag="serve_anyway"):
+    """Serve although sources have not been read completely: those named, or all."""
+
+    sources: tuple[str, ...] = ()
+    by: str = "operator"
+
+
+OperatorDecision = Accept | Reject | Freeze | Thaw | ServeAnyway
+StoreUpdate = SourceUpdate | OperatorDecision
+
+
+class UnknownTargetError(MeshRegistryError):
+    """There is no such hold, scope or freeze."""
+
+
+class GuardView(Protocol):
+    """What the desk shows: the reducer."""
+
+    @property
+    def frozen(self) -> tuple[Scope, ...]:
+        """What is frozen."""
+        ...
+
+    @property
+    def pending_sources(self) -> tuple[str, ...]:
+        """Enabled sources that have not yet read each of their scopes once."""
+        ...
+
+    @property
+    def scopes(self) -> Collection[Scope]:
+        """Every scope that contributes something."""
+        ...
+
+    def list_holds(self) -> list[HoldReport]:
+        """Return every held shrink, the oldest first."""
+        ...
+
+
+class Queue(Protocol):
+    """Where decisions go: the inbox of the reducer."""
+
+    async def publish(self, update: OperatorDecision) -> None:
+        """Hand over one decision; waits while the queue is full."""
+        ...
+
+
+class OperatorDesk:
+    """What an admin interface calls. Owns nothing: it looks at the reducer and writes to its queue.
+
+    A decision is checked against what is so now and takes effect a moment later; by then what it is about may be gone,
+    which changes nothing. `by` names who decided, for the journal. Cancelling a call is safe: it was not handed over.
+    """
+
+    def __init__(self, view: GuardView, queue: Queue) -> None:
+        self._view = view
+        self._queue = queue
+
+    def list_holds(self) -> list[HoldReport]:
+        """Return every held shrink, the oldest first."""
+        return self._view.list_holds()
+
+    def list_frozen(self) -> list[str]:
+        """Return what is frozen, as `find_target` takes it."""
+        return [str(target) or "everything" for target in self._view.frozen]
+
+    async def accept(self, hold: str, by: str) -> HoldReport:
+        """Let a held shrink happen now; returns it as it was. Raises UnknownTargetError."""
+        report = self._find_hold(hold)
+        await self._queue.publish(Accept(hold, by))
+        return report
+
+    async def reject(self, hold: str, by: str) -> HoldReport:
+        """Keep a held shrink held; returns it. Raises UnknownTargetError."""
+        report = self._find_hold(hold)
+        await self._queue.publish(Reject(hold, by))
+        return report
+
+    async def freeze(self, target: str, by: str) -> Scope:
+        """Hold every shrink of a scope, a source or `everything`. Raises UnknownTargetError."""
+        scope = self.find_target(target)
+        await self._queue.publish(Freeze(scope, by))
+        return scope
+
+    async def thaw(self, target: str, by: str) -> Scope:
+        """End a freeze. Raises UnknownTargetError when there is none."""
+        for scope in self._view.frozen:
+            if (str(scope) or "everything") == target:
+                await self._queue.publish(Thaw(scope, by))
+                return scope
+        raise UnknownTargetError(f"{target} is not frozen")
+
+    async def serve_anyway(self, by: str) -> tuple[str, ...]:
+        """Serve what is known although sources are not complete; returns those that are not."""
+        pending = self._view.pending_sources
+        if pending:
+            await self._queue.publish(ServeAnyway(pending, by))
+        return pending
+
+    def find_target(self, text: str) -> Scope:
+        """Return the scope of `everything`, a source's name or a scope as pages print it. Raises UnknownTargetError."""
+        if text == "everything":
+            return EVERYTHING
+        for scope in self._view.scopes:
+            for whole in (scope, scope._replace(group=""), Scope(scope.source, scope.registry, "", "")):
+                if str(whole) == text:
+                    return whole
+            if scope.source == text:
+                return Scope(text, "", "", "")
+        raise UnknownTargetError(f"nothing is known of {text}")
+
+    def _find_hold(self, hold: str) -> HoldReport:
+        for report in self._view.list_holds():
+            if report.id == hold:
+                return report
+        raise UnknownTargetError(f"there is no hold {hold}")

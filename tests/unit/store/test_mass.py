@@ -1,0 +1,261 @@
+"""The mass rule: what is suspicious is held, what is confirmed goes, what comes back is free."""
+
+import pytest
+
+from meshregistry.model.dubbo_key import dubbo_scope
+from meshregistry.model.events import ScopeListing, ServiceReading
+from meshregistry.model.instance import ServiceKey
+from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, fleet, instances
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def world() -> GuardedWorld:
+    return GuardedWorld()
+
+
+async def test_a_registry_that_came_back_empty_takes_nothing_away(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+
+    assert [] == await world.show({})
+    await world.wait(3600)
+    assert 100 == world.count()
+    assert 100.0 == world.metric("held_endpoints")
+
+
+async def test_a_shrink_within_the_ratio_is_believed(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+
+    await world.show(fleet(7, 10))
+    await world.wait(10)
+
+    assert 70 == world.count()
+    assert 0.0 == world.metric("held_endpoints")
+
+
+async def test_few_endpoints_are_never_held(world: GuardedWorld) -> None:
+    await world.show(fleet(3, 3))
+
+    await world.show({})
+    await world.wait(10)
+
+    assert 0 == world.count()
+
+
+async def test_a_held_shrink_is_accepted_once_it_was_confirmed_for_the_hold(
+    world: GuardedWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    await world.show(fleet(10, 10))
+    await world.show(fleet(5, 10))
+
+    await world.confirm_for(599)
+    assert 100 == world.count()
+    caplog.clear()
+    await world.confirm_for(1)
+    await world.wait(10)
+
+    assert 50 == world.count()
+    assert ["guard.confirmed"] == [message.split()[0] for message in caplog.messages]
+    assert 1.0 == world.metric("guard_decisions_total", verdict="confirmed")
+    assert 0.0 == world.metric("held_endpoints")
+
+
+async def test_silence_confirms_nothing(world: GuardedWorld) -> None:
+    """A registry that dies after its shrink and says the same an hour later has not said so for an hour."""
+    await world.show(fleet(10, 10))
+    await world.show({})
+    await world.wait(3600)
+
+    await world.confirm_for(30)
+    assert 100 == world.count()
+    await world.confirm_for(480)
+    await world.wait(10)
+    assert 0 == world.count()
+
+
+async def test_another_scope_confirms_nothing(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+    await world.show({})
+
+    await world.confirm_for(3600, OTHER_SCOPE)
+
+    assert 100 == world.count()
+
+
+async def test_additions_flow_while_a_shrink_is_held(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+    await world.show({})
+
+    await world.show({"s0": instances(900), "fresh": instances(901)})
+
+    assert 102 == world.count()
+    assert ("nacos/fresh.nacos", "10.0.3.151") in world.endpoints()
+    assert 11 == len(world.entries()["nacos/s0.nacos"].endpoints)
+
+
+async def test_what_comes_back_is_not_held_any_more_and_costs_no_change(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+    await world.show({})
+
+    assert [] == await world.show(fleet(4, 10))
+    assert 60.0 == world.metric("held_endpoints")
+    await world.show(fleet(10, 10))
+    assert 0.0 == world.metric("held_endpoints")
+    assert [] == world.reducer.list_holds()
+
+
+async def test_a_shrink_in_pieces_is_held_as_if_it_came_at_once(world: GuardedWorld) -> None:
+    other = GuardedWorld()
+    await world.show(fleet(10, 10))
+    await other.show(fleet(10, 10))
+
+    await other.show({})
+    for service in range(10):
+        await world.read(f"s{service}", ())
+        world.now += 5
+
+    assert 100 == world.count()
+    assert other.version == world.version
+    assert 1 == len(world.reducer.list_holds())
+
+
+async def test_pieces_that_are_far_apart_are_ordinary_changes(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 9))
+
+    for service in range(10):
+        await world.read(f"s{service}", ())
+        await world.wait(61)
+
+    assert 0 == world.count()
+
+
+async def test_instances_replaced_by_others_are_no_shrink(world: GuardedWorld) -> None:
+    await world.show({"orders": instances(*range(50))})
+
+    await world.show({"orders": instances(*range(100, 150))})
+
+    assert 50 == world.count()
+    assert [] == world.reducer.list_holds()
+
+
+async def test_a_service_that_takes_the_place_of_another_in_one_listing_is_no_shrink(world: GuardedWorld) -> None:
+    await world.show({"blue": instances(*range(50))})
+
+    await world.show({"green": instances(*range(100, 150))})
+    await world.wait(10)
+
+    assert 50 == world.count()
+
+
+async def test_a_hold_ends_when_as_many_endpoints_are_registered_as_before(world: GuardedWorld) -> None:
+    await world.show({"orders": instances(*range(50))})
+    await world.show({"orders": ()})
+    await world.show({"orders": instances(*range(100, 130))})
+    assert 80 == world.count()
+
+    await world.show({"orders": instances(*range(100, 150))})
+
+    assert 50 == world.count()
+    assert 1.0 == world.metric("guard_decisions_total", verdict="recovered")
+
+
+async def test_losses_of_many_scopes_count_together_for_their_registry(world: GuardedWorld) -> None:
+    scopes = [dubbo_scope("", f"com.shop.Service{number}") for number in range(20)]
+    for number, scope in enumerate(scopes):
+        await world.show({scope.group: instances(*range(number * 5, number * 5 + 5))}, scope)
+
+    for scope in scopes:
+        await world.show({}, scope)
+
+    assert 100 == world.count()
+    assert ["zookeeper"] == [hold.scope for hold in world.reducer.list_holds()]
+
+
+async def test_one_interface_of_a_zookeeper_may_be_scaled_down_as_it_likes(world: GuardedWorld) -> None:
+    scopes = [dubbo_scope("", f"com.shop.Service{number}") for number in range(5)]
+    for number, scope in enumerate(scopes):
+        await world.show({scope.group: instances(*range(number * 20, number * 20 + 20))}, scope)
+
+    await world.show({scopes[0].group: instances(0)}, scopes[0])
+
+    assert 81 == world.count()
+
+
+async def test_a_zookeeper_confirms_all_its_interfaces_in_one_word(world: GuardedWorld) -> None:
+    scopes = [dubbo_scope("", f"com.shop.Service{number}") for number in range(4)]
+    for number, scope in enumerate(scopes):
+        await world.show({scope.group: instances(*range(number * 10, number * 10 + 10))}, scope)
+    for scope in scopes:
+        await world.show({}, scope)
+
+    await world.confirm_for(600, dubbo_scope("", ""))
+    await world.wait(10)
+
+    assert 0 == world.count()
+
+
+async def test_a_scope_that_is_not_confirmed_stays_when_others_go(world: GuardedWorld) -> None:
+    await world.show(fleet(5, 10))
+    await world.show(fleet(5, 10, first=5), OTHER_SCOPE)
+    await world.take(ScopeListing(SCOPE, frozenset(), {}), ScopeListing(OTHER_SCOPE, frozenset(), {}))
+
+    await world.confirm_for(600)
+    await world.wait(10)
+
+    assert 50 == world.count()
+    assert [str(OTHER_SCOPE)] == [hold.scope for hold in world.reducer.list_holds()]
+
+
+async def test_a_held_endpoint_gives_way_when_its_address_is_registered_by_another_service(
+    world: GuardedWorld,
+) -> None:
+    await world.show(fleet(10, 10))
+    await world.show({})
+
+    await world.show({"newcomer": instances(7)}, OTHER_SCOPE)
+
+    assert {("nacos/newcomer.nacos", "10.0.0.7")} == {each for each in world.endpoints() if each[1] == "10.0.0.7"}
+    assert 100 == world.count()
+    assert 1.0 == world.metric("guard_decisions_total", verdict="superseded")
+
+
+async def test_services_that_share_an_address_do_not_push_each_other_out(world: GuardedWorld) -> None:
+    """One process that serves two names comes back with one of them first."""
+    shared = instances(*range(20))
+    await world.show({"orders": shared, "orders-v2": shared})
+    await world.show({})
+
+    await world.read("orders-v2", shared)
+
+    assert 40 == world.count()
+
+
+async def test_the_rule_is_off_where_its_ratio_is_nothing() -> None:
+    world = GuardedWorld(POLICY.__class__(empty_grace_s=0, delete_after_s=0, port_grace_s=0, mass_ratio=0))
+    await world.show(fleet(10, 10))
+
+    await world.show({})
+
+    assert {} == world.entries()
+
+
+async def test_new_losses_join_a_hold_for_a_minute_and_are_ordinary_later(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+    await world.show(fleet(5, 10))
+    world.now += 30
+    await world.read("s0", instances(*range(5)))
+    assert 100 == world.count()
+
+    await world.wait(61)
+    await world.read("s1", instances(*range(10, 15)))
+
+    assert 95 == world.count()
+    assert [55] == [hold.held for hold in world.reducer.list_holds()]
+
+
+async def test_unchanged_services_stay_untouched_by_a_hold(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+    await world.show(fleet(5, 10))
+
+    assert [] == await world.take(ServiceReading(ServiceKey(SCOPE, "s0"), fleet(1, 10)["s0"]))
