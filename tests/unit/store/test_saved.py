@@ -1,0 +1,180 @@
+"""The saved snapshot as bytes: what was written is read, and nothing else ever is."""
+
+import struct
+from functools import cache
+
+import anyio
+import msgspec
+import pytest
+import xxhash
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshregistry.model.claim import Claim
+from meshregistry.model.service_entry import ServiceEntry, ServicePort, WorkloadEntry
+from meshregistry.store.guard import History
+from meshregistry.store.saved import FORMAT, MAGIC, Fault, SavedError, decode_world, encode_world, read_head
+from meshregistry.store.world import World
+from meshregistry.wire.resource import Resource
+from tests.support.saved_worlds import POLICY, SYNCED, Process, instance, listing, terms_of
+
+
+async def _save_example() -> tuple[World, bytes]:
+    process = Process()
+    services = {f"service-{n}": [instance(n, version="v1"), instance(n + 1, 9090)] for n in range(1, 150)}
+    await process.take(listing(**services), SYNCED)
+    process.now += 5
+    services.pop("service-7")
+    services["service-8"] = [instance(9, 9090)]
+    await process.take(listing(**services))
+    process.now += 1
+    return process.export(), process.save()
+
+
+@cache
+def example() -> tuple[World, bytes]:
+    """A world with an idle port, an emptied service and more than one part, and its file."""
+    return anyio.run(_save_example)
+
+
+def fault_of(data: bytes) -> Fault:
+    with pytest.raises(SavedError) as caught:
+        decode_world(data, terms_of("nacos"))
+    return caught.value.fault
+
+
+def test_a_world_is_read_as_it_was_written() -> None:
+    world, data = example()
+
+    read = decode_world(data, terms_of("nacos"))
+
+    assert dict(world.resources) == read.resources
+    assert world.claims == read.claims
+    assert world.histories == read.histories
+    assert world.owners == read.owners
+    assert (world.as_of, world.taken_at, world.clock) == (read.as_of, read.taken_at, read.clock)
+    assert world.fingerprints == read.fingerprints
+
+
+def test_what_records_share_they_share_again() -> None:
+    read = decode_world(example()[1], terms_of("nacos"))
+
+    resource = read.resources["nacos/service-1.nacos"]
+    (claim,) = next(claims for key, claims in read.claims.items() if key.name == "service-1")
+    assert read.histories[resource.name].entry.endpoints is resource.record.endpoints
+    assert claim.endpoints is resource.record.endpoints
+
+
+def test_equal_worlds_are_equal_bytes() -> None:
+    world, data = example()
+
+    assert data == b"".join(encode_world(world))
+
+
+def test_an_empty_world_is_a_world() -> None:
+    world = World(1.0, 2.0, 3.0, {}, {}, {}, {}, {})
+
+    assert world == decode_world(b"".join(encode_world(world)), terms_of())
+
+
+def test_the_head_can_be_read_from_the_beginning_alone() -> None:
+    world, data = example()
+
+    head = read_head(data[:500])
+
+    assert (world.as_of, len(world.resources), world.fingerprints) == (head.as_of, head.resources, head.fingerprints)
+
+
+def test_texts_that_are_no_unicode_survive() -> None:
+    text = "\ud800 broken é"
+    endpoints = (WorkloadEntry(text, (("http", 1),), ((text, "x"),)),)
+    entry = ServiceEntry("ns", text, (text,), (ServicePort(80, "HTTP", "http"),), endpoints)
+    resource = Resource(entry.resource_name, "1", entry, b"\xff\x00")
+    history = History(entry, entry)
+    world = World(0.0, 0.0, 0.0, {}, {resource.name: resource}, {}, {resource.name: history}, {resource.name: "nacos"})
+
+    assert world == decode_world(b"".join(encode_world(world)), terms_of())
+
+
+def test_claims_of_a_source_that_is_switched_off_are_left_out() -> None:
+    read = decode_world(example()[1], terms_of("eureka"))
+
+    assert {} == read.claims
+    assert dict(example()[0].resources) == read.resources
+
+
+def test_other_settings_make_it_outdated() -> None:
+    terms = msgspec.structs.replace(terms_of("nacos"), fingerprints={"nacos": "others"})
+
+    with pytest.raises(SavedError, match="conversion settings have changed: nacos") as caught:
+        decode_world(example()[1], terms)
+    assert Fault.OUTDATED is caught.value.fault
+
+
+def test_a_source_that_the_file_does_not_know_is_no_contradiction() -> None:
+    assert set(example()[0].claims) == set(decode_world(example()[1], terms_of("nacos", "eureka")).claims)
+
+
+@pytest.mark.parametrize("data", [b"", b"MESH", b"{}", bytes(4096), b"PK\x03\x04" * 100])
+def test_something_else_is_foreign(data: bytes) -> None:
+    assert Fault.FOREIGN is fault_of(data)
+
+
+def _numbered(number: int) -> bytes:
+    data = example()[1]
+    changed = MAGIC + struct.pack(">H", number) + data[len(MAGIC) + 2 : -16]
+    return changed + xxhash.xxh3_128_digest(changed)
+
+
+def test_a_format_of_the_future_is_told_from_a_damaged_file() -> None:
+    assert Fault.FUTURE is fault_of(_numbered(FORMAT + 1))
+    assert Fault.CORRUPT is fault_of(_numbered(0))
+
+
+def test_an_impossible_content_with_a_right_checksum_is_corrupt() -> None:
+    data = bytearray(example()[1][:-16])
+    at = data.index(b"10.0.0.3")
+    for position in range(at - 400, at, 7):
+        changed = bytes(data[:position]) + b"\xc1" + bytes(data[position + 1 :])
+        try:
+            decode_world(changed + xxhash.xxh3_128_digest(changed), terms_of("nacos"))
+        except SavedError as error:
+            assert error.fault in (Fault.CORRUPT, Fault.OUTDATED)
+
+
+@given(st.integers(min_value=0), st.integers(0, 7))
+def test_a_flipped_bit_is_never_read(place: int, bit: int) -> None:
+    data = bytearray(example()[1])
+    data[place % len(data)] ^= 1 << bit
+
+    assert fault_of(bytes(data)) in (Fault.FOREIGN, Fault.FUTURE, Fault.CORRUPT)
+
+
+@given(st.integers(min_value=0))
+def test_a_cut_file_is_never_read(size: int) -> None:
+    data = example()[1]
+
+    assert fault_of(data[: size % len(data)]) in (Fault.FOREIGN, Fault.CORRUPT)
+
+
+@given(st.binary(max_size=300))
+def test_random_bytes_are_never_read(tail: bytes) -> None:
+    assert fault_of(MAGIC + tail) in (Fault.FUTURE, Fault.CORRUPT)
+    assert fault_of(MAGIC + struct.pack(">H", FORMAT) + tail) is Fault.CORRUPT
+
+
+def test_the_rows_know_every_field_of_the_records() -> None:
+    """A field that is added to a record is lost in the saved form until the rows have it: extend them, then this."""
+    assert ("entry", "served", "empty_since", "idle_ports") == History.__struct_fields__
+    assert ("name", "version", "record", "any_bytes") == Resource.__struct_fields__
+    assert (
+        "key namespace name hosts ports endpoints resolution policy labels annotations is_exclusive service"
+        == " ".join(Claim.__struct_fields__)
+    )
+    assert (
+        "namespace name hosts ports endpoints resolution location addresses export_to labels annotations"
+        == " ".join(ServiceEntry.__struct_fields__)
+    )
+    assert ("address", "ports", "labels", "locality", "weight") == WorkloadEntry.__struct_fields__
+    assert ("number", "protocol", "name", "target_port") == ServicePort.__struct_fields__
+    assert POLICY == next(iter(decode_world(example()[1], terms_of("nacos")).claims.values()))[0].policy
