@@ -166,6 +166,8 @@ class Session:
         gauge.inc()
         self._shared.clients.add(self._row)
         try:
+            # A hundred clients that connect at once are accepted in one iteration of the loop: that is enough for it.
+            await self._shared.pacer.turn()
             await self._stream.send_initial_metadata()
             await self._rest(wait_s)
             await self._converse()
