@@ -84,7 +84,6 @@ def _complete_nacos(policy: ConversionPolicy, options: NacosSource) -> Conversio
         meta_key_group=options.meta_key_group,
         meta_key_namespace=options.meta_key_namespace,
         meta_key_cluster=options.meta_key_cluster,
-        meta_key_ephemeral=options.meta_key_ephemeral,
         grouped_services=is_slime,
         selection=msgspec.structs.replace(policy.selection, by_address=not is_slime),
         service_naming=policy.service_naming or (_AS_REGISTERED if is_regrouped else None),

@@ -160,7 +160,8 @@ class InstanceConverter:
         """Return the service ports and the port map of each endpoint."""
         spoken = members[0][1].spoken
         is_mixed = self._policy.instance_protocols and len({labels.spoken for _, labels in members}) > 1
-        if spoken.grpc_port or is_mixed or max([instance.secure_port for instance, _ in members]) > 0:
+        has_further = bool(spoken.grpc_port or spoken.endpoints)
+        if has_further or is_mixed or max([instance.secure_port for instance, _ in members]) > 0:
             offers = [self._list_offers(member) for member in members]
             ports, mixed = self._ports.list_offered_ports(offers)
             for number in mixed:

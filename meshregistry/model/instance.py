@@ -49,9 +49,6 @@ class Instance(msgspec.Struct, frozen=True, gc=False, order=True):
     enabled: bool = True
     weight: float = 1.0
     metadata: Pairs = ()
-    ephemeral: bool = True
-    """Whether it lives only as long as its client's connection or heartbeats (Nacos)."""
-
     port_enabled: bool = True
     """Whether `port` is open (Eureka's `port.@enabled`)."""
 

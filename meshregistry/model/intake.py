@@ -36,7 +36,6 @@ def build_intake(policy: ConversionPolicy) -> "Intake | None":
         and policy.service_naming is None
         and not policy.project_code
         and not policy.meta_key_cluster
-        and not policy.meta_key_ephemeral
     )
     return None if is_plain else Intake(policy)
 
@@ -70,8 +69,6 @@ class Intake:
         policy = self._policy
         if policy.meta_key_cluster:
             metadata[policy.meta_key_cluster] = instance.cluster
-        if policy.meta_key_ephemeral:
-            metadata[policy.meta_key_ephemeral] = "true" if instance.ephemeral else "false"
         relabel(metadata, policy.relabel)
 
     def _split(self, admitted: list[Admitted]) -> Iterator[Admitted]:

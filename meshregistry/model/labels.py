@@ -16,7 +16,7 @@ from meshregistry.model.instance import Pairs, sort_pairs
 from meshregistry.model.locality import LOCALITY_LABEL, SUBZONE_LABEL, Locality, find_locality, list_locality_keys
 from meshregistry.model.naming import name_service_namespace
 from meshregistry.model.policy import ConversionPolicy, Profile
-from meshregistry.model.protocols import SILENT, Spoken, read_protocols
+from meshregistry.model.protocols import ENDPOINTS_KEY, SILENT, Spoken, read_protocols
 from meshregistry.model.service_entry import WorkloadEntry
 
 REVISION_LABEL = "istio.io/rev"
@@ -104,7 +104,7 @@ class LabelFilter:
             locality.path,
             self._name_namespace(labels.get(_NAMESPACE_LABEL)),
             tuple(dropped),
-            read_protocols(labels) if self._policy.instance_protocols else SILENT,
+            read_protocols(labels, dict(pairs).get(ENDPOINTS_KEY, "")) if self._policy.instance_protocols else SILENT,
             _read_weight(labels.get(self._policy.weight_key)) if self._policy.weight_key else None,
         )
 

@@ -135,8 +135,7 @@ class ConversionPolicy(msgspec.Struct, frozen=True, cache_hash=True):
     """Metadata keys under which group, namespace and registry id are injected; "" injects nothing."""
 
     meta_key_cluster: str = ""
-    meta_key_ephemeral: str = ""
-    """The same for the cluster of an instance and for `true` or `false`: whether it is ephemeral."""
+    """The same for the cluster of an instance."""
 
     vip_range: str = "241.0.0.0/8"
     """Network of the virtual addresses of hosts with a TCP port, istio profile only; "" is none."""

@@ -1,11 +1,17 @@
 """What an instance speaks on which port, as its metadata says it.
 
 Sources: Spring Cloud Alibaba's NacosRegistration (`secure`, `preserved.register.source`), Dubbo's NacosRegistry
-(`protocol`), the gRPC starters of Spring Boot (`gRPC_port`, in Eureka also `gRPC.port`). Slime reads none of it.
+(`protocol`), Dubbo's registration of whole applications (`dubbo.endpoints`, ServiceInstanceMetadataUtils), the gRPC
+starters of Spring Boot (`gRPC_port`, in Eureka also `gRPC.port`). Slime reads none of it.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
+
+import msgspec
+
+ENDPOINTS_KEY = "dubbo.endpoints"
+"""Its value is JSON, which is no label: it is read from the metadata."""
 
 _SOURCE_KEY = "preserved.register.source"
 _PROTOCOL_KEY = "protocol"
@@ -25,6 +31,13 @@ _WORDS = {
 _MAX_PORT = 65535
 
 
+class Offer(NamedTuple):
+    """One port an instance listens on; `protocol` "" is the source's."""
+
+    port: int
+    protocol: str
+
+
 class Spoken(NamedTuple):
     """What metadata says about the ports of an instance."""
 
@@ -34,21 +47,44 @@ class Spoken(NamedTuple):
     grpc_port: int = 0
     """A further port that speaks gRPC; 0 is none."""
 
+    endpoints: tuple[Offer, ...] = ()
+    """What a Dubbo application says of each of its ports, where they speak different protocols."""
+
 
 SILENT = Spoken()
 
 
-class Offer(NamedTuple):
-    """One port an instance listens on; `protocol` "" is the source's."""
-
+class _Endpoint(msgspec.Struct):
     port: int
     protocol: str
 
 
-def read_protocols(metadata: Mapping[str, str]) -> Spoken:
-    """Return what metadata says; a protocol nobody knows says nothing."""
-    if _KEYS.isdisjoint(metadata):
-        return SILENT
+_ENDPOINTS = msgspec.json.Decoder(list[_Endpoint])
+
+
+def read_protocols(metadata: Mapping[str, str], endpoints: str = "") -> Spoken:
+    """Return what metadata says; a protocol nobody knows says nothing.
+
+    `endpoints` is the value of `dubbo.endpoints`, "" when there is none.
+    """
+    offers = _read_endpoints(endpoints) if endpoints else ()
+    spoken = SILENT if _KEYS.isdisjoint(metadata) else _read_pairs(metadata)
+    protocols = {offer.protocol for offer in offers}
+    if len(protocols) > 1:
+        return spoken._replace(endpoints=offers)
+    return spoken if spoken.protocol or not protocols else spoken._replace(protocol=protocols.pop())
+
+
+def _read_endpoints(text: str) -> tuple[Offer, ...]:
+    try:
+        endpoints = _ENDPOINTS.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return ()
+    known = [(each.port, _WORDS.get(each.protocol.lower(), "")) for each in endpoints]
+    return tuple(Offer(port, protocol) for port, protocol in known if protocol and 0 < port <= _MAX_PORT)
+
+
+def _read_pairs(metadata: Mapping[str, str]) -> Spoken:
     by_source = _BY_SOURCE.get(metadata.get(_SOURCE_KEY, "").lower(), "")
     protocol = _WORDS.get(metadata.get(_PROTOCOL_KEY, "").lower(), by_source)
     if metadata.get(_SECURE_KEY, "").lower() == "true" and protocol in ("", "http"):
@@ -59,9 +95,9 @@ def read_protocols(metadata: Mapping[str, str]) -> Spoken:
 
 def list_offers(port: int, spoken: Spoken, secure_port: int = 0) -> tuple[Offer, ...]:
     """Return the ports an instance listens on, its own first; `secure_port` speaks TLS, 0 is none."""
-    own = "grpc" if spoken.grpc_port == port else spoken.protocol
+    own = "grpc" if spoken.grpc_port == port else dict(spoken.endpoints).get(port, spoken.protocol)
     offers = {port: "https" if secure_port == port else own}
-    for further, protocol in ((spoken.grpc_port, "grpc"), (secure_port, "https")):
+    for further, protocol in ((spoken.grpc_port, "grpc"), (secure_port, "https"), *spoken.endpoints):
         if further:
             offers.setdefault(further, protocol)
     return tuple(Offer(number, protocol) for number, protocol in offers.items())

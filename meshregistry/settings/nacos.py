@@ -96,11 +96,6 @@ class NacosSource(NacosServer, Source):
         "", "Instance metadata key that gets the namespace id; empty = none.", slime="MetaKeyNamespace"
     )
     meta_key_cluster: str = setting("", "Instance metadata key that gets the cluster name; empty = none.")
-    meta_key_ephemeral: str = setting(
-        "",
-        "Instance metadata key that gets true for an ephemeral instance, false for a persistent one; empty = none.",
-        later="an answer of Nacos 2 that lists all instances and says it",
-    )
     host_with_group: bool = setting(
         False, "Put the group behind the service name in names and hosts: services of different groups stay apart."
     )

@@ -58,7 +58,7 @@ class Source(Section):
     instance_protocols: bool = setting(
         True,
         "Whether the metadata of an instance decides what its port speaks: protocol, secure, gRPC_port, "
-        "preserved.register.source.",
+        "dubbo.endpoints, preserved.register.source.",
         slime_profile=False,
     )
     drop_host_names: bool = setting(

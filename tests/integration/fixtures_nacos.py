@@ -33,16 +33,18 @@ _KINDS = [
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How long registries are churned: some seconds in every run, minutes when somebody wants to know."""
+    """How long registries are churned and away: some seconds in every run, minutes when somebody wants to know."""
     parser.addoption("--churn-s", type=float, default=8.0, help="seconds of churn on each Nacos rig")
+    parser.addoption("--outage-s", type=float, default=2.0, help="seconds for which a real Nacos is away")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give tests on real servers the time to start one, or skip them by request."""
+    patience_s = _REAL_TIMEOUT_S + config.getoption("--churn-s") + config.getoption("--outage-s")
     for item in items:
         if item.get_closest_marker("real") is None:
             continue
-        item.add_marker(pytest.mark.timeout(_REAL_TIMEOUT_S))
+        item.add_marker(pytest.mark.timeout(patience_s))
         if config.getoption("--no-real"):
             item.add_marker(pytest.mark.skip(reason="--no-real: no real registry wanted"))
 

@@ -122,10 +122,12 @@ async def test_what_each_application_registers_becomes_a_service_entry(court: Co
 
 
 @pytest.mark.parametrize("court", _REAL, indirect=True)
-async def test_a_killed_server_that_comes_back_costs_no_endpoint(court: Court, bench: RealRig) -> None:
+async def test_a_killed_server_that_comes_back_empty_costs_no_endpoint(
+    court: Court, bench: RealRig, pytestconfig: pytest.Config
+) -> None:
     assert court.server is not None
     await court.judges.until_listed(SERVICES)
-    deployments = [Deployment(bench, mode=mode, grace_s=60.0, delete_s=60.0) for mode in ("polling", "watching")]
+    deployments = [Deployment(bench, mode=mode) for mode in ("polling", "watching")]
     async with AsyncExitStack() as stack:
         for deployment in deployments:
             await stack.enter_async_context(deployment.running())
@@ -133,7 +135,8 @@ async def test_a_killed_server_that_comes_back_costs_no_endpoint(court: Court, b
         losses = await stack.enter_async_context(_watched(deployments, before))
 
         await anyio.to_thread.run_sync(court.server.kill)
-        await asyncio.sleep(1.0)
+        court.server.forget()
+        await asyncio.sleep(float(pytestconfig.getoption("--outage-s")))
         await anyio.to_thread.run_sync(court.server.start)
         await court.judges.until_listed(SERVICES)
         await bench.register("later", "10.0.0.9", 80)

@@ -106,6 +106,10 @@ class NacosServer:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(_STOP_TIMEOUT_S)
 
+    def forget(self) -> None:
+        """Let the ended server lose its data; its port stays."""
+        shutil.rmtree(self._home, ignore_errors=True)
+
     def _launch(self, project: Path) -> None:
         self._home.mkdir(parents=True, exist_ok=True)
         auth = "auth" if self.kind.auth else "none"

@@ -62,7 +62,6 @@ def settle(found: Iterable[Instance]) -> tuple[Instance, ...]:
             enabled=each.enabled,
             weight=each.weight,
             metadata=tuple(pair for pair in each.metadata if pair[0] not in VOLATILE),
-            ephemeral=each.ephemeral,
         )
         for each in found
     )
@@ -71,8 +70,7 @@ def settle(found: Iterable[Instance]) -> tuple[Instance, ...]:
 def entries(ports: Mapping[str, int]) -> dict[str, object]:
     """Return the specs of the group's ServiceEntries, without virtual addresses, by resource name.
 
-    A value that is no label value is left out. Dubbo's registration of a whole application names its protocol in
-    a JSON text that neither Slime nor we read: it is taken for HTTP.
+    A value that is no label value is left out.
     """
     dubbo = ports["shop-dubbo"]
     provider = {name: value for name, value in _PROVIDER.items() if name != "prefer.serialization"}
@@ -81,7 +79,7 @@ def entries(ports: Mapping[str, int]) -> dict[str, object]:
     return {
         "shop-spring.nacos": _entry("shop-spring", "HTTP", _endpoint("127.0.0.1", ports["shop-spring"], _SPRING)),
         "shop-sdk.nacos": _entry("shop-sdk", "HTTP", _endpoint("127.0.0.1", ports["shop-sdk"], {"version": "v2"}, 250)),
-        "shop-dubbo.nacos": _entry("shop-dubbo", "HTTP", _endpoint(_DUBBO_ADDRESS, dubbo, application)),
+        "shop-dubbo.nacos": _entry("shop-dubbo", "TCP", _endpoint(_DUBBO_ADDRESS, dubbo, application)),
         f"{GREET}.nacos": _entry(GREET, "TCP", _endpoint(_DUBBO_ADDRESS, dubbo, provider)),
         f"{BLUE}.nacos": _entry(BLUE, "TCP", _endpoint(_DUBBO_ADDRESS, dubbo, blue)),
     }

@@ -219,7 +219,7 @@ def _split(
             nameless,
             started_at,
         )
-        for group, listed in names.items()
+        for group, listed in sorted(names.items())
     }
 
 

@@ -41,7 +41,6 @@ class Registration(msgspec.Struct, forbid_unknown_fields=True):
     enabled: bool = True
     weight: float = 1.0
     metadata: dict[str, str] = {}
-    ephemeral: bool = True
     port_enabled: bool = True
     secure_port: int = 0
     zone: str = ""

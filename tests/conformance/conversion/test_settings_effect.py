@@ -67,7 +67,6 @@ NACOS: Changes = {
     "meta_key_group": {"meta_key_group": "g"},
     "meta_key_namespace": {"meta_key_namespace": "n"},
     "meta_key_cluster": {"meta_key_cluster": "c"},
-    "meta_key_ephemeral": {"meta_key_ephemeral": "e"},
     "host_with_group": {"host_with_group": True},
     "host_with_namespace": {"host_with_namespace": True},
     "drop_unhealthy": {"drop_unhealthy": False},

@@ -30,9 +30,39 @@ def test_metadata_names_a_protocol_or_nothing(metadata: dict[str, str], spoken: 
     assert spoken == read_protocols(metadata)
 
 
+DUBBO, TRIPLE = Offer(20880, "dubbo"), Offer(50051, "tri")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "endpoints", "spoken"),
+    [
+        ({}, '[{"port":20880,"protocol":"dubbo"}]', Spoken("dubbo")),
+        ({}, '[{"port":50051,"protocol":"TRI"}]', Spoken("tri")),
+        ({"protocol": "rest"}, '[{"port":20880,"protocol":"dubbo"}]', Spoken("http")),
+        (
+            {"app": "x"},
+            '[{"port":20880,"protocol":"dubbo"},{"port":50051,"protocol":"tri"}]',
+            Spoken(endpoints=(DUBBO, TRIPLE)),
+        ),
+        (
+            {},
+            '[{"port":20880,"protocol":"thrift"},{"port":0,"protocol":"tri"},{"port":70000,"protocol":"t"}]',
+            Spoken(),
+        ),
+        *(({}, text, Spoken()) for text in ["[]", "{", "[1]", '[{"port":"x","protocol":"tri"}]', "[" * 9999]),
+    ],
+)
+def test_the_endpoints_of_a_dubbo_application_name_its_protocols(
+    metadata: dict[str, str], endpoints: str, spoken: Spoken
+) -> None:
+    assert spoken == read_protocols(metadata, endpoints)
+
+
 @pytest.mark.parametrize(
     ("spoken", "secure_port", "offers"),
     [
+        (Spoken(endpoints=(DUBBO, Offer(80, "tri"))), 0, (Offer(80, "tri"), DUBBO)),
+        (Spoken(endpoints=(DUBBO, TRIPLE)), 0, (Offer(80, ""), DUBBO, TRIPLE)),
         (Spoken(), 0, (Offer(80, ""),)),
         (Spoken("dubbo"), 0, (Offer(80, "dubbo"),)),
         (Spoken("http", 9090), 0, (Offer(80, "http"), Offer(9090, "grpc"))),
