@@ -16,6 +16,8 @@ from tests.support.zookeeper_access import SASL_PASSWORD, SASL_USER, SUPER_USER,
 from tests.support.zookeeper_servers import Flavour, ZooKeeperEnsemble, ZooKeeperServer
 from tests.support.zookeeper_writer import Writer, WriterOptions, expire
 
+_MANY_NODES = 2000  # deleting more one by one takes longer than starting anew
+
 
 class ZooKeeperRig(ABC):
     """A running ZooKeeper and a writer to change what it holds.
@@ -57,8 +59,23 @@ class ZooKeeperRig(ABC):
         """Leave the server running and empty."""
         await self.resume()
         await self.start()
-        await self.writer.wipe()
+        if await self.node_count() < _MANY_NODES:
+            await self.writer.wipe()
+        else:
+            await self.restart_empty()
         await self.writer.close()
+
+    async def restart_empty(self) -> None:
+        """Kill the server and start it without nodes and sessions; the writer gets a new session."""
+        await self.writer.close()
+        await self.kill()
+        await self._erase()
+        await self.start()
+        await self.open()
+
+    @abstractmethod
+    async def node_count(self) -> int:
+        """How many nodes the server holds, its own included."""
 
     @abstractmethod
     async def start(self) -> None:
@@ -73,16 +90,16 @@ class ZooKeeperRig(ABC):
         """Stop it by SIGKILL."""
 
     @abstractmethod
-    async def erase(self) -> None:
-        """Remove the data of the stopped server: it starts empty, without a single session."""
-
-    @abstractmethod
     async def pause(self) -> None:
         """SIGSTOP: connections stay open or are even accepted, and nothing is answered."""
 
     @abstractmethod
     async def resume(self) -> None:
         """SIGCONT; nothing if it is not paused."""
+
+    @abstractmethod
+    async def _erase(self) -> None:
+        """Remove the data of the stopped server."""
 
 
 class SimRig(ZooKeeperRig):
@@ -108,11 +125,14 @@ class SimRig(ZooKeeperRig):
     async def kill(self) -> None:
         await self.stop()
 
-    async def erase(self) -> None:
+    async def _erase(self) -> None:
         self.sim.state.clear()
 
     async def pause(self) -> None:
         self.sim.pause()
+
+    async def node_count(self) -> int:
+        return len(self.sim.state.tree)
 
     async def resume(self) -> None:
         if self._running and self.sim.paused:
@@ -139,7 +159,7 @@ class RealRig(ZooKeeperRig):
     async def kill(self) -> None:
         await anyio.to_thread.run_sync(self.server.kill)
 
-    async def erase(self) -> None:
+    async def _erase(self) -> None:
         await anyio.to_thread.run_sync(self.server.erase)
 
     async def pause(self) -> None:
@@ -147,6 +167,9 @@ class RealRig(ZooKeeperRig):
 
     async def resume(self) -> None:
         self.server.resume()
+
+    async def node_count(self) -> int:
+        return await anyio.to_thread.run_sync(self.server.node_count)
 
 
 class SecureRig(RealRig):
@@ -193,13 +216,16 @@ class EnsembleRig(ZooKeeperRig):
     async def kill(self) -> None:
         await anyio.to_thread.run_sync(self.ensemble.kill)
 
-    async def erase(self) -> None:
+    async def _erase(self) -> None:
         for server in self.ensemble.servers:
             server.erase()
 
     async def pause(self) -> None:
         for server in self.ensemble.servers:
             server.pause()
+
+    async def node_count(self) -> int:
+        return await anyio.to_thread.run_sync(self.ensemble.servers[0].node_count)
 
     async def resume(self) -> None:
         for server in self.ensemble.servers:

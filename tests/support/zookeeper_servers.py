@@ -88,11 +88,15 @@ class ZooKeeperServer:
     @property
     def mode(self) -> str:
         """`standalone`, `leader` or `follower`; empty while the server serves nobody."""
-        for line in self.ask("srvr").splitlines():
-            name, _, value = line.partition(": ")
-            if name == "Mode":
-                return value
-        return ""
+        return self._report().get("Mode", "")
+
+    def node_count(self) -> int:
+        """How many nodes it holds; 0 while it serves nobody."""
+        return int(self._report().get("Node count", "0"))
+
+    def _report(self) -> dict[str, str]:
+        lines = (line.partition(": ") for line in self.ask("srvr").splitlines())
+        return {name: value for name, _, value in lines}
 
     def ask(self, word: str) -> str:
         """The answer to a four-letter word; empty when there is none."""

@@ -1,5 +1,6 @@
 """An independent writer: kazoo, driven in worker threads so that a test's loop goes on."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ T = TypeVar("T")
 _START_TIMEOUT_S = 20.0
 _RETRY_S = 30.0
 _OWN_NODES = "zookeeper"
-_BATCH = 200
+_BATCH = 200  # of 700 bytes each: well below what a server takes as one request
+_IN_FLIGHT = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,7 @@ class Writer:
         sequence: bool = False,
         acl: Sequence[ACL] | None = None,
     ) -> str:
-        """Create a node and whatever is missing above it; returns its path."""
+        """Create a node and, with the same ACL, whatever is missing above it; returns its path."""
         options = {"ephemeral": ephemeral, "sequence": sequence, "makepath": True, "acl": acl}
         return str(await self.run(lambda client: client.retry(client.create, path, data, **options)))
 
@@ -94,6 +96,10 @@ class Writer:
         """The names below a node, sorted."""
         return sorted(await self.run(lambda client: client.retry(client.get_children, path)))
 
+    async def children_of(self, paths: Iterable[str]) -> list[list[str]]:
+        """The names below each of the nodes; none for a node that is not there."""
+        return await self.run(partial(_children_of, paths=list(paths)))
+
     async def get(self, path: str) -> bytes:
         """The data of a node."""
         return bytes((await self.run(lambda client: client.retry(client.get, path)))[0])
@@ -107,8 +113,11 @@ class Writer:
         await self.run(lambda client: client.retry(client.set_acls, path, acl))
 
     async def create_many(self, nodes: Iterable[tuple[str, bytes]], *, ephemeral: bool = False) -> None:
-        """Create nodes in order, many in a transaction and many transactions on the way; parents must be there."""
-        await self.run(partial(_create_many, nodes=list(nodes), ephemeral=ephemeral))
+        """Create nodes in order, many in a transaction and many transactions on the way; parents must be there.
+
+        `nodes` is read in a worker thread. Raises kazoo's errors; what was created before one stays.
+        """
+        await self.run(partial(_create_many, nodes=nodes, ephemeral=ephemeral))
 
     async def wipe(self) -> None:
         """Delete everything but the server's own nodes."""
@@ -157,8 +166,8 @@ def _delete_tree(client: KazooClient, path: str) -> None:
     """Delete a tree level by level, each in transactions; somebody else may delete in it meanwhile."""
     levels = [[path]]
     while levels[-1]:
-        listed = [(each, client.get_children_async(each)) for each in levels[-1]]
-        levels.append([f"{each}/{name}" for each, result in listed for name in _names(result.get)])
+        listed = zip(levels[-1], _children_of(client, levels[-1]), strict=True)
+        levels.append([f"{each}/{name}" for each, names in listed for name in names])
     for level in reversed(levels):
         for start in range(0, len(level), _BATCH):
             _delete_all(client, level[start : start + _BATCH])
@@ -179,6 +188,11 @@ def _tree(client: KazooClient, path: str) -> dict[str, Found]:
             found[each] = Found(data, stat.ephemeralOwner != 0)
             level += [f"{each.rstrip('/')}/{name}" for name in below if (each, name) != ("/", _OWN_NODES)]
     return found
+
+
+def _children_of(client: KazooClient, paths: Sequence[str]) -> list[list[str]]:
+    asked = [client.get_children_async(each) for each in paths]
+    return [_names(each.get) for each in asked]
 
 
 def _names(get: Callable[[], list[str]]) -> list[str]:
@@ -204,12 +218,13 @@ def _delete_one(client: KazooClient, path: str) -> None:
         return
 
 
-def _create_many(client: KazooClient, nodes: Sequence[tuple[str, bytes]], *, ephemeral: bool) -> None:
-    in_flight = threading.BoundedSemaphore(8)
+def _create_many(client: KazooClient, nodes: Iterable[tuple[str, bytes]], *, ephemeral: bool) -> None:
+    in_flight = threading.BoundedSemaphore(_IN_FLIGHT)
     results = []
-    for start in range(0, len(nodes), _BATCH):
+    waiting = iter(nodes)
+    while batch := list(itertools.islice(waiting, _BATCH)):
         transaction = client.transaction()
-        for path, data in nodes[start : start + _BATCH]:
+        for path, data in batch:
             transaction.create(path, data, ephemeral=ephemeral)
         in_flight.acquire()
         result = transaction.commit_async()

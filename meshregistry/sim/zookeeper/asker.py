@@ -14,10 +14,3 @@ class Asker(Protocol):
 
     def notify(self, change: Change, zxid: int) -> None:
         """Send one event."""
-
-
-def checked_path(path: str) -> str:
-    """The path of a request; raises ValueError if there can be no such node."""
-    if not path.startswith("/") or "//" in path or "\0" in path or (path != "/" and path.endswith("/")):
-        raise ValueError(path)
-    return path

@@ -18,7 +18,7 @@ MAX_REQUEST_BYTES = 1_048_575
 """The default of jute.maxbuffer; real servers close the connection that sends more."""
 
 _LENGTH_BYTES = 4
-_EVENT_XID = -1
+_EVENT_XID, _PING_XID = -1, -2
 _CONNECTED = 3
 _READ_ONLY_HELLO = jute.int32(0) + jute.int64(0) + jute.int32(Code.NOT_READ_ONLY)
 _HAS_PATH = {
@@ -212,7 +212,7 @@ class Connection(asyncio.Protocol):
                 self._close()
                 return b""
             return _reply(xid, state.tree.zxid, refused.code)
-        return _reply(xid, state.tree.zxid, Code.OK, body)
+        return _reply(_PING_XID if opcode == Opcode.PING else xid, state.tree.zxid, Code.OK, body)
 
     def _end_session(self, xid: int) -> bytes:
         state = self._house.state

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from meshregistry.sim.zookeeper import jute
 from meshregistry.sim.zookeeper.access import authenticate, check, encode_acl
-from meshregistry.sim.zookeeper.asker import Asker, checked_path
+from meshregistry.sim.zookeeper.asker import Asker
 from meshregistry.sim.zookeeper.codes import Code, Event, Opcode, Perm, Refused, Version
 from meshregistry.sim.zookeeper.state import State
 from meshregistry.sim.zookeeper.tree import Change, Node
@@ -30,7 +30,7 @@ def answer(state: State, asker: Asker, opcode: int, reader: jute.Reader) -> byte
 
 
 def _exists(state: State, asker: Asker, reader: jute.Reader) -> bytes:
-    path, watch = checked_path(reader.string()), reader.boolean()
+    path, watch = reader.string(), reader.boolean()
     node = state.tree.find(path)
     if node is not None and state.rules.version is Version.V3_9:
         check(node.acl, Perm.READ, asker.identities)
@@ -47,7 +47,7 @@ def _get_data(state: State, asker: Asker, reader: jute.Reader) -> bytes:
 
 
 def _get_acl(state: State, asker: Asker, reader: jute.Reader) -> bytes:
-    node = state.tree.get(checked_path(reader.string()))
+    node = state.tree.get(reader.string())
     check(node.acl, Perm.READ | Perm.ADMIN, asker.identities)
     return encode_acl(node.acl) + node.stat()
 
@@ -62,7 +62,7 @@ def _get_children2(state: State, asker: Asker, reader: jute.Reader) -> bytes:
 
 
 def _read(state: State, asker: Asker, reader: jute.Reader, table: WatchTable) -> Node:
-    path, watch = checked_path(reader.string()), reader.boolean()
+    path, watch = reader.string(), reader.boolean()
     node = state.tree.get(path)
     check(node.acl, Perm.READ, asker.identities)
     if watch:
@@ -71,7 +71,7 @@ def _read(state: State, asker: Asker, reader: jute.Reader, table: WatchTable) ->
 
 
 def _sync(_state: State, _asker: Asker, reader: jute.Reader) -> bytes:
-    return jute.string(checked_path(reader.string()))
+    return jute.string(reader.string())
 
 
 def _ping(_state: State, _asker: Asker, _reader: jute.Reader) -> bytes:
@@ -121,7 +121,7 @@ def _set_watches2(state: State, asker: Asker, reader: jute.Reader) -> bytes:
 
 
 def _add_watch(state: State, asker: Asker, reader: jute.Reader) -> bytes:
-    path, mode = checked_path(reader.string()), reader.int32()
+    path, mode = reader.string(), reader.int32()
     if mode not in (Mode.PERSISTENT, Mode.RECURSIVE):
         raise Refused(Code.BAD_ARGUMENTS)
     state.watches.add(path, asker, Mode(mode))
@@ -129,7 +129,7 @@ def _add_watch(state: State, asker: Asker, reader: jute.Reader) -> bytes:
 
 
 def _remove_watches(state: State, asker: Asker, reader: jute.Reader) -> bytes:
-    path = checked_path(reader.string())
+    path = reader.string()
     state.watches.remove(path, asker, Kind(reader.int32()))
     return b""
 

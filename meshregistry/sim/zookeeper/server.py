@@ -51,7 +51,9 @@ class SimZooKeeper:
         self.faults.arm(*faults)
 
     async def start(self) -> None:
-        """Listen; sessions get their whole time anew. Raises OSError if the port is taken."""
+        """Listen; sessions get their whole time anew; nothing if it runs. Raises OSError if the port is taken."""
+        if self._listener is not None:
+            return
         loop = asyncio.get_running_loop()
         options = self.options
         self._listener = await loop.create_server(
