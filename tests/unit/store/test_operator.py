@@ -1,0 +1,206 @@
+"""What an operator decides, and that it is done where everything is decided."""
+
+import pytest
+
+from meshregistry.model.instance import Scope
+from meshregistry.store.operator import (
+    EVERYTHING,
+    Accept,
+    Freeze,
+    OperatorDecision,
+    OperatorDesk,
+    Reject,
+    ServeAnyway,
+    Thaw,
+    UnknownTargetError,
+)
+from tests.support.guarded_world import OTHER_SCOPE, SCOPE, GuardedWorld, fleet, instances
+
+pytestmark = pytest.mark.anyio
+
+NACOS = Scope("nacos", "", "", "")
+
+
+class Recorder:
+    """A queue that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.decisions: list[OperatorDecision] = []
+
+    async def publish(self, update: OperatorDecision) -> None:
+        self.decisions.append(update)
+
+
+@pytest.fixture
+def world() -> GuardedWorld:
+    return GuardedWorld()
+
+
+@pytest.fixture
+def queue() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def desk(world: GuardedWorld, queue: Recorder) -> OperatorDesk:
+    return OperatorDesk(world.reducer, queue)
+
+
+async def test_an_accepted_shrink_happens_at_once(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+    await world.show(fleet(5, 10))
+
+    await world.take(Accept("1", "ann"))
+    await world.wait(10)
+
+    assert 50 == world.count()
+    assert [] == world.reducer.list_holds()
+
+
+async def test_a_rejected_shrink_is_not_accepted_by_time(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+    await world.show(fleet(5, 10))
+
+    await world.take(Reject("1"))
+    await world.confirm_for(3600)
+    assert 100 == world.count()
+    assert [True] == [hold.rejected for hold in world.reducer.list_holds()]
+
+    await world.take(Accept("1"))
+    await world.wait(10)
+    assert 50 == world.count()
+
+
+async def test_a_rejected_shrink_ends_with_the_return_of_what_is_held(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+    await world.show(fleet(5, 10))
+    await world.take(Reject("1"))
+
+    assert [] == await world.show(fleet(10, 10))
+
+    assert [] == world.reducer.list_holds()
+
+
+async def test_a_frozen_source_loses_nothing_and_still_gains(world: GuardedWorld) -> None:
+    await world.show(fleet(3, 3))
+    await world.take(Freeze(NACOS))
+
+    await world.show({"s0": instances(0), "fresh": instances(100)})
+    await world.confirm_for(3600)
+
+    assert 10 == world.count()
+    assert ["freeze"] == [hold.cause for hold in world.reducer.list_holds()]
+
+
+async def test_a_freeze_of_another_scope_does_not_count(world: GuardedWorld) -> None:
+    await world.show(fleet(3, 3))
+    await world.take(Freeze(OTHER_SCOPE))
+
+    await world.show(fleet(2, 3))
+    await world.wait(10)
+
+    assert 6 == world.count()
+
+
+async def test_a_freeze_brings_back_what_left_within_the_last_minute(world: GuardedWorld) -> None:
+    await world.show(fleet(3, 3))
+    await world.read("s0", instances(0))
+    assert 7 == world.count()
+
+    await world.take(Freeze(EVERYTHING))
+
+    assert 9 == world.count()
+
+
+async def test_little_goes_with_the_thaw(world: GuardedWorld) -> None:
+    await world.show(fleet(3, 3))
+    await world.take(Freeze(NACOS))
+    await world.show(fleet(2, 3))
+
+    await world.take(Thaw(NACOS))
+    await world.wait(10)
+
+    assert 6 == world.count()
+    assert ((), []) == (world.reducer.frozen, world.reducer.list_holds())
+
+
+async def test_much_is_held_by_the_mass_rule_from_the_thaw_on(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+    await world.take(Freeze(NACOS))
+    await world.show({})
+    await world.confirm_for(3600)
+
+    await world.take(Thaw(NACOS))
+
+    await world.confirm_for(599)
+    assert 100 == world.count()
+    await world.confirm_for(1)
+    await world.wait(10)
+    assert 0 == world.count()
+
+
+async def test_serving_anyway_completes_the_snapshot(world: GuardedWorld) -> None:
+    await world.show(fleet(1, 1))
+
+    await world.take(ServeAnyway())
+
+    assert world.store.current.complete
+
+
+async def test_a_decision_about_what_is_gone_changes_nothing(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+
+    assert [] == await world.take(Accept("1"), Reject("7"), Thaw(NACOS))
+    assert 100 == world.count()
+
+
+async def test_the_desk_shows_what_is_held(world: GuardedWorld, desk: OperatorDesk) -> None:
+    await world.show(fleet(10, 10))
+    await world.show(fleet(5, 10))
+    await world.confirm_for(60)
+
+    (hold,) = desk.list_holds()
+
+    assert ("1", str(SCOPE), "mass", 60.0, 60.0) == (hold.id, hold.scope, hold.cause, hold.age_s, hold.confirmed_s)
+    assert (100, 50, 50) == (hold.before, hold.now, hold.held)
+    assert tuple(f"s{number}.nacos.svc.cluster.local" for number in range(5, 10)) == hold.hosts
+    assert not hold.rejected
+
+
+async def test_the_desk_hands_decisions_on_with_who_made_them(
+    world: GuardedWorld, desk: OperatorDesk, queue: Recorder
+) -> None:
+    await world.show(fleet(10, 10))
+    await world.show(fleet(5, 10))
+    await world.take(Freeze(NACOS))
+
+    await desk.accept("1", "ann")
+    await desk.reject("1", "bob")
+    await desk.freeze("everything", "ann")
+    await desk.freeze("nacos/public/DEFAULT_GROUP", "ann")
+    await desk.thaw("nacos", "ann")
+
+    assert [
+        Accept("1", "ann"),
+        Reject("1", "bob"),
+        Freeze(EVERYTHING, "ann"),
+        Freeze(SCOPE, "ann"),
+        Thaw(NACOS, "ann"),
+    ] == queue.decisions
+
+
+async def test_serving_anyway_names_what_is_missing(desk: OperatorDesk, queue: Recorder) -> None:
+    assert ("nacos", "zookeeper") == await desk.serve_anyway("ann")
+    assert [ServeAnyway(("nacos", "zookeeper"), "ann")] == queue.decisions
+
+
+async def test_the_desk_knows_only_what_there_is(world: GuardedWorld, desk: OperatorDesk, queue: Recorder) -> None:
+    await world.show(fleet(1, 1))
+
+    with pytest.raises(UnknownTargetError):
+        await desk.accept("1", "ann")
+    with pytest.raises(UnknownTargetError):
+        await desk.thaw("nacos", "ann")
+    with pytest.raises(UnknownTargetError):
+        await desk.freeze("consul", "ann")
+    assert [] == queue.decisions
