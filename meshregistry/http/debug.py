@@ -75,7 +75,7 @@ def _specs(resources: list[Resource]) -> Iterator[dict[str, object]]:
     shared = Counter(resource.record.name for resource in resources)
     for run in slice_resources(resources, _SLICE_SIZE):
         yield {
-            resource.name if shared[resource.record.name] > 1 else resource.record.name: spec_json(resource.record)
+            resource.name if shared[resource.record.name] > 1 else resource.record.name: spec_json(resource.entry)
             for resource in run
         }
 

@@ -7,6 +7,7 @@ values left out. Item shapes: Slime pkg/mcpoverxds/mcpcontroller.go, HandleXdsCa
 from datetime import UTC, datetime
 
 from meshregistry.model.service_entry import ServiceEntry, ServicePort, WorkloadEntry
+from meshregistry.model.sidecar import EgressListener, Sidecar
 from meshregistry.wire.resource import Resource
 
 JsonObject = dict[str, object]
@@ -14,8 +15,12 @@ JsonObject = dict[str, object]
 _VERSION_ANNOTATION = "ResourceVersion"
 
 
-def spec_json(entry: ServiceEntry) -> JsonObject:
-    """Return the ServiceEntry message of an entry as protobuf JSON."""
+def spec_json(record: ServiceEntry | Sidecar) -> JsonObject:
+    """Return the message of a resource as protobuf JSON."""
+    return _sidecar_json(record) if isinstance(record, Sidecar) else _entry_json(record)
+
+
+def _entry_json(entry: ServiceEntry) -> JsonObject:
     spec: JsonObject = {"hosts": entry.hosts} if entry.hosts else {}
     if entry.addresses:
         spec["addresses"] = entry.addresses
@@ -62,6 +67,22 @@ def kubernetes_item(resource: Resource, type_name: str, created: str) -> JsonObj
 def timestamp_text(instant: datetime) -> str:
     """Return an aware instant as RFC 3339 in UTC."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _sidecar_json(sidecar: Sidecar) -> JsonObject:
+    spec: JsonObject = (
+        {"workloadSelector": {"labels": dict(sidecar.workload_labels)}} if sidecar.workload_labels else {}
+    )
+    if sidecar.egress:
+        spec["egress"] = [_egress_json(listener) for listener in sidecar.egress]
+    return spec
+
+
+def _egress_json(listener: EgressListener) -> JsonObject:
+    fields: JsonObject = {"port": {"protocol": listener.protocol}} if listener.protocol else {}
+    if listener.hosts:
+        fields["hosts"] = listener.hosts
+    return fields
 
 
 def _port_json(port: ServicePort) -> JsonObject:

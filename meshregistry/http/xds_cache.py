@@ -138,7 +138,7 @@ def slice_resources(resources: list[Resource], size: int) -> Iterator[list[Resou
     weight = 0
     for resource in resources:
         run.append(resource)
-        weight += 1 + len(resource.record.endpoints)
+        weight += 1 + resource.endpoint_count
         if weight >= size:
             yield run
             run, weight = [], 0

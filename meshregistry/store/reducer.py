@@ -13,7 +13,7 @@ import msgspec
 
 from meshregistry.model.assembly import ConversionCache, convert_service, merge_claims
 from meshregistry.model.claim import Claim
-from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SourceSynced
+from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SidecarChanges, SourceSynced
 from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.rejects import Reject as Rejected
@@ -27,6 +27,7 @@ from meshregistry.store.inbox import Inbox
 from meshregistry.store.mass import MassGuard
 from meshregistry.store.operator import Accept, Freeze, OperatorDecision, Reject, ServeAnyway, StoreUpdate, Thaw
 from meshregistry.store.reject_ledger import RejectLedger
+from meshregistry.store.sidecars import SidecarShelf
 from meshregistry.store.staleness import Staleness
 from meshregistry.store.store import SnapshotStore
 from meshregistry.store.tally import count_commit
@@ -76,6 +77,7 @@ class Reducer:
         self._rules_in_use: dict[str, Rule] = {}
         self._owners: dict[str, str] = {}
         self._rejects = RejectLedger(metrics)
+        self._sidecars = SidecarShelf(store, encoder.create_time, self._rejects, metrics)
         self._timers = Timers()
         self._addresses = AddressBook(next((each.conversion.vip_range for each in rules.values()), ""))
         self._pending = set(rules)
@@ -145,7 +147,7 @@ class Reducer:
             await self._breathe()
         self._owners.update(world.owners)
         for name, resource in world.resources.items():
-            self._addresses.settle(name, resource.record)
+            self._addresses.settle(name, resource.entry)
             await self._breathe()
         self._addresses.take_touched()
         self._publish(world.resources.values(), (), 0.0)
@@ -183,6 +185,9 @@ class Reducer:
             if isinstance(update, SourceSynced):
                 synced.append(update)
                 continue
+            if isinstance(update, SidecarChanges):
+                self._sidecars.note(update)
+                continue
             if isinstance(update, OperatorDecision):
                 dirty |= self._obey(update)
                 continue
@@ -192,6 +197,7 @@ class Reducer:
         dirty |= self._mass.settle(self._clock())
         self._tell_guard_events()
         await self._commit(dirty, observed_at)
+        self._sidecars.commit()
         self._release(each.source for each in synced)
         if dirty or synced:
             self._revision += 1

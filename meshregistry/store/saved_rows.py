@@ -143,7 +143,7 @@ class _Writer:
 
     def write(self, part: Part) -> Rows:
         resources = tuple(
-            ResourceRow(each.version, self._entries.index(each.record), each.any_bytes) for each in part.resources
+            ResourceRow(each.version, self._entries.index(each.entry), each.any_bytes) for each in part.resources
         )
         claims = tuple(self._write_claim(place, claim) for place, claim in part.claims)
         histories = tuple(self._write_history(*each) for each in part.histories)

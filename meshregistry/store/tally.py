@@ -19,10 +19,10 @@ def count_commit(
     for name in change.changed:
         old, new = before.get(name), after[name]
         (updated if old else created)[_registry(new)] += 1
-        endpoints += len(new.record.endpoints) - (len(old.record.endpoints) if old else 0)
+        endpoints += new.endpoint_count - (old.endpoint_count if old else 0)
     for name in change.removed:
         removed[_registry(before[name])] += 1
-        endpoints -= len(before[name].record.endpoints)
+        endpoints -= before[name].endpoint_count
     metrics.commits.labels(change.kind.value).inc()
     metrics.mcp_push_count.inc()
     metrics.resources.labels(change.kind.value).set(len(after))

@@ -44,6 +44,10 @@ class Metrics:
         self.service_entry_creation = self._gauge("service_entry_creation", "ServiceEntries created.", "source")
         self.service_entry_update = self._gauge("service_entry_update", "ServiceEntries updated.", "source")
         self.service_entry_deletion = self._gauge("service_entry_deletion", "ServiceEntries removed.", "source")
+        self.sidecar_total = self._gauge("sidecar_total", "Sidecars served.", "source")
+        self.sidecar_creation = self._gauge("sidecar_creation", "Sidecars created.", "source")
+        self.sidecar_update = self._gauge("sidecar_update", "Sidecars updated.", "source")
+        self.sidecar_deletion = self._gauge("sidecar_deletion", "Sidecars removed.", "source")
         self.source_client_request_count = self._gauge(
             "source_client_request_count", "Requests to a registry.", "source", "status"
         )

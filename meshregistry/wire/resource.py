@@ -13,6 +13,7 @@ import xxhash
 
 from meshregistry.model.instance import Pairs
 from meshregistry.model.service_entry import ServiceEntry, ServicePort, WorkloadEntry
+from meshregistry.model.sidecar import Sidecar
 from meshregistry.wire.protobuf import frame, number, string_map, text, varint
 
 RESOURCE_URL = "type.googleapis.com/istio.mcp.v1alpha1.Resource"
@@ -35,9 +36,26 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     version: str
     """Content hash, 16 hex digits: equal content, equal version, on every replica and after every restart."""
 
-    record: ServiceEntry
+    record: ServiceEntry | Sidecar
     any_bytes: bytes
     """The encoded `Any(mcp.Resource)`, without a field tag: framed by each dialect's response."""
+
+    @property
+    def entry(self) -> ServiceEntry:
+        """The record of a resource that is a ServiceEntry; raises TypeError for one of another kind."""
+        if not isinstance(self.record, ServiceEntry):
+            raise TypeError(f"{self.name} is no ServiceEntry")
+        return self.record
+
+    @property
+    def endpoint_count(self) -> int:
+        """The number of endpoints; none for what has none by its kind."""
+        return len(self.record.endpoints) if isinstance(self.record, ServiceEntry) else 0
+
+    @property
+    def export_to(self) -> tuple[str, ...]:
+        """The namespaces that may see it; empty for all."""
+        return self.record.export_to if isinstance(self.record, ServiceEntry) else ()
 
     @property
     def revision(self) -> str:
@@ -57,6 +75,7 @@ class ResourceEncoder:
     """
 
     def __init__(self, create_time: datetime, cache_size: int = 400_000) -> None:
+        self.create_time = create_time
         self._create_time = _encode_timestamp(create_time)
         self._cache_size = cache_size
         self._labels: dict[Pairs, bytes] = {}

@@ -5,39 +5,19 @@ Message: istio.io networking/v1alpha3/sidecar.proto; istiod takes the same body 
 
 from datetime import datetime
 
-import msgspec
 import xxhash
 
 from meshregistry.model.sidecar import EgressListener, Sidecar
 from meshregistry.wire.protobuf import frame, number, string_map, text
+from meshregistry.wire.resource import RESOURCE_URL, Resource
 
 SIDECAR_URL = "type.googleapis.com/istio.networking.v1alpha3.Sidecar"
 
-_RESOURCE_URL_FIELD = text(b"\x0a", "type.googleapis.com/istio.mcp.v1alpha1.Resource")
+_RESOURCE_URL_FIELD = text(b"\x0a", RESOURCE_URL)
 _SIDECAR_URL_FIELD = text(b"\x0a", SIDECAR_URL)
-_REVISION_LABEL = "istio.io/rev"
 
 
-class SidecarResource(msgspec.Struct, frozen=True, gc=False):
-    """One named, versioned Sidecar: the record for the pages, the bytes for the wire."""
-
-    name: str
-    """`namespace/name`."""
-
-    version: str
-    """Content hash, 16 hex digits."""
-
-    record: Sidecar
-    any_bytes: bytes
-    """The encoded `Any(mcp.Resource)`, without a field tag."""
-
-    @property
-    def revision(self) -> str:
-        """The `istio.io/rev` label, or "" for a resource that every revision sees."""
-        return dict(self.record.labels).get(_REVISION_LABEL, "")
-
-
-def encode_sidecar(sidecar: Sidecar, create_time: datetime) -> SidecarResource:
+def encode_sidecar(sidecar: Sidecar, create_time: datetime) -> Resource:
     """Return the resource of a Sidecar; `create_time` is the same for all resources and no part of the version."""
     tail = string_map(b"\x22", sidecar.labels) + string_map(b"\x2a", sidecar.annotations)
     body = _encode_spec(sidecar)
@@ -46,7 +26,7 @@ def encode_sidecar(sidecar: Sidecar, create_time: datetime) -> SidecarResource:
     stamp = number(b"\x08", int(create_time.timestamp())) + number(b"\x10", create_time.microsecond * 1000)
     metadata = text(b"\x0a", name) + frame(b"\x12", stamp) + text(b"\x1a", version) + tail
     resource = frame(b"\x0a", metadata) + frame(b"\x12", _SIDECAR_URL_FIELD + frame(b"\x12", body))
-    return SidecarResource(name, version, sidecar, _RESOURCE_URL_FIELD + frame(b"\x12", resource))
+    return Resource(name, version, sidecar, _RESOURCE_URL_FIELD + frame(b"\x12", resource))
 
 
 def _encode_spec(sidecar: Sidecar) -> bytes:

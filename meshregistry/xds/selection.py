@@ -35,7 +35,7 @@ class Selection:
         namespace = resource.name.partition("/")[0]
         if self.namespaces and namespace not in self.namespaces:
             return False
-        if self.exported_to and not self._is_exported(resource.record.export_to, namespace):
+        if self.exported_to and not self._is_exported(resource.export_to, namespace):
             return False
         return self.shards == 1 or shard_of(resource.name, self.shards) == self.shard
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from meshregistry.model.sidecar import EgressListener, Sidecar
-from meshregistry.wire.sidecar import SidecarResource, encode_sidecar
+from meshregistry.wire.resource import Resource
+from meshregistry.wire.sidecar import encode_sidecar
 from tests.support.pb2_decoder import message_class
 
 CREATED = datetime(2100, 1, 1, 0, 0, 0, 250_000, tzinfo=UTC)
@@ -54,9 +55,7 @@ def expected_bytes(sidecar: Sidecar, version: str) -> bytes:
 @pytest.mark.parametrize("sidecar", [SLIME, EMPTY, ISTIO], ids=["slime", "empty", "istio"])
 def test_bytes_equal_those_of_the_reference_runtime(sidecar: Sidecar) -> None:
     resource = encode_sidecar(sidecar, CREATED)
-    expected = SidecarResource(
-        sidecar.resource_name, resource.version, sidecar, expected_bytes(sidecar, resource.version)
-    )
+    expected = Resource(sidecar.resource_name, resource.version, sidecar, expected_bytes(sidecar, resource.version))
     assert expected == resource
 
 

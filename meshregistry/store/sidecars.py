@@ -1,0 +1,54 @@
+"""Sidecars from the registries' updates to the store: they are neither merged nor guarded, a source decides alone."""
+
+from datetime import datetime
+
+from meshregistry.model.events import SidecarChanges
+from meshregistry.model.service_entry import Kind
+from meshregistry.store.reject_ledger import RejectLedger
+from meshregistry.store.store import SnapshotStore
+from meshregistry.telemetry.metrics import Metrics
+from meshregistry.wire.resource import Resource
+from meshregistry.wire.sidecar import encode_sidecar
+
+
+class SidecarShelf:
+    """Owner of the Sidecars that have changed since the last commit; owned by the reducer."""
+
+    def __init__(self, store: SnapshotStore, create_time: datetime, rejects: RejectLedger, metrics: Metrics) -> None:
+        self._store = store
+        self._create_time = create_time
+        self._rejects = rejects
+        self._metrics = metrics
+        self._changed: dict[str, Resource | None] = {}
+        self._sources: dict[str, str] = {}
+
+    def note(self, update: SidecarChanges) -> None:
+        """Take changed Sidecars; one that must not be published leaves the last good one."""
+        for name, made in update.sidecars.items():
+            self._rejects.replace(f"{Kind.SIDECAR} {name}", made.rejects)
+            if made.sidecar is not None or not made.rejects:
+                self._changed[name] = encode_sidecar(made.sidecar, self._create_time) if made.sidecar else None
+                self._sources[name] = update.source
+
+    def commit(self) -> None:
+        """Commit what was taken, in one step; nothing if nothing really changed."""
+        if not self._changed:
+            return
+        upserts = [resource for resource in self._changed.values() if resource is not None]
+        removals = [name for name, resource in self._changed.items() if resource is None]
+        before = self._store.current.collection(Kind.SIDECAR).resources
+        change = self._store.commit(Kind.SIDECAR, upserts, removals)
+        if change is not None:
+            metrics = self._metrics
+            metrics.commits.labels(change.kind.value).inc()
+            metrics.mcp_push_count.inc()
+            metrics.resources.labels(change.kind.value).set(len(self._store.current.collection(Kind.SIDECAR).resources))
+            for name in change.changed:
+                counted = metrics.sidecar_update if name in before else metrics.sidecar_creation
+                counted.labels(self._sources[name]).inc()
+                metrics.sidecar_total.labels(self._sources[name]).inc(name not in before)
+            for name in change.removed:
+                metrics.sidecar_deletion.labels(self._sources[name]).inc()
+                metrics.sidecar_total.labels(self._sources[name]).dec()
+        self._changed.clear()
+        self._sources.clear()
