@@ -18,10 +18,14 @@ import psutil
 START_TIMEOUT_S = 120.0
 
 _SETTINGS = """
-aux_addr: 127.0.0.1:{http}
-mcp: {{server_url: "xds://127.0.0.1:{ads}"}}
-nacos_source: {{enabled: true, mode: polling, address: ["http://127.0.0.1:{nacos}"], refresh_period: {period}s}}
-log: {{level: warning}}
+aux_addr: 127.0.0.1:{{http}}
+mcp: {{{{server_url: "xds://127.0.0.1:{{ads}}"}}}}
+nacos_source:
+  enabled: true
+  mode: polling
+  address: ["http://127.0.0.1:{nacos}"]
+  refresh_period: {period}s
+log: {{{{level: warning}}}}
 """
 
 
@@ -94,26 +98,34 @@ def simulator(services: int, instances: int) -> Iterator[Simulator]:
                 raise RuntimeError("the simulator did not start")
             yield Simulator(port, process)
         finally:
-            _end(process)
+            end(process)
 
 
 @contextmanager
 def service(nacos_port: int, period_s: float) -> Iterator[Service]:
-    """Start the service; the block begins at once, before it is ready."""
+    """Start the service on a Nacos; the block begins at once, before it is ready."""
+    with run_service(_SETTINGS.format(nacos=nacos_port, period=period_s)) as running:
+        yield running
+
+
+@contextmanager
+def run_service(text: str) -> Iterator[Service]:
+    """Start the service with settings in which `{ads}` and `{http}` stand for its ports."""
     ads, http = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder) / "settings.yaml"
-        settings.write_text(_SETTINGS.format(ads=ads, http=http, nacos=nacos_port, period=period_s))
+        settings.write_text(text.format(ads=ads, http=http))
         started = time.monotonic()
         command = [sys.executable, "-m", "meshregistry", "run", "--config", str(settings)]
         with subprocess.Popen(command, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as process:
             try:
                 yield Service(ads, http, process, started)
             finally:
-                _end(process)
+                end(process)
 
 
-def _end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    """End a process, by force if it takes too long."""
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(15)

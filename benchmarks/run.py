@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.ads_measurements import measure_ads
+from benchmarks.eureka_measurements import measure_eureka
 from benchmarks.measurements import INSTANCES, Result, Row, Table, measure
 
 RESULTS = Path(__file__).parent / "results"
@@ -29,6 +30,7 @@ class Suite:
 
 _SUITES = {
     "nacos": Suite("Nacos by polling", "nacos-polling", "Simulated Nacos in its own process", measure),
+    "eureka": Suite("Eureka", "eureka", "Simulated Eureka in its own process", measure_eureka),
     "ads": Suite("ADS", "ads", "Server, registry and clients in processes of their own, on loopback", measure_ads),
 }
 

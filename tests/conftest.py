@@ -2,7 +2,11 @@
 
 import pytest
 
-pytest_plugins = ["tests.integration.fixtures_nacos", "tests.integration.fixtures_zookeeper"]
+pytest_plugins = [
+    "tests.integration.fixtures_nacos",
+    "tests.integration.fixtures_zookeeper",
+    "tests.integration.fixtures_eureka",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

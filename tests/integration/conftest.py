@@ -9,6 +9,7 @@ import pytest
 HERE = Path(__file__).parent
 FAMILIES = {
     "Nacos": ("simulator-2.x", "simulator-3.x", "real-2.x", "real-3.x"),
+    "ZooKeeper": ("zookeeper-simulator", "zookeeper-3.8", "zookeeper-3.9"),
     "Eureka": ("eureka-simulator", "eureka-real"),
     "Eureka peers": ("peers-simulator", "peers-real"),
 }
@@ -30,12 +31,19 @@ SIMULATOR_ONLY = {
     "test_a_shuffled_registry_is_an_unchanged_registry": "a real server keeps its order while nothing changes",
     "test_a_server_that_becomes_another_generation_is_read_on": "no real server changes its generation in place",
     "test_an_expired_token_is_replaced_in_time": "real tokens live five hours",
+    "test_each_spoilt_answer_keeps_everything": "a real server sends no broken answers",
+    "test_a_redirect_to_another_server_is_followed": "a real server redirects nobody",
+    "test_stale_deltas_are_found_by_their_hash": "a real server forgets no change on demand",
+    "test_what_the_hash_cannot_see_is_found_at_the_full_fetch": "a real server hides no change",
+    "test_every_dialect_says_the_same": "the real server speaks one dialect",
+    "test_without_deltas_everything_is_read": "a real server that offers none would be one more to start",
 }
 """Test → why a real server cannot be made to show it."""
 
 _outcomes: pytest.StashKey[Counter[tuple[str, str]]] = pytest.StashKey()
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Hold the marker and the list to each other."""
     marked = {item.function.__name__ for item in items if _is_simulator_only(item)}  # type: ignore[attr-defined]

@@ -57,11 +57,11 @@ def read_record(body: bytes, application: str, now_ms: int) -> Record:
         raise Malformed('{"error": "cannot parse request body"}') from error
     missing = [name for name, value in fields.items() if not value]
     if missing:
-        raise Malformed(f'"Missing {missing[0]}"')
+        raise Malformed(f"Missing {missing[0]}")
     if fields["app"].upper() != application.upper():
-        raise Malformed(f'"Mismatched appName, expecting {application} but was {fields["app"]}"')
+        raise Malformed(f"Mismatched appName, expecting {application} but was {fields['app']}")
     if not isinstance(sent.get("dataCenterInfo"), dict):
-        raise Malformed('"Missing dataCenterInfo"')
+        raise Malformed("Missing dataCenterInfo")
     return _complete(sent, fields, now_ms)
 
 

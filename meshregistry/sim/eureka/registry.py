@@ -101,10 +101,11 @@ class Registry:
             record = known.record
         if record.overridden != "UNKNOWN":
             self._overrides.setdefault(record.id, record.overridden)
-        record = replace(record, overridden=self._overrides.get(record.id, record.overridden))
-        record = replace(record, status=self._effective_status(record, known, is_replication=is_replication))
-        lease = Lease(record.changed("ADDED", self._ms(now)), now if known is None else known.registered_at, now)
-        lease.up_at = known.up_at if known is not None and known.up_at else now if record.status == "UP" else 0.0
+        status = self._effective_status(record, known, is_replication=is_replication)
+        overridden = self._overrides.get(record.id, record.overridden)
+        record = record.changed("ADDED", self._ms(now), status=status, overridden=overridden)
+        lease = Lease(record, now if known is None else known.registered_at, now)
+        lease.up_at = known.up_at if known is not None and known.up_at else now if status == "UP" else 0.0
         self.applications.setdefault(record.app, {})[record.id] = lease
         self._end(lease, now)
 

@@ -147,7 +147,7 @@ class SimEureka:
                 reply = self._api.answer(call, self.clock())
                 return await _send(request, reply)
             return await self._misbehave(request, call, fault)
-        except ConnectionResetError:
+        except ConnectionError:
             # The client has left: no error of the server's.
             return web.Response()
         finally:

@@ -3,7 +3,7 @@
 import orjson
 
 from meshregistry.sim.eureka.caches import Key
-from meshregistry.sim.eureka.codecs import Codec, as_xml, instance_fields, join_application, join_applications
+from meshregistry.sim.eureka.codecs import XSTREAM, Codec, as_xml, instance_fields, join_application, join_applications
 from meshregistry.sim.eureka.leases import Lease
 from meshregistry.sim.eureka.registry import Registry
 
@@ -54,8 +54,9 @@ class Views:
 
     def write_instance(self, lease: Lease, *, is_json: bool) -> bytes:
         """Return the answer for one registration, which is never cached."""
-        fields = instance_fields(lease, self._codec)
-        return orjson.dumps({"instance": fields}) if is_json else as_xml("instance", fields).encode()
+        if is_json:
+            return orjson.dumps({"instance": instance_fields(lease, self._codec)})
+        return as_xml("instance", instance_fields(lease, XSTREAM)).encode()
 
     def _recent(self) -> Group:
         """The changed registrations in the state they are in, each once, the last change last."""
@@ -81,7 +82,7 @@ class Views:
         if key.is_json:
             written = ((name, self._written(key, leases)) for name, leases in groups.items())
             return join_applications(written, version, hash_, self._codec)
-        applications = [_xml_fields(name, leases, self._codec) for name, leases in groups.items()]
+        applications = [_xml_fields(name, leases) for name, leases in groups.items()]
         fields = {"versions__delta": version, "apps__hashcode": hash_, "application": applications}
         return as_xml("applications", fields).encode()
 
@@ -89,7 +90,7 @@ class Views:
         name = key.name.upper()
         if key.is_json:
             return join_application(name, self._written(key, leases), self._codec)
-        return as_xml("application", _xml_fields(name, leases, self._codec)).encode()
+        return as_xml("application", _xml_fields(name, leases)).encode()
 
     def _written(self, key: Key, leases: list[Lease]) -> list[bytes]:
         if key.is_compact:
@@ -99,8 +100,8 @@ class Views:
         return [lease.written for lease in leases]
 
 
-def _xml_fields(name: str, leases: list[Lease], codec: Codec) -> dict[str, object]:
-    return {"name": name, "instance": [instance_fields(lease, codec) for lease in leases]}
+def _xml_fields(name: str, leases: list[Lease]) -> dict[str, object]:
+    return {"name": name, "instance": [instance_fields(lease, XSTREAM) for lease in leases]}
 
 
 def _hash(groups: Group) -> str:

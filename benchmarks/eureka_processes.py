@@ -1,0 +1,59 @@
+"""A simulated Eureka and the service that reads it, each in a process of its own, on loopback."""
+
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks.processes import Service, Simulator, end, free_port, run_service
+
+_SETTINGS = """
+aux_addr: 127.0.0.1:{{http}}
+mcp: {{{{server_url: "xds://127.0.0.1:{{ads}}"}}}}
+eureka_source:
+  enabled: true
+  mode: {mode}
+  address: ["{address}"]
+  delta_interval: {period}s
+  refresh_period: {period}s
+log: {{{{level: warning}}}}
+"""
+
+
+class EurekaSimulator(Simulator):
+    """A simulated Eureka in a process of its own."""
+
+    @property
+    def base_url(self) -> str:
+        """The base URL with the context path."""
+        return f"http://127.0.0.1:{self.port}/eureka"
+
+    def full_bytes(self) -> int:
+        """Return the length of everything, not compressed."""
+        request = urllib.request.Request(f"{self.base_url}/apps", headers={"Accept": "application/json"})
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return len(answer.read())
+
+
+@contextmanager
+def eureka(applications: int, instances: int) -> Iterator[EurekaSimulator]:
+    """Run a simulator with a load, which shows changes at once; ready when the block begins."""
+    port = free_port()
+    command = [sys.executable, "-m", "meshregistry.sim.eureka", "--port", str(port), "--cache-s", "0"]
+    command += ["--applications", str(applications), "--instances", str(instances)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            if "SIM READY" not in process.stdout.readline():
+                raise RuntimeError("the simulator did not start")
+            yield EurekaSimulator(port, process)
+        finally:
+            end(process)
+
+
+@contextmanager
+def eureka_service(simulator: EurekaSimulator, mode: str, period_s: float) -> Iterator[Service]:
+    """Start the service on a simulator; the block begins at once, before it is ready."""
+    with run_service(_SETTINGS.format(mode=mode, address=simulator.base_url, period=period_s)) as running:
+        yield running

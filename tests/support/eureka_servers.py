@@ -1,0 +1,120 @@
+"""Real Eureka servers as processes: one alone with authentication, two that replicate to each other."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.support.registries import RegistryUnavailable, last_lines, prepare
+
+USERNAME, PASSWORD = "eureka", "p@ss/word"
+"""With what must be quoted in a URL; Spring's client cannot send a colon."""
+
+_START_TIMEOUT_S = 90.0
+_STOP_TIMEOUT_S = 20.0
+_POLL_S = 0.1
+# Readers see a change at once and leases end when they should: the product's defaults are minutes.
+_QUICK = (
+    "--eureka.server.use-read-only-response-cache=false",
+    "--eureka.server.eviction-interval-timer-in-ms=500",
+    "--eureka.server.delta-retention-timer-interval-in-ms=1000",
+    "--eureka.server.retention-time-in-m-s-in-delta-queue=10000",
+)
+_CLOSED = (
+    "--fixture.auth=true",
+    f"--spring.security.user.name={USERNAME}",
+    f"--spring.security.user.password={PASSWORD}",
+    "--eureka.server.enable-self-preservation=false",
+)
+
+
+class EurekaProcess:
+    """One real server, which keeps its port when it is started again. Blocking: call it off the loop."""
+
+    def __init__(self, port: int, home: Path, peer: str, *options: str) -> None:
+        self.port = port
+        self._home = home
+        self._arguments = [str(port), str(home), peer, *_QUICK, *options]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def base_url(self) -> str:
+        """The base URL with the context path."""
+        return f"http://127.0.0.1:{self.port}/eureka"
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start unless it runs, and wait for the ready line; raises RegistryUnavailable."""
+        if self.running:
+            return
+        command = [str(prepare("eureka") / "start.sh"), *self._arguments]
+        self._home.mkdir(parents=True, exist_ok=True)
+        log_path = self._home.with_suffix(".log")
+        with log_path.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while b"FIXTURE READY" not in log_path.read_bytes():
+            if not self.running or time.monotonic() > deadline:
+                self.kill()
+                raise RegistryUnavailable(f"Eureka did not start\n{last_lines(log_path.read_text(errors='replace'))}")
+            time.sleep(_POLL_S)
+
+    def kill(self) -> None:
+        """End the process without a word: it keeps nothing that a polite end would save."""
+        if self._process is not None and self.running:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(_STOP_TIMEOUT_S)
+
+
+class EurekaServers:
+    """Owner of all real servers of a test run; each starts when it is first asked for."""
+
+    def __init__(self, home: Path) -> None:
+        alone, *pair = _lasting_ports(3)
+        self._alone = [EurekaProcess(alone, home / "alone", "-", *_CLOSED)]
+        self._pair = [
+            EurekaProcess(port, home / f"peer-{number}", str(peer))
+            for number, (port, peer) in enumerate(zip(pair, reversed(pair), strict=True))
+        ]
+
+    def get(self, *, peers: bool) -> Sequence[EurekaProcess]:
+        """Return the running server, or the two that are peers; raises RegistryUnavailable."""
+        servers = self._pair if peers else self._alone
+        start_all(servers)
+        return servers
+
+    def stop(self) -> None:
+        """Stop them all."""
+        for server in (*self._alone, *self._pair):
+            server.kill()
+
+
+def start_all(servers: Sequence[EurekaProcess]) -> None:
+    """Start those that do not run, at once; raises RegistryUnavailable."""
+    with ThreadPoolExecutor(len(servers)) as pool:
+        list(pool.map(EurekaProcess.start, servers))
+
+
+def _lasting_ports(count: int) -> list[int]:
+    """Return different ports below the range of outgoing connections: a killed server finds its own free again."""
+    found: set[int] = set()
+    while len(found) < count:
+        port = random.randrange(12000, 30000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.add(port)
+    return sorted(found)
