@@ -1,0 +1,78 @@
+"""Tells of what happened: every commit and every decision in metrics, log and journal."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from meshregistry.model.rejects import print_subject
+from meshregistry.store.guard import Rule
+from meshregistry.store.holds import GuardEvent, Verdict
+from meshregistry.store.journal import Journal, Moment, Origin
+from meshregistry.store.operator import OperatorDecision, ServeAnyway
+from meshregistry.store.snapshot import Change, Snapshot
+from meshregistry.store.tally import count_commit
+from meshregistry.telemetry.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+_NAMES_SHOWN = 5
+_BY_OPERATOR = {Verdict.ACCEPTED, Verdict.REJECTED, Verdict.FROZEN, Verdict.THAWED}
+_GOOD_NEWS = {Verdict.RETURNED, Verdict.RECOVERED}
+_MERGE = Origin("merge")
+
+
+class Chronicle:
+    """Owner of the journal; called by the reducer only."""
+
+    def __init__(self, metrics: Metrics, journal_size: int, wall: Callable[[], float] = time.time) -> None:
+        self.journal = Journal(journal_size)
+        self._metrics = metrics
+        self._wall = wall
+
+    def tell_commit(
+        self,
+        change: Change,
+        before: Snapshot,
+        after: Snapshot,
+        origins: Mapping[str, Origin],
+        rules: Mapping[str, Rule],
+    ) -> None:
+        """Count a commit and write its changes down; a resource without an origin moved because of another one."""
+        old, new = before.collection(change.kind).resources, after.collection(change.kind).resources
+        count_commit(self._metrics, change, old, new)
+        _log.debug("store.committed changed=%d removed=%d", len(change.changed), len(change.removed))
+        at = Moment(self._wall(), after.sequence)
+        for name in (*change.changed, *change.removed):
+            was, now = old.get(name), new.get(name)
+            self.journal.note_change(
+                was.entry if was else None,
+                now.entry if now else None,
+                origins.get(name, _MERGE),
+                rules[name].value if name in rules else "",
+                at,
+            )
+
+    def tell_guard(self, events: Iterable[GuardEvent], held_endpoints: int, sequence: int) -> None:
+        """Write the guard's decisions about shrinks down; what is held and what is let go is a warning."""
+        for event in events:
+            self._metrics.guard_decisions.labels(event.verdict.value).inc()
+            level = logging.INFO if event.verdict in _GOOD_NEWS else logging.WARNING
+            text = "guard.%s hold=%d scope=%s endpoints=%d resources=%s detail=%s"
+            shown = ",".join(print_subject(name) for name in event.resources[:_NAMES_SHOWN])
+            unit = print_subject(str(event.unit)) or "everything"
+            _log.log(level, text, event.verdict, event.hold, unit, event.endpoints, shown, print_subject(event.detail))
+            why = "operator" if event.verdict in _BY_OPERATOR else "guard"
+            detail = f"hold {event.hold}" + (f", {event.detail}" if event.detail else "")
+            origin = Origin(why, event.unit, detail)
+            at = Moment(self._wall(), sequence)
+            self.journal.note_decision(event.verdict.value, origin, event.endpoints, event.resources, at)
+        self._metrics.held_endpoints.set(held_endpoints)
+
+    def tell_decision(self, decision: OperatorDecision, sequence: int) -> None:
+        """Write down what an operator decided that is no decision about a shrink."""
+        if isinstance(decision, ServeAnyway):
+            names = ",".join(decision.sources) or "all"
+            _log.warning("guard.serve_anyway sources=%s by=%s", names, print_subject(decision.by))
+            self._metrics.guard_decisions.labels("serve_anyway").inc()
+            origin = Origin("operator", None, f"sources {names}, {decision.by}")
+            self.journal.note_decision("serve_anyway", origin, 0, (), Moment(self._wall(), sequence))
