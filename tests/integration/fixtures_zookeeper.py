@@ -14,9 +14,9 @@ from tests.support.zookeeper_servers import Flavour, ZooKeeperServers
 T = TypeVar("T")
 
 _KINDS = [
-    pytest.param(None, id="simulator"),
-    pytest.param(Flavour.DEBIAN, id="real-3.8", marks=pytest.mark.real),
-    pytest.param(Flavour.MAVEN, id="real-3.9", marks=pytest.mark.real),
+    pytest.param(None, id="zookeeper-simulator"),
+    pytest.param(Flavour.DEBIAN, id="zookeeper-3.8", marks=pytest.mark.real),
+    pytest.param(Flavour.MAVEN, id="zookeeper-3.9", marks=pytest.mark.real),
 ]
 
 
@@ -47,7 +47,7 @@ async def simulated_zookeeper(anyio_backend: object) -> AsyncIterator[SimRig]:
         yield rig
 
 
-@pytest.fixture(params=[pytest.param(Flavour.MAVEN, id="real-3.9", marks=pytest.mark.real)])
+@pytest.fixture(params=[pytest.param(Flavour.MAVEN, id="real", marks=pytest.mark.real)])
 async def real_zookeeper(
     request: pytest.FixtureRequest, anyio_backend: object, zookeeper_servers: ZooKeeperServers
 ) -> AsyncIterator[RealRig]:

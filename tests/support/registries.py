@@ -25,6 +25,11 @@ _SHARED_SOURCES = {"dubbo27": ("dubbo-api",), "dubbo3": ("dubbo-api",)}
 _BUILD = ("mvn", "-B", "-ntp", "-q", "prepare-package")
 _BUILD_TIMEOUT_S = 1800
 _SHOWN_LINES = 20
+DEBIAN_ZOOKEEPER = Path("/usr/share/java/zookeeper.jar")
+NO_DEBIAN_ZOOKEEPER = (
+    f"{DEBIAN_ZOOKEEPER} is missing, which the tests on ZooKeeper 3.8 need: "
+    "apt-get install --no-install-recommends libzookeeper-java libslf4j-java"
+)
 
 
 class RegistryUnavailable(Exception):
@@ -97,6 +102,8 @@ def main() -> None:
             prepare(name)
         except RegistryUnavailable as error:
             sys.exit(str(error))
+    if not DEBIAN_ZOOKEEPER.is_file():
+        sys.stderr.write(f"{NO_DEBIAN_ZOOKEEPER}\n")
 
 
 if __name__ == "__main__":

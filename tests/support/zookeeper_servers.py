@@ -13,11 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.support.registries import RegistryUnavailable, last_lines, prepare
+from tests.support.registries import (
+    DEBIAN_ZOOKEEPER,
+    NO_DEBIAN_ZOOKEEPER,
+    RegistryUnavailable,
+    last_lines,
+    prepare,
+)
 from tests.support.zookeeper_access import JAAS_SERVER, SUPER_DIGEST, TlsFiles
 
-_DEBIAN_JAR = Path("/usr/share/java/zookeeper.jar")
-_DEBIAN_PACKAGE = "libzookeeper-java"
 _HEAP = "256m"
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 15.0
@@ -336,9 +340,8 @@ def free_port() -> int:
 
 
 def _program(flavour: Flavour) -> list[str]:
-    if flavour is Flavour.DEBIAN and not _DEBIAN_JAR.is_file():
-        install = f"apt-get install --no-install-recommends {_DEBIAN_PACKAGE}"
-        raise RegistryUnavailable(f"{_DEBIAN_JAR} is missing: {install}")
+    if flavour is Flavour.DEBIAN and not DEBIAN_ZOOKEEPER.is_file():
+        raise RegistryUnavailable(NO_DEBIAN_ZOOKEEPER)
     return [str(prepare("zookeeper") / "start.sh"), flavour.value]
 
 
