@@ -12,12 +12,12 @@ from collections.abc import Coroutine
 from meshregistry.adapters import ClientsPage, Readiness, SourcesPage, StalenessPage
 from meshregistry.http.server import HttpServer
 from meshregistry.http.views import Views
-from meshregistry.model.service_entry import Kind
 from meshregistry.persistence import Keeper, KeeperOptions
 from meshregistry.settings.render import render_settings
 from meshregistry.settings.root import Settings
 from meshregistry.sources.eureka.source import EurekaSource
 from meshregistry.sources.nacos.source import NacosSource
+from meshregistry.sources.zookeeper.source import ZooKeeperSource
 from meshregistry.store.inbox import Inbox
 from meshregistry.store.reducer import Reducer
 from meshregistry.store.store import SnapshotStore
@@ -34,6 +34,7 @@ from meshregistry.wiring import (
     saved_terms,
     source_rules,
 )
+from meshregistry.wiring_zookeeper import held_kinds, zookeeper_options
 from meshregistry.xds.clients import Clients
 from meshregistry.xds.server import AdsServer
 
@@ -50,7 +51,7 @@ class App:
         """Set once every port is open."""
 
         self._metrics = Metrics()
-        self._store = SnapshotStore({Kind.SERVICE_ENTRY} if rules else ())
+        self._store = SnapshotStore(held_kinds(settings) if rules else ())
         self._reducer = Reducer(self._store, ResourceEncoder(settings.mcp.create_time), rules, self._metrics)
         self._inbox = Inbox(self._metrics)
         keeper = KeeperOptions(settings.data_dir, settings.save_interval)
@@ -130,12 +131,14 @@ def _note_signal(number: signal.Signals, stop: asyncio.Event) -> None:
     stop.set()
 
 
-def _build_sources(settings: Settings, metrics: Metrics) -> dict[str, NacosSource | EurekaSource]:
-    sources: dict[str, NacosSource | EurekaSource] = {}
+def _build_sources(settings: Settings, metrics: Metrics) -> dict[str, NacosSource | EurekaSource | ZooKeeperSource]:
+    sources: dict[str, NacosSource | EurekaSource | ZooKeeperSource] = {}
     if settings.nacos_source.enabled:
         sources["nacos"] = NacosSource(nacos_options(settings), metrics)
     if settings.eureka_source.enabled:
         sources["eureka"] = EurekaSource(eureka_options(settings), metrics)
+    if settings.zookeeper_source.enabled:
+        sources["zookeeper"] = ZooKeeperSource(zookeeper_options(settings), metrics)
     return sources
 
 

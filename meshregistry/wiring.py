@@ -6,6 +6,7 @@ from dataclasses import replace
 from meshregistry.errors import SettingsError
 from meshregistry.http.server import HttpOptions
 from meshregistry.policies import conversion_policy
+from meshregistry.policies_zookeeper import zookeeper_policy
 from meshregistry.settings.eureka import EurekaServer
 from meshregistry.settings.fields import ListenAddress
 from meshregistry.settings.mcp import Listener, Mcp, Tls
@@ -20,10 +21,11 @@ from meshregistry.store.fingerprint import fingerprint_conversion
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.reducer import SourceRules
 from meshregistry.store.saved import Terms
+from meshregistry.wiring_zookeeper import zookeeper_options
 from meshregistry.xds.options import AdsOptions, Limits, Rhythm, TlsOptions
 from meshregistry.xds.selection import Selection
 
-_UNREADABLE = {"zookeeper_source": "ZooKeeper", "k8s_source": "configuration files"}
+_UNREADABLE = {"k8s_source": "configuration files"}
 
 
 def check_readable(settings: Settings) -> None:
@@ -38,6 +40,8 @@ def check_readable(settings: Settings) -> None:
     ]
     if faults:
         raise SettingsError(faults)
+    if settings.zookeeper_source.enabled:
+        zookeeper_options(settings)
 
 
 def source_rules(settings: Settings) -> dict[str, SourceRules]:
@@ -51,6 +55,8 @@ def source_rules(settings: Settings) -> dict[str, SourceRules]:
         rules["eureka"] = SourceRules(
             conversion_policy(settings, "eureka"), guard_policy(settings, settings.eureka_source)
         )
+    if settings.zookeeper_source.enabled:
+        rules["zookeeper"] = SourceRules(zookeeper_policy(settings), guard_policy(settings, settings.zookeeper_source))
     return rules
 
 

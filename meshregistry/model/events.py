@@ -66,6 +66,9 @@ class SidecarChanges(msgspec.Struct, frozen=True):
 
     source: str
     sidecars: Mapping[str, ValidatedSidecar]
+    is_complete: bool = False
+    """Whether these are all: what the source told of before and does not name any more is gone."""
+
     observed_at: float = 0.0
 
 

@@ -100,6 +100,7 @@ def find_conflicts(settings: Settings) -> Iterator[Conflict]:
         if source.enabled:
             yield from _source_conflicts(name, source)
     yield from _missing_addresses(settings)
+    yield from _zookeeper_conflicts(settings.zookeeper_source)
     yield from _header_conflicts("nacos_source", settings.nacos_source.client_headers)
     yield from _header_conflicts("eureka_source", settings.eureka_source.client_headers)
     yield from _tls_conflicts(settings)
@@ -149,7 +150,24 @@ def _missing_addresses(settings: Settings) -> Iterator[Conflict]:
         servers = [bool(server.address) for server in eureka.servers]
         yield from _missing("eureka_source", servers, own=bool(eureka.address))
     if zookeeper.enabled:
-        yield from _missing("zookeeper_source", [], own=bool(zookeeper.address))
+        servers = [bool(server.address) for server in zookeeper.servers]
+        yield from _missing("zookeeper_source", servers, own=bool(zookeeper.address))
+
+
+def _zookeeper_conflicts(source: ZookeeperSource) -> Iterator[Conflict]:
+    if not source.enabled:
+        return
+    everywhere: Path = ("zookeeper_source", "servers")
+    ids = [server.registry_id for server in source.servers]
+    for index, registry_id in enumerate(ids):
+        if registry_id in ids[:index]:
+            here: Path = (*everywhere, index, "registry_id")
+            yield Conflict(here, (here, everywhere), f"{registry_id!r} is the id of another registry, too")
+    for index, server in enumerate(source.active_servers()):
+        if not server.registry_root_node.strip("/ "):
+            place: Path = (*everywhere, index) if source.servers else ("zookeeper_source",)
+            here = (*place, "registry_root_node")
+            yield Conflict(here, (here, everywhere), "must name a node below /")
 
 
 def _missing(name: str, servers: list[bool], *, own: bool) -> Iterator[Conflict]:

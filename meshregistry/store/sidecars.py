@@ -24,6 +24,10 @@ class SidecarShelf:
 
     def note(self, update: SidecarChanges) -> None:
         """Take changed Sidecars; one that must not be published leaves the last good one."""
+        if update.is_complete:
+            known = self._store.current.collection(Kind.SIDECAR).resources
+            for name in known.keys() - update.sidecars.keys():
+                self._changed[name], self._sources[name] = None, update.source
         for name, made in update.sidecars.items():
             self._rejects.replace(f"{Kind.SIDECAR} {name}", made.rejects)
             if made.sidecar is not None or not made.rejects:

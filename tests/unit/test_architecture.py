@@ -24,6 +24,7 @@ COMPOSITION_ROOT = {
     "slime_entry",
     "supervision",
     "wiring",
+    "wiring_zookeeper",
 }
 LEAVES = {"", "errors", "telemetry"}
 """What anyone may import: the package itself (its version), the exceptions, metrics and logs."""

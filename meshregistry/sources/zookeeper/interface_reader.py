@@ -1,0 +1,125 @@
+"""Reads Dubbo interfaces one by one and publishes what is new in each."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from meshregistry.model.dubbo_key import dubbo_scope
+from meshregistry.model.events import ScopeListing, Sink
+from meshregistry.model.instance import Instance
+from meshregistry.sources.zookeeper.dubbo.applications import Offer
+from meshregistry.sources.zookeeper.dubbo.calls import list_calls
+from meshregistry.sources.zookeeper.dubbo.consumers import read_consumers
+from meshregistry.sources.zookeeper.dubbo.rules import RuleSet
+from meshregistry.sources.zookeeper.dubbo.url import decode
+from meshregistry.sources.zookeeper.equipment import Equipment
+from meshregistry.sources.zookeeper.interfaces import InterfaceBoard, InterfaceNodes
+from meshregistry.sources.zookeeper.layout import encode_interface, is_interface_node
+from meshregistry.sources.zookeeper.walk import InterfaceLists, Sides, Walker
+
+
+class Context(NamedTuple):
+    """What besides its own nodes decides what an interface is."""
+
+    rules: Callable[[str], tuple[RuleSet, ...]]
+    offers: Callable[[str], tuple[Offer, ...]]
+
+
+class InterfaceReader:
+    """Owner of the list of interfaces, of what is known beside their providers, and of what was published of them."""
+
+    def __init__(self, registry: str, walker: Walker, context: Context, equipment: Equipment) -> None:
+        self._registry = registry
+        self._walker = walker
+        self._context = context
+        self._options, self._metrics, self._clock, self._desk = equipment
+        self._board = InterfaceBoard(registry, self._options.ignored_params)
+        self._nodes: dict[str, str] = {}
+        self._sides: dict[str, Sides] = {}
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The interfaces that are listed or were published."""
+        return frozenset((*self._nodes, *self._board))
+
+    @property
+    def count(self) -> int:
+        """The number of interfaces that were read and exist."""
+        return len(self._board)
+
+    def replace_nodes(self, names: Iterable[str]) -> frozenset[str]:
+        """Take the children of the root; return the interfaces that are new or gone."""
+        before = self._nodes.keys()
+        after = {decode(name): name for name in names if is_interface_node(name)}
+        self._nodes, changed = after, before ^ after.keys()
+        return frozenset(changed)
+
+    def node(self, interface: str) -> str:
+        """Return the name of an interface's node."""
+        return self._nodes.get(interface) or encode_interface(interface)
+
+    def outdate(self, interface: str = "") -> None:
+        """Have what stands beside the providers read again, of one interface or of all."""
+        if interface:
+            self._sides.pop(interface, None)
+        else:
+            self._sides.clear()
+
+    async def list(self, interface: str) -> InterfaceLists:
+        """Return the lists of an interface. Raises SourceError. Cancelling it is safe."""
+        sides = self._sides.get(interface)
+        lists = await self._walker.list_interface(self.node(interface), sides)
+        if lists.exists:
+            self._nodes.setdefault(interface, self.node(interface))
+        else:
+            self._nodes.pop(interface, None)
+        return lists
+
+    def remember(self, interface: str, lists: InterfaceLists) -> None:
+        """Keep what stands beside the providers until it is outdated."""
+        if lists.exists:
+            self._sides[interface] = lists.sides
+
+    async def publish(self, interface: str, lists: InterfaceLists, sink: Sink) -> bool:
+        """Publish what lists differ in from what was published; return whether they do.
+
+        Raises SourceDataError for providers none of which can be understood. Cancelling it is safe.
+        """
+        observed_at = self._clock.now()
+        offers = self._context.offers(interface)
+        if not lists.exists and not offers:
+            return await self._publish_end(interface, sink, observed_at)
+        nodes = InterfaceNodes(lists.providers, lists.sides.overrides, self._context.rules(interface), offers)
+        reading = self._board.compare(interface, nodes, observed_at)
+        if reading is None:
+            self._metrics.source_unchanged.labels("zookeeper").inc()
+        else:
+            for reason, count in reading.bad.items():
+                self._metrics.source_bad_records.labels("zookeeper", reason).inc(count)
+            if reading.listing is not None:
+                await sink.publish(reading.listing)
+            self._board.adopt(interface, reading.published)
+        self._note_calls(interface, lists.sides.consumers)
+        return reading is not None and reading.listing is not None
+
+    def instances(self, interface: str = "") -> Iterator[tuple[str, str, tuple[Instance, ...]]]:
+        """Yield interface, service and instances of everything published, or of one interface."""
+        for each in [interface] if interface else list(self._board):
+            for service, instances in self._board.services(each).items():
+                yield each, service, instances
+
+    async def _publish_end(self, interface: str, sink: Sink, observed_at: float) -> bool:
+        if interface not in self._board:
+            return False
+        scope = dubbo_scope(self._registry, interface)
+        await sink.publish(ScopeListing(scope, frozenset(), {}, observed_at=observed_at))
+        self._board.forget(interface)
+        self._note_calls(interface, ())
+        return True
+
+    def _note_calls(self, interface: str, consumers: tuple[str, ...]) -> None:
+        if self._desk is None:
+            return
+        services = self._board.services(interface)
+        profile, suffix = self._options.profile, self._options.host_suffix
+        calls = list_calls(interface, services, read_consumers(consumers), profile, suffix)
+        self._desk.replace(self._registry, interface, calls)

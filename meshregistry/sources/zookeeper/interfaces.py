@@ -1,0 +1,103 @@
+"""What was published of every Dubbo interface, and what a new reading of one differs in. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from meshregistry.model.events import ScopeListing
+from meshregistry.model.instance import Instance
+from meshregistry.sources.zookeeper.dubbo.applications import Offer
+from meshregistry.sources.zookeeper.dubbo.interface import fingerprint, read_interface
+from meshregistry.sources.zookeeper.dubbo.providers import ProviderReader
+from meshregistry.sources.zookeeper.dubbo.rules import RuleSet, join_rules, read_overrides
+
+Services = Mapping[str, tuple[Instance, ...]]
+
+
+class InterfaceNodes(NamedTuple):
+    """Everything that decides what an interface's services are."""
+
+    providers: tuple[str, ...]
+    overrides: tuple[str, ...]
+    rules: tuple[RuleSet, ...]
+    """Of rule nodes, in the order in which they apply."""
+
+    offers: tuple[Offer, ...]
+
+
+class Digest(NamedTuple):
+    """Equal digests need no conversion."""
+
+    providers: int
+    overrides: tuple[str, ...]
+    rules: tuple[RuleSet, ...]
+    offers: tuple[Offer, ...]
+
+
+class Published(NamedTuple):
+    """An interface as it was published."""
+
+    digest: Digest
+    services: Services
+
+
+class InterfaceReading(NamedTuple):
+    """What a reading comes to: what to remember, and what to publish, None for nothing."""
+
+    published: Published
+    listing: ScopeListing | None
+    bad: Mapping[str, int]
+
+
+class InterfaceBoard:
+    """Owner of what was published of one registry's interfaces."""
+
+    def __init__(self, registry: str, ignored_params: frozenset[str]) -> None:
+        self._registry = registry
+        self._reader = ProviderReader(ignored_params)
+        self._published: dict[str, Published] = {}
+
+    def __len__(self) -> int:
+        return len(self._published)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._published)
+
+    def compare(self, interface: str, nodes: InterfaceNodes, observed_at: float) -> InterfaceReading | None:
+        """Return what a reading differs in, None if it is the same as the last one.
+
+        Raises SourceDataError when there are providers and none can be understood: what is known stays.
+        """
+        before = self._published.get(interface)
+        digest = Digest(fingerprint(nodes.providers), tuple(sorted(nodes.overrides)), nodes.rules, nodes.offers)
+        if before is not None and before.digest == digest:
+            return None
+        rules = join_rules(read_overrides(interface, nodes.overrides), *nodes.rules)
+        reading = read_interface(self._reader, interface, nodes.providers, rules.rules, nodes.offers)
+        published = Published(digest, _share(reading.services, before))
+        if before is not None and before.services == published.services:
+            return InterfaceReading(published, None, reading.bad)
+        listing = reading.listing(self._registry, interface, observed_at)
+        if before is not None:
+            news = {name: each for name, each in reading.services.items() if before.services.get(name) != each}
+            listing = ScopeListing(listing.scope, listing.names, news, observed_at=observed_at)
+        return InterfaceReading(published, listing, reading.bad)
+
+    def adopt(self, interface: str, published: Published) -> None:
+        """Remember what has been published."""
+        self._published[interface] = published
+
+    def forget(self, interface: str) -> None:
+        """Forget an interface that is gone; its emptiness has been published."""
+        self._published.pop(interface, None)
+
+    def services(self, interface: str) -> Services:
+        """Return the services of an interface, none for an unknown one."""
+        published = self._published.get(interface)
+        return published.services if published else {}
+
+
+def _share(services: Services, before: Published | None) -> Services:
+    """Return services in which what is equal to the known is the known object: 100,000 copies cost memory."""
+    if before is None:
+        return services
+    return {name: known if (known := before.services.get(name)) == each else each for name, each in services.items()}

@@ -1,0 +1,102 @@
+"""Sidecars from consumers: the call model of all registries, and what of it has been published."""
+
+import asyncio
+import math
+from collections.abc import Iterable, Mapping
+
+from meshregistry.model.call_model import ApplicationCalls, CallModel, ServiceCalls
+from meshregistry.model.events import SidecarChanges, Sink
+from meshregistry.model.sidecar import ValidatedSidecar, build_sidecar
+from meshregistry.sources.polling import Clock
+from meshregistry.sources.slicing import Slicer
+from meshregistry.sources.zookeeper.options import SidecarOptions
+
+_PAUSE_S = 1.0
+"""Least time between two publications, as in Slime: an application that starts brings its references one by one."""
+
+_NOTHING = ValidatedSidecar(None)
+
+
+class SidecarDesk:
+    """Owner of the call model. Publishes nothing before every registry has been read: half of an application's
+    dependencies would cut it off from the others."""
+
+    def __init__(self, options: SidecarOptions, registries: frozenset[str], clock: Clock) -> None:
+        self._options = options
+        self._unread = set(registries)
+        self._clock = clock
+        self._model = CallModel(options.remove_after_s, self_consume=options.self_consume)
+        self._changed: set[str] = set()
+        self._news = asyncio.Event()
+        self._opened = asyncio.Event()
+        self._used: dict[str, tuple[str, ...]] = {}
+
+    def replace(self, registry: str, interface: str, calls: Iterable[ServiceCalls]) -> None:
+        """Take all calls of an interface of one registry."""
+        self._note(self._model.replace(f"{registry}/{interface}", calls, self._clock.now()))
+
+    async def note_read(self, registry: str, sink: Sink) -> None:
+        """Note that a registry has been read; after the last one the Sidecars are published. Cancelling it is safe."""
+        self._unread.discard(registry)
+        if not self._unread and not self._opened.is_set():
+            await self._publish(sink)
+            self._opened.set()
+
+    async def run(self, sink: Sink) -> None:
+        """Publish what changes, for ever. Cancelling it is safe."""
+        await self._opened.wait()
+        while True:
+            await self._wait()
+            self._note(self._model.expire(self._clock.now()))
+            await self._publish(sink)
+            await self._clock.sleep(_PAUSE_S)
+
+    def calls(self) -> Mapping[str, ApplicationCalls]:
+        """Return who provides and calls what now."""
+        return self._model.applications()
+
+    def used_calls(self) -> Mapping[str, ApplicationCalls]:
+        """Return the same as it stands in the published Sidecars."""
+        now = self._model.applications()
+        return {
+            name: ApplicationCalls(now[name].provides if name in now else (), hosts)
+            for name, hosts in sorted(self._used.items())
+        }
+
+    def _note(self, applications: frozenset[str]) -> None:
+        self._changed |= applications
+        if self._changed:
+            self._news.set()
+
+    async def _wait(self) -> None:
+        while not self._changed:
+            left_s = self._model.next_expiry - self._clock.now()
+            if left_s <= 0:
+                return
+            self._news.clear()
+            try:
+                async with asyncio.timeout(None if left_s == math.inf else left_s):
+                    await self._news.wait()
+            except TimeoutError:
+                return
+
+    async def _publish(self, sink: Sink) -> None:
+        changed, self._changed = self._changed, set()
+        self._news.clear()
+        made: dict[str, ValidatedSidecar] = {}
+        used = dict(self._used)
+        slicer = Slicer()
+        for application in sorted(changed):
+            hosts = self._model.dependencies(application)
+            name = f"{self._options.policy.resource_ns}/{application}.dubbo.generated"
+            if hosts is None:
+                made[name] = _NOTHING
+                used.pop(application, None)
+            else:
+                made[name] = build_sidecar(application, hosts, self._options.policy)
+                used[application] = hosts
+            await slicer.breathe()
+        is_first = not self._opened.is_set()
+        if made or is_first:
+            await sink.publish(SidecarChanges("zookeeper", made, is_first))
+        self._used = used

@@ -1,0 +1,125 @@
+"""Reads the parts of a registry's trees: what is found in the nodes, without a judgement of what it means.
+
+All calls raise SourceError, and cancelling them is safe.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from meshregistry.sources.zookeeper.applications import Place, Revision
+from meshregistry.sources.zookeeper.curator import CuratorNode, read_node
+from meshregistry.sources.zookeeper.dubbo.applications import ExportedService, read_mapping, read_metadata
+from meshregistry.sources.zookeeper.dubbo.rule_nodes import read_rule_key
+from meshregistry.sources.zookeeper.layout import CATEGORIES, Layout
+from meshregistry.sources.zookeeper.tree import TreeReader, read_each
+
+_DEEPEST = 8
+"""Levels of an application's name: names with slashes nest."""
+
+_MAPPINGS_AT_ONCE = 256
+
+Known = Mapping[str, CuratorNode | None]
+"""What nodes say by their path, None for one that is no instance."""
+
+
+class Sides(NamedTuple):
+    """What stands beside an interface's providers."""
+
+    overrides: tuple[str, ...] = ()
+    consumers: tuple[str, ...] = ()
+
+
+class InterfaceLists(NamedTuple):
+    """The children of an interface's nodes."""
+
+    providers: tuple[str, ...]
+    sides: Sides
+    others: tuple[str, ...]
+    """Children of the interface's own node that are no category; only looked for where there are no providers."""
+
+    exists: bool
+
+
+class Walker:
+    """Reads by a layout."""
+
+    def __init__(self, tree: TreeReader, layout: Layout) -> None:
+        self._tree = tree
+        self._layout = layout
+
+    async def list_interface(self, node: str, sides: Sides | None) -> InterfaceLists:
+        """Return the lists of an interface by the name of its node; `sides` are read unless they are given."""
+        tree, path = self._tree, f"{self._layout.root}/{node}"
+        providers = await tree.children(f"{path}/providers")
+        is_complete = providers is not None
+        if sides is None:
+            overrides = await tree.children(f"{path}/configurators") if self._layout.rules else ()
+            consumers = await tree.children(f"{path}/{self._layout.consumers}") if self._layout.consumers else ()
+            # Without a watch on the whole tree, the list of what is there tells when something missing appears.
+            is_complete = is_complete and (not tree.by_node or None not in (overrides, consumers))
+            sides = Sides(overrides or (), consumers or ())
+        own = None if is_complete else await tree.children(path)
+        others = tuple(name for name in own or () if name not in CATEGORIES and name != self._layout.consumers)
+        return InterfaceLists(providers or (), sides, others, providers is not None or own is not None)
+
+    async def read_rules(self) -> dict[str, bytes]:
+        """Return the rule nodes, name to data."""
+        path = self._layout.rules_path
+        names = await self._tree.children_or_await(path) or ()
+        wanted = [f"{path}/{name}" for name in names if read_rule_key(name) is not None]
+        found = await read_each(self._tree.data, wanted)
+        return {node.rpartition("/")[2]: data for node, data in found.items() if data is not None}
+
+    async def read_place(self, path: str, known: Known) -> tuple[Place | None, Known]:
+        """Return what is below a top node, None if it is gone; nodes that are known are not read again."""
+        found: dict[str, CuratorNode | None] = {}
+        names = await self._tree.children(path)
+        if names is None:
+            return None, found
+        await self._read_level(path, names, known, found)
+        nodes: dict[str, list[CuratorNode]] = {}
+        root = self._layout.application_root
+        is_discovery = root != self._layout.root and path.startswith(f"{root}/")
+        above = len(root) + 1 if is_discovery else len(path.rpartition("/")[0]) + 1
+        for node, instance in sorted(found.items()):
+            if instance is not None:
+                nodes.setdefault(node.rpartition("/")[0][above:], []).append(instance)
+        return Place({name: tuple(each) for name, each in nodes.items()}, is_discovery), found
+
+    async def read_metadata(self, revision: Revision) -> tuple[ExportedService, ...] | None:
+        """Return what the instances of a revision export, None if no metadata can be had."""
+        data = await self._tree.data(self._layout.metadata_path(*revision))
+        return None if data is None else read_metadata(data)
+
+    async def read_mappings(self) -> dict[str, tuple[str, ...]]:
+        """Return the applications that serve each interface."""
+        names: set[str] = set()
+        for path in self._layout.mapping_paths:
+            names.update(await self._tree.children_or_await(path) or ())
+        found: dict[str, tuple[str, ...]] = {}
+        ordered = sorted(names)
+        for start in range(0, len(ordered), _MAPPINGS_AT_ONCE):
+            found |= await read_each(self.read_mapping, ordered[start : start + _MAPPINGS_AT_ONCE])
+        return found
+
+    async def read_mapping(self, interface: str) -> tuple[str, ...]:
+        """Return the applications that say they serve an interface."""
+        newer, older = self._layout.mapping_paths
+        data = await self._tree.data(f"{newer}/{interface}")
+        children = await self._tree.children(f"{older}/{interface}")
+        return tuple(sorted({*read_mapping(data or b""), *(children or ())}))
+
+    async def _read_level(
+        self, path: str, names: tuple[str, ...], known: Known, found: dict[str, CuratorNode | None], depth: int = 1
+    ) -> None:
+        paths = [f"{path}/{name}" for name in names]
+        data = await read_each(self._tree.data, [each for each in paths if each not in known])
+        for each in paths:
+            if each in known:
+                found[each] = known[each]
+            elif data[each] is not None:
+                found[each] = read_node(data[each] or b"")
+        for each in paths:
+            if each in found and found[each] is None and depth < _DEEPEST:
+                below = await self._tree.children(each)
+                await self._read_level(each, below or (), known, found, depth + 1)
