@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
+from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope
 from meshregistry.store.departures import is_stated_by
 
@@ -67,6 +68,25 @@ class Hold(msgspec.Struct):
                 if confirmation.seconds >= hold_s:
                     ripe.add(scope)
         return set() if self.rejected or self.cause is Cause.FREEZE else ripe
+
+
+class HeldShrink(msgspec.Struct, frozen=True):
+    """A hold with what it keeps, apart from its guard; times in monotonic seconds."""
+
+    number: int
+    unit: Scope
+    cause: Cause
+    since: float
+    before: int
+    rejected: bool
+    frozen: bool
+    """Whether it is that of a freeze that is on."""
+
+    confirmed: tuple[tuple[Scope, float], ...]
+    """Scope → seconds for which the registry has repeated the shrink."""
+
+    claims: tuple[Claim, ...]
+    """What left, as it was."""
 
 
 class HoldReport(msgspec.Struct, frozen=True):

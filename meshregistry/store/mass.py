@@ -11,7 +11,7 @@ from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.store.departures import Departure, Departures, Place, covers, list_units, place_of
 from meshregistry.store.guard import GuardPolicy
-from meshregistry.store.holds import Cause, Confirmation, GuardEvent, Hold, HoldReport, Verdict
+from meshregistry.store.holds import Cause, Confirmation, GuardEvent, HeldShrink, Hold, HoldReport, Verdict
 from meshregistry.store.population import WINDOW_S, Population
 
 _HOSTS_SHOWN = 10
@@ -134,6 +134,39 @@ class MassGuard:
             return set()
         del self._holds[number]
         return self._let_go(hold, gone)
+
+    def export(self) -> tuple[HeldShrink, ...]:
+        """Return every hold with what it keeps."""
+        return tuple(
+            HeldShrink(
+                hold.number,
+                hold.unit,
+                hold.cause,
+                hold.since,
+                hold.before,
+                hold.rejected,
+                self._frozen.get(hold.unit) == hold.number,
+                tuple((scope, confirmation.seconds) for scope, confirmation in hold.confirmations.items()),
+                tuple(departure.claim for departure in self._departures.held(hold.number)),
+            )
+            for hold in self._holds.values()
+        )
+
+    def restore(self, shrinks: Iterable[HeldShrink], now: float) -> None:
+        """Go on with the holds of another process, before anything else is held.
+
+        A confirmation goes on with the next statement: the time in between has confirmed nothing.
+        """
+        for shrink in shrinks:
+            confirmations = {scope: Confirmation(now, seconds) for scope, seconds in shrink.confirmed}
+            self._holds[shrink.number] = Hold(
+                shrink.number, shrink.unit, shrink.cause, shrink.since, shrink.before, shrink.rejected, confirmations
+            )
+            self._next = max(self._next, shrink.number + 1)
+            if shrink.frozen:
+                self._frozen[shrink.unit] = shrink.number
+            for claim in shrink.claims:
+                self._departures.hold(self._departures.add(claim, now), shrink.number)
 
     def list_holds(self, now: float) -> list[HoldReport]:
         """Return every held shrink, the oldest first."""

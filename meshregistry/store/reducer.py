@@ -32,7 +32,7 @@ from meshregistry.store.staleness import Staleness
 from meshregistry.store.store import SnapshotStore
 from meshregistry.store.tally import count_commit
 from meshregistry.store.timers import Timers
-from meshregistry.store.world import World, shift_history
+from meshregistry.store.world import World, shift_history, shift_hold
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import Resource, ResourceEncoder
 
@@ -126,6 +126,7 @@ class Reducer:
             self._contributions.copy(),
             dict(self._histories),
             dict(self._owners),
+            self._mass.export(),
         )
 
     async def restore(self, world: World, wall: float) -> None:
@@ -143,8 +144,10 @@ class Reducer:
         for name, history in world.histories.items():
             self._histories[name] = shift_history(history, world, now, wall)
             is_waiting = history.empty_since is not None or bool(history.idle_ports)
-            self._timers.arm(name, now if is_waiting or not self._contributions.claims(name) else None)
+            is_claimed = bool(self._contributions.claims(name) or self._mass.claims(name))
+            self._timers.arm(name, now if is_waiting or not is_claimed else None)
             await self._breathe()
+        self._mass.restore((shift_hold(held, world, now, wall) for held in world.holds), now)
         self._owners.update(world.owners)
         for name, resource in world.resources.items():
             self._addresses.settle(name, resource.entry)

@@ -12,6 +12,7 @@ Format numbers grow; a reader per format that is still understood stands in `_RE
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -22,6 +23,7 @@ from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Pairs, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.store.guard import History
+from meshregistry.store.holds import HeldShrink
 from meshregistry.store.saved_rows import Part, Rows, read_part, write_part
 from meshregistry.store.world import World
 from meshregistry.wire.resource import Resource
@@ -87,13 +89,15 @@ def encode_world(world: World) -> Iterator[bytes]:
     by_name = _claims_by_name(world)
     names = sorted({*world.resources, *world.histories, *by_name})
     runs = [names[start : start + _PART_RESOURCES] for start in range(0, len(names), _PART_RESOURCES)]
-    head = Head(world.as_of, world.taken_at, world.clock, dict(world.fingerprints), len(runs), len(world.resources))
+    count = len(runs) + len(world.holds)
+    head = Head(world.as_of, world.taken_at, world.clock, dict(world.fingerprints), count, len(world.resources))
     digest = xxhash.xxh3_128()
     first = MAGIC + _FORMAT_FIELD.pack(FORMAT) + _framed(msgspec.msgpack.encode(head))
     digest.update(first)
     yield first
-    for run in runs:
-        piece = _framed(_encode_rows(write_part(_part(world, by_name, run))))
+    parts = chain((_part(world, by_name, run) for run in runs), map(_hold_part, world.holds))
+    for part in parts:
+        piece = _framed(_encode_rows(write_part(part)))
         digest.update(piece)
         yield piece
     yield digest.digest()
@@ -168,16 +172,21 @@ def _read_v1(view: memoryview, head: Head, terms: Terms) -> World:
     claims: dict[ServiceKey, dict[int, Claim]] = {}
     histories: dict[str, History] = {}
     owners: dict[str, str] = {}
+    holds: list[HeldShrink] = []
     for piece in _pieces(view, head.parts):
         part = read_part(_decode_rows(piece), terms.policies, shared)
         resources.update((resource.name, resource) for resource in part.resources)
+        if part.hold is not None:
+            holds.append(part.hold)
+            continue
         for place, claim in part.claims:
             claims.setdefault(claim.key, {})[place] = claim
         for name, owner, history in part.histories:
             histories[name] = history
             owners[name] = owner
     ordered = {key: tuple(by_place[place] for place in sorted(by_place)) for key, by_place in claims.items()}
-    return World(head.as_of, head.taken_at, head.clock, head.fingerprints, resources, ordered, histories, owners)
+    times = head.as_of, head.taken_at, head.clock
+    return World(*times, head.fingerprints, resources, ordered, histories, owners, tuple(holds))
 
 
 _READERS: Final[Mapping[int, Callable[[memoryview, Head, Terms], World]]] = {1: _read_v1}
@@ -203,6 +212,10 @@ def _part(world: World, claims: Mapping[str, list[tuple[int, Claim]]], names: li
             if (history := world.histories.get(name)) is not None
         ],
     )
+
+
+def _hold_part(hold: HeldShrink) -> Part:
+    return Part((), list(enumerate(hold.claims)), (), hold)
 
 
 def _claims_by_name(world: World) -> dict[str, list[tuple[int, Claim]]]:

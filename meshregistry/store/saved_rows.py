@@ -14,6 +14,7 @@ from meshregistry.model.instance import Pairs, Scope, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.service_entry import Location, Resolution, ServiceEntry, ServicePort, WorkloadEntry
 from meshregistry.store.guard import History
+from meshregistry.store.holds import Cause, HeldShrink
 from meshregistry.wire.resource import PortMap, Resource
 
 Item = TypeVar("Item")
@@ -77,6 +78,19 @@ class HistoryRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     idle_ports: tuple[tuple[PortRow, float], ...]
 
 
+class HoldRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A held shrink; its claims are the part's."""
+
+    number: int
+    unit: tuple[str, str, str, str]
+    cause: str
+    since: float
+    before: int
+    rejected: bool
+    frozen: bool
+    confirmed: tuple[tuple[tuple[str, str, str, str], float], ...]
+
+
 class Rows(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One part: tables first, then what refers to them by index."""
 
@@ -87,6 +101,8 @@ class Rows(msgspec.Struct, frozen=True, array_like=True, gc=False):
     resources: tuple[ResourceRow, ...]
     claims: tuple[ClaimRow, ...]
     histories: tuple[HistoryRow, ...]
+    hold: HoldRow | None = None
+    """The hold that keeps the claims of this part, which are nobody's otherwise."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -96,6 +112,9 @@ class Part(msgspec.Struct, frozen=True):
     claims: Sequence[tuple[int, Claim]]
     histories: Sequence[tuple[str, str, History]]
     """Resource name, owner, history."""
+
+    hold: HeldShrink | None = None
+    """With nothing but its claims beside it."""
 
 
 def write_part(part: Part) -> Rows:
@@ -155,6 +174,7 @@ class _Writer:
             resources,
             claims,
             histories,
+            None if part.hold is None else _write_hold(part.hold),
         )
 
     def _write_endpoints(self, endpoints: tuple[WorkloadEntry, ...]) -> tuple[EndpointRow, ...]:
@@ -220,7 +240,8 @@ class _Reader:
             for row in rows.claims
             if (policy := policies.get(row.scope[0])) is not None
         ]
-        return Part(resources, claims, [self._read_history(row) for row in rows.histories])
+        hold = None if rows.hold is None else _read_hold(rows.hold, tuple(claim for _, claim in claims))
+        return Part(resources, claims, [self._read_history(row) for row in rows.histories], hold)
 
     def _read_endpoint(self, row: EndpointRow) -> WorkloadEntry:
         address, ports, labels, locality, weight = row
@@ -264,6 +285,33 @@ class _Reader:
     def _read_history(self, row: HistoryRow) -> tuple[str, str, History]:
         idle = tuple((_read_port(port), since) for port, since in row.idle_ports)
         return row.name, row.owner, History(self._entries[row.entry], self._entries[row.served], row.empty_since, idle)
+
+
+def _write_hold(hold: HeldShrink) -> HoldRow:
+    return HoldRow(
+        hold.number,
+        (*hold.unit,),
+        hold.cause.value,
+        hold.since,
+        hold.before,
+        hold.rejected,
+        hold.frozen,
+        tuple(((*scope,), seconds) for scope, seconds in hold.confirmed),
+    )
+
+
+def _read_hold(row: HoldRow, claims: tuple[Claim, ...]) -> HeldShrink:
+    return HeldShrink(
+        row.number,
+        Scope(*row.unit),
+        Cause(row.cause),
+        row.since,
+        row.before,
+        row.rejected,
+        row.frozen,
+        tuple((Scope(*scope), seconds) for scope, seconds in row.confirmed),
+        claims,
+    )
 
 
 def _itself(item: Item) -> Item:

@@ -10,6 +10,7 @@ import msgspec
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import ServiceKey
 from meshregistry.store.guard import History
+from meshregistry.store.holds import HeldShrink
 from meshregistry.wire.resource import Resource
 
 
@@ -34,6 +35,8 @@ class World(msgspec.Struct, frozen=True):
     owners: Mapping[str, str]
     """Resource name → source kind whose guard counts for it."""
 
+    holds: tuple[HeldShrink, ...] = ()
+
 
 def shift_time(instant: float, world: World, now: float, wall: float) -> float:
     """Translate a past time of a world into the monotonic time of this process; `now` and `wall` are its two clocks.
@@ -50,3 +53,8 @@ def shift_history(history: History, world: World, now: float, wall: float) -> Hi
     since = None if history.empty_since is None else shift_time(history.empty_since, world, now, wall)
     idle = tuple((port, shift_time(at, world, now, wall)) for port, at in history.idle_ports)
     return msgspec.structs.replace(history, empty_since=since, idle_ports=idle)
+
+
+def shift_hold(held: HeldShrink, world: World, now: float, wall: float) -> HeldShrink:
+    """Translate the time of a world's hold."""
+    return msgspec.structs.replace(held, since=shift_time(held.since, world, now, wall))

@@ -225,3 +225,51 @@ async def test_virtual_addresses_are_known_again() -> None:
     fresh = Process()
     await fresh.take(listing(orders=[instance(1, protocol="dubbo"), instance(2)], users=[instance(3)]), SYNCED)
     assert fresh.wire() == after.wire()
+
+
+async def test_a_held_shrink_is_held_on() -> None:
+    before = Process()
+    services = {f"service-{n}": [instance(n)] for n in range(1, 31)}
+    await before.take(listing(**services), SYNCED)
+    few = {f"service-{n}": [instance(n)] for n in range(1, 11)}
+    assert [] == await before.take(listing(**few))
+    before.now += 60
+    (report,) = before.reducer.list_holds()
+    after = Process(now=5.0, wall=before.wall)
+
+    await after.restore(before.save())
+
+    assert [report] == after.reducer.list_holds()
+    assert before.wire() == after.wire()
+    assert [] == await after.take(listing(**few), SYNCED)
+    after.now += 60
+    assert [] == await after.take()
+    assert before.wire() == after.wire()
+
+
+async def test_what_a_held_service_lost_comes_back_after_a_restart() -> None:
+    before = Process()
+    services = {f"service-{n}": [instance(n)] for n in range(1, 31)}
+    await before.take(listing(**services), SYNCED)
+    await before.take(listing(**{f"service-{n}": [instance(n)] for n in range(1, 11)}))
+    after = Process()
+    await after.restore(before.save())
+
+    assert [] == await after.take(listing(**services), SYNCED)
+
+    assert before.wire() == after.wire()
+    assert [] == after.reducer.list_holds()
+
+
+async def test_an_outage_of_the_process_is_no_way_around_the_mass_rule() -> None:
+    before = Process()
+    await before.take(listing(**{f"service-{n}": [instance(n)] for n in range(1, 31)}), SYNCED)
+    after = Process()
+    await after.restore(before.save())
+
+    assert [] == await after.take(listing(**{f"service-{n}": [instance(n)] for n in range(1, 11)}), SYNCED)
+    after.now += 3600
+
+    assert [] == await after.take()
+    assert before.wire() == after.wire()
+    assert 1 == len(after.reducer.list_holds())
