@@ -46,6 +46,14 @@ class Contributions:
         """Return every scope that contributes something."""
         return frozenset(self._by_scope)
 
+    def resources_of_host(self, host: str) -> set[str]:
+        """Return the resources that somebody claims with a host, or under that very name."""
+        return {
+            name
+            for name, by_key in self._by_resource.items()
+            if name == host or any(host in claim.hosts for claim in by_key.values())
+        }
+
     def names(self, scope: Scope) -> frozenset[str]:
         """Return the services of a scope that contribute something."""
         return frozenset(self._by_scope.get(scope, ()))
