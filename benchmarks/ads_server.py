@@ -25,7 +25,8 @@ from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.inbox import Inbox
-from meshregistry.store.reducer import Reducer, SourceRules
+from meshregistry.store.reducer import Reducer
+from meshregistry.store.rules import SourceRules
 from meshregistry.store.store import SnapshotStore
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import ResourceEncoder

@@ -83,3 +83,16 @@ class SourcesPage:
     def sources(self) -> Mapping[str, object]:
         """Return source kind → the status of its registries."""
         return {kind: source.registries() for kind, source in self._sources.items()}
+
+
+class RegistriesPage:
+    """The registries behind the sources of one kind; none while there is no such source."""
+
+    def __init__(self, kind: str, sources: Mapping[str, DescribedSource]) -> None:
+        self._kind = kind
+        self._sources = sources
+
+    def registries(self) -> Sequence[Mapping[str, object]]:
+        """Return one mapping per server."""
+        source = self._sources.get(self._kind)
+        return source.registries() if source else ()

@@ -9,15 +9,18 @@ import sys
 import urllib.request
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from meshregistry import __version__
 from meshregistry.errors import ListenError, SettingsError
-from meshregistry.settings.load import Loaded, load_settings
+from meshregistry.settings.load import Loaded
 from meshregistry.settings.render import render_settings
 from meshregistry.telemetry.logs import configure_logs
+
+if TYPE_CHECKING:
+    from meshregistry.reload import SettingsOrigin
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -30,9 +33,15 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--config", "path", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Settings file.")
+@click.option(
+    "--config",
+    "path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Settings file, or a folder with `cfg_meshregistry` or `cfg`.",
+)
 def run(path: Path) -> None:
-    """Start the service and run until SIGTERM or SIGINT."""
+    """Start the service and run until SIGTERM or SIGINT; it follows changes of the settings file."""
     start(path)
 
 
@@ -40,15 +49,15 @@ def start(path: Path) -> NoReturn:
     """Run the service with the settings in a file, then exit."""
     from meshregistry.app import serve  # the server rooms take a second to import; other commands need none of them
 
-    loaded = _load(path)
-    log = loaded.settings.log
+    origin = _open(path)
+    log = origin.loaded.settings.log
     configure_logs(level=log.level, as_json=log.format == "json")
-    _print_lines("warning", loaded.warnings)
-    _run_loop(serve(loaded.settings))
+    _print_lines("warning", origin.loaded.warnings)
+    _run_loop(serve(origin))
 
 
 @main.command("check-config")
-@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("path", type=click.Path(path_type=Path))
 def check_config(path: Path) -> None:
     """Print the effective settings without secrets, or every fault of the file."""
     loaded = _load(path)
@@ -70,7 +79,7 @@ def probe(url: str, timeout_s: float) -> None:
 
 
 @main.command("config-sources")
-@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("path", type=click.Path(path_type=Path))
 @click.option(
     "--host", default="meshregistry.mesh-operator", show_default=True, help="Name under which istiod finds us."
 )
@@ -114,18 +123,17 @@ def demo(nacos_port: int, ads_port: int, http_port: int) -> None:
 
 
 def _load(path: Path) -> Loaded:
+    return _open(path).loaded
+
+
+def _open(path: Path) -> "SettingsOrigin":
     """Return what `run` can run, or print every fault and exit."""
-    from meshregistry.wiring import check_readable  # as in `run`
+    from meshregistry.reload import open_settings  # as in `run`
 
     try:
-        loaded = load_settings(path.read_text("utf-8"), os.environ, base_dir=path.parent)
-        check_readable(loaded.settings)
-    except (OSError, UnicodeDecodeError) as error:
-        click.echo(f"error: {path}: {error}", err=True)
+        return open_settings(path, os.environ)
     except SettingsError as error:
         _print_lines(f"error: {path}", error.faults)
-    else:
-        return loaded
     sys.exit(EXIT_USAGE)
 
 

@@ -56,6 +56,10 @@ class Keeper:
         """What went wrong with the file, for humans."""
         return tuple(note for note in (self._load_note, self._save_note) if note)
 
+    def replace_terms(self, terms: Terms) -> None:
+        """Save under other settings from now on."""
+        self._terms = terms
+
     def export(self) -> World:
         """Return the world as it is now."""
         return self._reducer.export(self._terms.fingerprints, time.time())

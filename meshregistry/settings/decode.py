@@ -19,7 +19,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from meshregistry.settings.document import Entry, entries, is_null, origin_of
 from meshregistry.settings.fields import Section
-from meshregistry.settings.findings import Finding, Origin, Path
+from meshregistry.settings.findings import Finding, Origin, Path, join_path
 from meshregistry.settings.references import resolve_reference
 from meshregistry.settings.root import Settings
 
@@ -48,6 +48,7 @@ class Draft:
     origins: dict[Path, Origin] = field(default_factory=dict)
     faults: list[Finding] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
+    unknown: set[str] = field(default_factory=set)
 
     def fault(self, path: Path, message: str) -> None:
         """Note a fault at the place where the path, or what holds it, was written."""
@@ -205,6 +206,7 @@ def _note_unused(entry: Entry, section: type[Section], path: Path, draft: Draft)
         message = f"accepted, but without effect: {ignored[loosen(entry.key)]}"
         draft.warnings.append(Finding(here, entry.origin, message))
     elif draft.wrapped:
+        draft.unknown.add(join_path(here))
         draft.warnings.append(Finding(here, entry.origin, f"unknown key, ignored as Slime does; {hint}"))
     else:
         draft.faults.append(Finding(here, entry.origin, f"unknown key; {hint}"))

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
+from yaml.nodes import Node
+
 from meshregistry.errors import SettingsError
 from meshregistry.settings.decode import Draft, Plain, decode_section
-from meshregistry.settings.document import Document, Entry, read_document
+from meshregistry.settings.document import Document, Entry, is_null, read_document
 from meshregistry.settings.environment import apply_environment, fill
 from meshregistry.settings.fields import Section, spec_of
 from meshregistry.settings.findings import Finding, Path, sorted_lines
@@ -30,6 +32,11 @@ class Loaded:
 
     settings: Settings
     warnings: list[str]
+    unknown: frozenset[str] = frozenset()
+    """Paths of keys that nobody knows, where they are only a warning (inside Slime's wrappers)."""
+
+    has_settings: bool = True
+    """Whether the text holds settings at all, as opposed to nothing or an empty wrapper."""
 
 
 def load_settings(text: str, environ: Mapping[str, str], *, base_dir: FilePath | None = None) -> Loaded:
@@ -56,7 +63,11 @@ def load_settings(text: str, environ: Mapping[str, str], *, base_dir: FilePath |
     _check(settings, draft, faulty)
     if draft.faults:
         raise SettingsError(sorted_lines(draft.faults))
-    return Loaded(settings, sorted_lines(draft.warnings))
+    return Loaded(settings, sorted_lines(draft.warnings), frozenset(draft.unknown), _holds_any(document.root))
+
+
+def _holds_any(root: Node | None) -> bool:
+    return root is not None and not is_null(root) and bool(root.value)
 
 
 def _apply_misc(document: Document, draft: Draft) -> None:

@@ -21,6 +21,7 @@ from meshregistry.settings.guard import Guard
 from meshregistry.settings.kubernetes import Kubernetes, KubernetesSource
 from meshregistry.settings.mcp import Mcp
 from meshregistry.settings.nacos import NacosSource
+from meshregistry.settings.reload import Reload
 from meshregistry.settings.replicas import Replicas
 from meshregistry.settings.source import Source
 from meshregistry.settings.zookeeper import ZookeeperSource
@@ -125,6 +126,7 @@ class Settings(Section):
     guard: Guard = setting(Guard(), "Protection against shrinking.")
     http: Http = setting(Http(), "The HTTP pages.")
     log: Log = setting(Log(), "The log.")
+    reload: Reload = setting(Reload(), "Following changes of the settings file.")
 
     def sources(self) -> dict[str, Source]:
         """Return every source by the name of its section, enabled or not."""

@@ -12,6 +12,7 @@ from meshregistry.errors import MeshRegistryError
 from meshregistry.model.events import SourceUpdate
 from meshregistry.model.instance import Scope
 from meshregistry.store.holds import HoldReport
+from meshregistry.store.rules import RulesReplaced
 
 EVERYTHING = Scope("", "", "", "")
 """Freezes everything; an empty field of a target stands for all of its kind."""
@@ -53,7 +54,7 @@ class ServeAnyway(msgspec.Struct, frozen=True, tag="serve_anyway"):
 
 
 OperatorDecision = Accept | Reject | Freeze | Thaw | ServeAnyway
-StoreUpdate = SourceUpdate | OperatorDecision
+StoreUpdate = SourceUpdate | OperatorDecision | RulesReplaced
 
 
 class UnknownTargetError(MeshRegistryError):

@@ -8,7 +8,8 @@ from meshregistry.model.instance import Instance, Scope
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.guard import GuardPolicy
-from meshregistry.store.reducer import Reducer, SourceRules
+from meshregistry.store.reducer import Reducer
+from meshregistry.store.rules import SourceRules
 from meshregistry.store.saved import Terms, decode_world, encode_world
 from meshregistry.store.snapshot import Change
 from meshregistry.store.store import SnapshotStore

@@ -14,7 +14,8 @@ from meshregistry.model.policy import ConversionPolicy, MergedPorts, Profile
 from meshregistry.model.service_entry import Kind, ServiceEntry
 from meshregistry.store.guard import EMPTIED_LABEL, GuardPolicy
 from meshregistry.store.inbox import Inbox
-from meshregistry.store.reducer import Reducer, SourceRules
+from meshregistry.store.reducer import Reducer
+from meshregistry.store.rules import SourceRules
 from meshregistry.store.snapshot import Change
 from meshregistry.store.store import SnapshotStore
 from meshregistry.telemetry.metrics import Metrics

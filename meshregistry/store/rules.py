@@ -1,0 +1,32 @@
+"""How each source's services are converted and guarded, and how other rules reach the single writer."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from meshregistry.model.policy import ConversionPolicy
+from meshregistry.store.guard import GuardPolicy
+
+
+class SourceRules(msgspec.Struct, frozen=True):
+    """How one source's services are converted and guarded."""
+
+    conversion: ConversionPolicy
+    guard: GuardPolicy
+
+
+class RulesReplaced(msgspec.Struct, frozen=True):
+    """Other rules from now on, ordered with what the sources say: nothing of a stopped source follows.
+
+    Conversion changes a service when its source tells of it again, so that a source whose conversion has changed is
+    among `restarted`.
+    """
+
+    rules: Mapping[str, SourceRules]
+    """Of every enabled source."""
+
+    retired: frozenset[str] = frozenset()
+    """Sources that are enabled no longer: all that they said is withdrawn, under their guard."""
+
+    restarted: frozenset[str] = frozenset()
+    """Sources, new ones included, that begin anew: scopes they do not speak of until they are read are withdrawn."""
