@@ -7,7 +7,7 @@ BIN := .venv/bin
 STAMP := .venv/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup registries demo run test lint fmt types unit proto lock docs bench clean
+.PHONY: help setup registries demo up run test lint fmt types unit proto lock docs bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ registries: $(STAMP) ## build the real registries that the tests start (Maven, c
 
 demo: $(STAMP) ## run the service on an embedded simulated Nacos, with a mesh client attached
 	$(BIN)/meshregistry demo
+
+up: $(STAMP) ## run the picture of docker-compose.yml without containers (istiod and Envoy: ISTIOD_BIN=program)
+	$(BIN)/python -m tests.support.whole_mesh
 
 run: $(STAMP) ## run the service: make run CONFIG=file.yaml
 	$(BIN)/meshregistry run --config $(or $(CONFIG),$(error CONFIG=file.yaml is missing))
