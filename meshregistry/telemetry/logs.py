@@ -37,10 +37,10 @@ class ForeignRequests(logging.Filter):
 
 
 def configure_logs(*, level: str, as_json: bool) -> None:
-    """Send all logs to stderr; grpclib and aiohttp speak only from WARNING on, as they log per connection."""
+    """Send all logs to stderr; libraries that log per connection or per file speak only from WARNING on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else logging.Formatter(_TEXT_FORMAT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for name in ("grpclib", "aiohttp.access", "asyncio", "hpack"):
+    for name in ("grpclib", "aiohttp.access", "asyncio", "hpack", "watchfiles.main"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("aiohttp.server").addFilter(ForeignRequests())

