@@ -60,8 +60,10 @@ class Keeper:
         """Save under other settings from now on."""
         self._terms = terms
 
-    def export(self) -> World:
-        """Return the world as it is now."""
+    def export(self) -> World | None:
+        """Return the world as it is now; None while it is not complete."""
+        if not self._store.current.complete:
+            return None
         return self._reducer.export(self._terms.fingerprints, time.time())
 
     async def load(self) -> World | None:
@@ -96,11 +98,12 @@ class Keeper:
     async def save(self) -> None:
         """Save the world if it is complete and not saved yet. Cancelling leaves the last good file."""
         revision = self._reducer.revision
-        if not self._options.data_dir or not self._store.current.complete or revision == self._saved_revision:
+        world = self.export() if self._options.data_dir and revision != self._saved_revision else None
+        if world is None:
             return
         started = time.monotonic()
         try:
-            size = await asyncio.to_thread(_write, self._path, encode_world(self.export()))
+            size = await asyncio.to_thread(_write, self._path, encode_world(world))
         except OSError as error:
             self._note_save(error)
             return

@@ -8,9 +8,10 @@ from meshregistry.http.server import HttpOptions
 from meshregistry.policies import conversion_policy
 from meshregistry.policies_zookeeper import zookeeper_policy
 from meshregistry.settings.eureka import EurekaServer
-from meshregistry.settings.fields import ListenAddress
+from meshregistry.settings.fields import ListenAddress, parse_listen
 from meshregistry.settings.mcp import Listener, Mcp, Tls
 from meshregistry.settings.nacos import NacosServer, NacosSource
+from meshregistry.replica.options import ReplicaOptions, ReplicaTls
 from meshregistry.settings.root import Settings
 from meshregistry.settings.source import Source
 from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions, HoldOptions, Mode, TlsFiles
@@ -65,6 +66,20 @@ def saved_terms(settings: Settings, rules: Mapping[str, SourceRules]) -> Terms:
     policies = {source: each.conversion for source, each in rules.items()}
     created = settings.mcp.create_time
     return Terms(policies, {source: fingerprint_conversion(policy, created) for source, policy in policies.items()})
+
+
+def replica_options(settings: Settings) -> ReplicaOptions:
+    """Return where the siblings are; those of a service with TLS speak TLS too."""
+    section, mcp = settings.replicas, settings.mcp
+    tls = ReplicaTls(section.ca, section.certificate, section.key, section.server_name)
+    return ReplicaOptions(
+        siblings=tuple(parse_listen(each) for each in section.siblings),
+        own_ports=frozenset(options.port for options in ads_listeners(mcp)),
+        connect_timeout_s=section.connect_timeout,
+        takeover_timeout_s=section.takeover_timeout,
+        resolve_interval_s=section.resolve_interval,
+        tls=tls if mcp.tls.certificate else None,
+    )
 
 
 def guard_policy(settings: Settings, source: Source) -> GuardPolicy:

@@ -17,7 +17,7 @@ from meshregistry.http.spec_json import JsonObject, config_item, kubernetes_item
 from meshregistry.http.streaming import send_slices
 from meshregistry.http.text import documents, json_list, json_lists, json_text, yaml_list, yaml_lists, yaml_text
 from meshregistry.http.views import Views
-from meshregistry.model.service_entry import Kind
+from meshregistry.model.service_entry import ISTIO_KINDS, Kind
 from meshregistry.store.snapshot import Snapshot
 from meshregistry.wire.resource import Resource
 
@@ -167,9 +167,9 @@ def _matches(snapshot: Snapshot, kind: Kind, query: CacheQuery, since: int) -> l
 def _types(asked: str) -> Mapping[str, Kind]:
     """Return the types an asked `group/version/kind` names; "" is all, in Slime's API version."""
     if not asked:
-        return {f"{_GROUP}/{_API_VERSIONS[0]}/{kind}": kind for kind in Kind}
+        return {f"{_GROUP}/{_API_VERSIONS[0]}/{kind}": kind for kind in ISTIO_KINDS}
     group_version, _, kind = asked.rpartition("/")
-    known = group_version in {f"{_GROUP}/{version}" for version in _API_VERSIONS} and kind in tuple(Kind)
+    known = group_version in {f"{_GROUP}/{version}" for version in _API_VERSIONS} and kind in ISTIO_KINDS
     return {asked: Kind(kind)} if known else {}
 
 

@@ -11,10 +11,16 @@ from meshregistry.model.instance import Pairs
 
 
 class Kind(StrEnum):
-    """The kinds of resources that sources can produce."""
+    """The kinds of resources: those that sources can produce, and those that replicas exchange."""
 
     SERVICE_ENTRY = "ServiceEntry"
     SIDECAR = "Sidecar"
+    STATE = "State"
+    DECISION = "Decision"
+
+
+ISTIO_KINDS = (Kind.SERVICE_ENTRY, Kind.SIDECAR)
+"""What istiod is served."""
 
 
 class Location(IntEnum):

@@ -13,6 +13,7 @@ from meshregistry.xds.health import HealthServicer
 from meshregistry.xds.incremental import Journal
 from meshregistry.xds.listener import Listener
 from meshregistry.xds.options import AdsOptions
+from meshregistry.xds.peers import PeerShelf
 from meshregistry.xds.servicer import SERVICE, AdsServicer, Shared
 from meshregistry.xds.tls import Certificate
 from meshregistry.xds.views import Catalog
@@ -26,7 +27,15 @@ class AdsServer:
     Owns nothing that needs a task of its own: streams live in grpclib's handlers, commits arrive as calls.
     """
 
-    def __init__(self, options: AdsOptions, store: SnapshotStore, clients: Clients, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        options: AdsOptions,
+        store: SnapshotStore,
+        clients: Clients,
+        metrics: Metrics,
+        peers: PeerShelf | None = None,
+    ) -> None:
+        """`peers` is what is offered to other replicas, if anything."""
         self._options = options
         self._store = store
         self._draining = False
@@ -34,7 +43,9 @@ class AdsServer:
         self.journal = Journal(store, options.selection) if options.incremental else None
         """What an incremental listener knows beyond the snapshot."""
 
-        self._ads = AdsServicer(Shared(options, self._catalog, clients, metrics, self.journal))
+        self._ads = AdsServicer(Shared(options, self._catalog, clients, metrics, self.journal, peers))
+        if peers is not None:
+            peers.listen(self._ads.note_change)
         self._health = HealthServicer(frozenset({SERVICE}), self._is_serving)
         self._listener: Listener | None = None
         self._end_listening: Callable[[], None] | None = None

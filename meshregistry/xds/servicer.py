@@ -18,6 +18,7 @@ from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
 
 from meshregistry.errors import AdsProtocolError
+from meshregistry.model.service_entry import ISTIO_KINDS, Kind
 from meshregistry.store.snapshot import Change
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.xds.admission import Admission, Refused
@@ -27,13 +28,15 @@ from meshregistry.xds.encode import BodyCache, Message, encode
 from meshregistry.xds.incremental import IncrementalType, Journal
 from meshregistry.xds.options import AdsOptions, LimitExceeded
 from meshregistry.xds.pacer import Pacer
+from meshregistry.xds.peers import PeerShelf
 from meshregistry.xds.protocol import AdsStream, NewType, Push, Receipt, Verdict
 from meshregistry.xds.requests import Request, read_delta, read_sotw
 from meshregistry.xds.sotw import SotwType
 from meshregistry.xds.tombstones import Forgotten
 from meshregistry.xds.transport import ByteStream, abort, receive, send
 from meshregistry.xds.type_state import TypeState
-from meshregistry.xds.views import Catalog
+from meshregistry.xds.views import NOTHING, Catalog, View
+from meshregistry.xds.visibility import Visibility
 
 SERVICE: Final = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 
@@ -69,8 +72,17 @@ class Shared:
     journal: Journal | None = None
     """Of an incremental listener."""
 
+    peers: PeerShelf | None = None
+    """What is offered to other replicas; None: nothing."""
+
     bodies: BodyCache = field(default_factory=BodyCache)
     pacer: Pacer = field(default_factory=Pacer)
+
+    def look(self, kind: Kind | None, visibility: Visibility) -> View | None:
+        """Return what a client sees of a kind now; None while it is held."""
+        if kind is None or kind in ISTIO_KINDS:
+            return self.catalog.look(kind, visibility)
+        return NOTHING if self.peers is None else self.peers.look(kind)
 
 
 class AdsServicer:
@@ -136,7 +148,7 @@ class Session:
         self._stream = stream
         self._dialect = dialect
         self._shared = shared
-        self._machine = AdsStream(dialect.new_type, shared.options, shared.catalog.look, stream_id)
+        self._machine = AdsStream(dialect.new_type, shared.options, shared.look, stream_id)
         self._row = ConnectedStream(stream_id, _format_peer(stream), dialect.name, self._machine)
         self._wake = asyncio.Event()
         self._draining = False

@@ -8,13 +8,15 @@ we do not serve, odd ones included, is answered with an empty list instead of an
 from enum import Enum
 from typing import Final
 
-from meshregistry.model.service_entry import Kind
+from meshregistry.model.service_entry import ISTIO_KINDS, Kind
+from meshregistry.wire.private import DECISION_URL, STATE_URL
 
 MESH_CONFIG: Final = "core/v1alpha1/MeshConfig"
 
 _GROUP: Final = "networking.istio.io"
 _VERSIONS: Final = ("v1alpha3", "v1beta1", "v1")
-_SERVED: Final = {f"{_GROUP}/{version}/{kind}": kind for kind in Kind for version in _VERSIONS}
+_SERVED: Final = {f"{_GROUP}/{version}/{kind}": kind for kind in ISTIO_KINDS for version in _VERSIONS}
+_PRIVATE: Final = {STATE_URL: Kind.STATE, DECISION_URL: Kind.DECISION}
 _VERSION_STUBS: Final = f"{_GROUP}/v1/{Kind.SERVICE_ENTRY}"
 
 
@@ -30,7 +32,7 @@ class Answer(Enum):
 
 def served_kind(type_url: str) -> Kind | None:
     """Return the kind behind a type URL; all API versions of a kind are the same resources. None: nothing is served."""
-    return _SERVED.get(type_url)
+    return _SERVED.get(type_url) or _PRIVATE.get(type_url)
 
 
 def unserved_answer(type_url: str) -> Answer:

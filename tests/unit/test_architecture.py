@@ -43,13 +43,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "http": {"model", "wire", "store"},
     "xds": {"model", "wire", "store", "_proto"},
     "watch": {"_proto"},
+    "replica": {"model", "wire", "store", "_proto"},
     "sim": {"_proto"},
-    **{module: SERVER_ROOMS | COMPOSITION_ROOT | {"persistence", "settings", "watch", "sim"} for module in COMPOSITION_ROOT},
+    **{module: SERVER_ROOMS | COMPOSITION_ROOT | {"persistence", "replica", "settings", "watch", "sim"} for module in COMPOSITION_ROOT},
 }
 """Room → rooms it may import, besides itself and the leaves."""
 
-GRPC_PLACES = ("xds", "sources/nacos", "watch", "sim")
-MESSAGE_PLACES = ("xds", "sources/nacos", "watch", "sim")
+GRPC_PLACES = ("xds", "sources/nacos", "watch", "sim", "replica")
+MESSAGE_PLACES = ("xds", "sources/nacos", "watch", "sim", "replica")
 FOREIGN_PLACES: dict[str, tuple[str, ...]] = {
     "grpclib": GRPC_PLACES,
     "h2": GRPC_PLACES,

@@ -1,0 +1,123 @@
+"""One delta stream to a sibling for one private type: its requests out, its resources in."""
+
+import asyncio
+import ssl
+import struct
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import betterproto
+from grpclib.client import Channel, Stream
+from grpclib.config import Configuration
+from grpclib.const import Cardinality
+from grpclib.encoding.base import CodecBase
+from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
+from h2.exceptions import H2Error
+
+from meshregistry._proto.envoy.config.core.v3 import Node
+from meshregistry._proto.envoy.service.discovery.v3 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
+from meshregistry.errors import MeshRegistryError
+from meshregistry.replica.options import ReplicaOptions
+from meshregistry.replica.siblings import Address
+
+_METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
+_WINDOW_BYTES = 4 * 1024 * 1024
+_MAX_NAMES = 10_000
+
+_FAILURES = (
+    GRPCError,
+    ProtocolError,
+    StreamTerminatedError,
+    H2Error,
+    OSError,
+    TimeoutError,
+    AssertionError,  # grpclib: the stream ended inside a message
+    NotImplementedError,  # grpclib: a compressed message
+    struct.error,  # grpclib: the stream ended inside a message header
+    ValueError,
+)
+
+
+class SiblingLost(MeshRegistryError):
+    """A sibling cannot be reached, or its stream is over; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One response: payloads by name, and the names that went."""
+
+    payloads: Mapping[str, bytes] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+
+
+class _BytesCodec(CodecBase):
+    __content_subtype__ = "proto"
+
+    def encode(self, message: bytes, message_type: object) -> bytes:
+        return message
+
+    def decode(self, data: bytes, message_type: object) -> bytes:
+        return data
+
+
+async def follow(address: Address, type_url: str, options: ReplicaOptions, take: Callable[[Delivery], bool]) -> None:
+    """Subscribe to all of a type at a sibling and hand over every response, acknowledged, until `take` returns True.
+
+    Raises SiblingLost when the stream ends before, however it comes. Runs best in a task of its own: grpclib tells of
+    a lost connection by cancelling. Cancelling is safe.
+    """
+    try:
+        async with _open(address, options) as stream:
+            await _send(stream, DeltaDiscoveryRequest(node=Node(id="meshregistry"), type_url=type_url))
+            while (data := await stream.recv_message()) is not None:
+                response = DeltaDiscoveryResponse().parse(data)
+                if take(_read(response)):
+                    return
+                await _send(stream, DeltaDiscoveryRequest(type_url=type_url, response_nonce=response.nonce))
+    except _FAILURES as error:
+        raise SiblingLost(f"{address[0]}:{address[1]}: {str(error) or type(error).__name__}") from error
+    raise SiblingLost(f"{address[0]}:{address[1]}: closed")
+
+
+@asynccontextmanager
+async def _open(address: Address, options: ReplicaOptions) -> AsyncIterator[Stream[bytes, bytes]]:
+    host, port = address
+    configuration = Configuration(
+        http2_connection_window_size=_WINDOW_BYTES,
+        http2_stream_window_size=_WINDOW_BYTES,
+        _keepalive_time=30.0,
+        _keepalive_timeout=10.0,
+        _http2_max_pings_without_data=0,
+        ssl_target_name_override=options.tls.server_name or None if options.tls else None,
+    )
+    channel = Channel(host, port, codec=_BytesCodec(), config=configuration, ssl=_context(options))
+    try:
+        async with channel.request(_METHOD, Cardinality.STREAM_STREAM, bytes, bytes) as stream:
+            async with asyncio.timeout(options.connect_timeout_s):
+                await stream.send_request()
+            yield stream
+            await stream.cancel()
+    finally:
+        channel.close()
+
+
+def _context(options: ReplicaOptions) -> ssl.SSLContext | None:
+    if options.tls is None:
+        return None
+    context = ssl.create_default_context(cafile=options.tls.ca or None)
+    context.set_alpn_protocols(["h2"])
+    if options.tls.certificate:
+        context.load_cert_chain(options.tls.certificate, options.tls.key)
+    return context
+
+
+async def _send(stream: Stream[bytes, bytes], request: betterproto.Message) -> None:
+    await stream.send_message(bytes(request))
+
+
+def _read(response: DeltaDiscoveryResponse) -> Delivery:
+    if len(response.resources) + len(response.removed_resources) > _MAX_NAMES:
+        raise ValueError("too many names in one response")
+    payloads = {each.name: each.resource.value for each in response.resources}
+    return Delivery(payloads, tuple(response.removed_resources))

@@ -1,0 +1,54 @@
+"""What this replica offers to others: its world, made when somebody asks for it."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from meshregistry.replica.state import cut_state
+from meshregistry.store.saved import encode_world
+from meshregistry.store.world import World
+
+_IDLE_S = 10.0
+"""How often memory of old states is looked for, seconds."""
+
+
+class Shelf(Protocol):
+    """Where offers are put: the ADS server's shelf."""
+
+    def publish_state(self, pieces: Mapping[str, bytes]) -> None:
+        """Offer a state; no pieces say that there is none."""
+        ...
+
+    def drop_old_state(self) -> None:
+        """Give back the memory of a state that is not handed out any more."""
+        ...
+
+
+class Offer:
+    """Makes a state whenever one is wanted; owns the wish."""
+
+    def __init__(self, export: Callable[[], World | None]) -> None:
+        """`export` returns the world, None while it is not complete."""
+        self._export = export
+        self._wanted = asyncio.Event()
+
+    def want(self) -> None:
+        """Ask for a state; quick."""
+        self._wanted.set()
+
+    async def run(self, shelf: Shelf) -> None:
+        """Serve wishes for ever. Cancelling is safe."""
+        while True:
+            try:
+                async with asyncio.timeout(_IDLE_S):
+                    await self._wanted.wait()
+            except TimeoutError:
+                shelf.drop_old_state()
+                continue
+            self._wanted.clear()
+            world = self._export()
+            shelf.publish_state({} if world is None else await asyncio.to_thread(_cut, world))
+
+
+def _cut(world: World) -> dict[str, bytes]:
+    return cut_state(b"".join(encode_world(world)), world.as_of)

@@ -1,0 +1,63 @@
+"""A saved snapshot in pieces that fit into delta responses, and its assembly. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+import xxhash
+
+HEAD: Final = "head"
+PIECE_BYTES: Final = 256 * 1024
+_MAX_PIECES: Final = 4096
+"""1 GiB: a sibling that announces more is not believed."""
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What the pieces make together."""
+
+    pieces: int
+    digest: str
+    as_of: float
+    """Unix seconds until which the sibling had heard its registries."""
+
+
+def cut_state(data: bytes, as_of: float) -> dict[str, bytes]:
+    """Return name → piece, the head included."""
+    starts = range(0, len(data), PIECE_BYTES)
+    pieces = {_name(number): data[start : start + PIECE_BYTES] for number, start in enumerate(starts)}
+    head = Head(len(pieces), xxhash.xxh3_128_hexdigest(data), as_of)
+    return {HEAD: msgspec.msgpack.encode(head), **pieces}
+
+
+class Assembly:
+    """Collects the pieces of one state, in any order, replaced ones included; owned by who receives them."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[str, bytes] = {}
+
+    def add(self, pieces: Mapping[str, bytes], removed: Iterable[str] = ()) -> None:
+        """Take the pieces of one response. Raises ValueError when there are more than any state has."""
+        self._pieces.update(pieces)
+        for name in removed:
+            self._pieces.pop(name, None)
+        if len(self._pieces) > _MAX_PIECES:
+            raise ValueError(f"more than {_MAX_PIECES} pieces")
+
+    @property
+    def head(self) -> Head | None:
+        """The head, once it is there. Raises ValueError when it is none."""
+        data = self._pieces.get(HEAD)
+        return None if data is None else msgspec.msgpack.decode(data, type=Head)
+
+    def join(self) -> bytes | None:
+        """Return the state once all of it is there; None before. Raises ValueError for an unreadable head."""
+        head = self.head
+        if head is None or len(self._pieces) <= head.pieces:
+            return None
+        pieces = [self._pieces.get(_name(number)) for number in range(head.pieces)]
+        data = b"".join(piece for piece in pieces if piece is not None)
+        return data if xxhash.xxh3_128_hexdigest(data) == head.digest else None
+
+
+def _name(number: int) -> str:
+    return f"piece-{number:06d}"
