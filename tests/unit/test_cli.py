@@ -78,13 +78,13 @@ def test_a_file_that_is_not_text_is_an_error_and_no_traceback(settings: Path) ->
 
 @pytest.mark.parametrize("command", [["check-config"], ["run", "--config"]])
 def test_registries_that_cannot_be_read_are_refused(command: list[str], settings: Path) -> None:
-    settings.write_text("zookeeper_source: {enabled: true, address: ['127.0.0.1:2181']}\n")
+    settings.write_text("k8s_source: {enabled: true}\n")
 
     result = run(*command, settings)
 
     assert (2, "") == (result.exit_code, result.stdout)
-    (zookeeper,) = result.stderr.splitlines()
-    assert zookeeper.startswith(f"error: {settings}: zookeeper_source.enabled: ")
+    (files,) = result.stderr.splitlines()
+    assert files.startswith(f"error: {settings}: k8s_source.enabled: ")
 
 
 @pytest.mark.parametrize("taken", ["aux_addr", "mcp"])

@@ -216,7 +216,11 @@ def test_the_token_and_aliases_reach_the_pages() -> None:
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("zookeeper_source: {enabled: true, address: ['127.0.0.1:2181']}", "zookeeper_source.enabled"),
+        ("k8s_source: {enabled: true}", "k8s_source.enabled"),
+        (
+            "zookeeper_source: {enabled: true, address: ['127.0.0.1:2181'], watching_resync_cron: '* *'}",
+            "zookeeper_source.watching_resync_cron",
+        ),
     ],
 )
 def test_what_cannot_be_read_yet_is_refused_rather_than_left_out(text: str, path: str) -> None:

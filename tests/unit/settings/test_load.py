@@ -51,7 +51,6 @@ def test_a_slimeboot_resource_yields_one_warning_for_each_key_without_effect() -
             "nacos_source.NewInSomeFork (line 62): unknown key, ignored as Slime does; "
             "nearest known key `endpoint_selectors`"
         ),
-        "zookeeper_source.enabled (line 69): accepted, but without effect yet: this version lacks the ZooKeeper source",
         "zookeeper_source.mode (line 70): unknown mode, taken as watching as Slime does",
     ] == warnings
 
@@ -210,7 +209,7 @@ mcp: {enable_inc_push: true, clean_zombie_interval: 0}
 data_dir: /data
 """
     warnings = load_settings(text, {}).warnings
-    assert ["nacos_source.label_patch", "mcp.enable_inc_push", "data_dir"] == [line.split(" ")[0] for line in warnings]
+    assert ["nacos_source.label_patch", "mcp.enable_inc_push"] == [line.split(" ")[0] for line in warnings]
 
 
 def test_slimes_switch_for_its_dialect_is_pointed_to_the_listeners() -> None:

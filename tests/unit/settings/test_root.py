@@ -81,11 +81,10 @@ def test_slimes_defaults_hold_where_no_other_is_declared() -> None:
         assert source.instance_port_as_svc_port
     assert nacos.ns_host
     assert nacos.k8s_domain_suffix
-    assert (("pid", "timestamp", "dubbo"), "/dubbo", 30.0, 10, 86_400.0, "app") == (
+    assert (("pid", "timestamp", "dubbo"), "/dubbo", 30.0, 86_400.0, "app") == (
         zookeeper.ignore_label,
         zookeeper.registry_root_node,
         zookeeper.connection_timeout,
-        zookeeper.watching_worker_count,
         zookeeper.trim_dubbo_remove_dep_interval,
         zookeeper.dubbo_workload_app_label,
     )
@@ -95,6 +94,10 @@ def test_slimes_defaults_hold_where_no_other_is_declared() -> None:
 
 def test_defaults_that_differ_from_slimes() -> None:
     settings = Settings()
+    assert (32, "/services") == (
+        settings.zookeeper_source.watching_worker_count,
+        settings.zookeeper_source.application_register_root_node,
+    )
     assert (False, 0.0, "auto", "watching") == (
         settings.mcp.enable_inc_push,
         settings.registry_start_delay,
