@@ -69,7 +69,7 @@ class ZooKeeperRig(ABC):
         """Kill the server and start it without nodes and sessions; the writer gets a new session."""
         await self.writer.close()
         await self.kill()
-        await self._erase()
+        await self.erase()
         await self.start()
         await self.open()
 
@@ -98,8 +98,8 @@ class ZooKeeperRig(ABC):
         """SIGCONT; nothing if it is not paused."""
 
     @abstractmethod
-    async def _erase(self) -> None:
-        """Remove the data of the stopped server."""
+    async def erase(self) -> None:
+        """Remove the data of the stopped server: it starts empty. kazoo never gets over that: close the writer first."""
 
 
 class SimRig(ZooKeeperRig):
@@ -125,7 +125,7 @@ class SimRig(ZooKeeperRig):
     async def kill(self) -> None:
         await self.stop()
 
-    async def _erase(self) -> None:
+    async def erase(self) -> None:
         self.sim.state.clear()
 
     async def pause(self) -> None:
@@ -159,7 +159,7 @@ class RealRig(ZooKeeperRig):
     async def kill(self) -> None:
         await anyio.to_thread.run_sync(self.server.kill)
 
-    async def _erase(self) -> None:
+    async def erase(self) -> None:
         await anyio.to_thread.run_sync(self.server.erase)
 
     async def pause(self) -> None:
@@ -216,7 +216,7 @@ class EnsembleRig(ZooKeeperRig):
     async def kill(self) -> None:
         await anyio.to_thread.run_sync(self.ensemble.kill)
 
-    async def _erase(self) -> None:
+    async def erase(self) -> None:
         for server in self.ensemble.servers:
             server.erase()
 
