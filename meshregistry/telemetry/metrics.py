@@ -66,6 +66,12 @@ class Metrics:
         self.source_bad_records = self._counter(
             "source_bad_records", "Registry records dropped alone.", "source", "reason"
         )
+        self.full_fetches = self._counter(
+            "source_full_fetches",
+            "Complete readings by why they were made; mismatch = changes that disagreed with the registry's hash.",
+            "source",
+            "reason",
+        )
 
         self.push_connected = self._gauge("push_connected", "1 while a registry's pushes arrive.", "source", "scope")
         self.push_connections = self._counter("push_connections", "Push connections set up.", "source")
@@ -126,6 +132,13 @@ class Metrics:
         )
 
     def _declare_process(self) -> None:
+        self.reloads = self._counter("reload", "Reloads of a changed settings file.", "result")
+        self.reload_ok = self._gauge(
+            "reload_last_successful", "0 while the settings file says what was refused, 1 otherwise."
+        )
+        self.reload_time = self._gauge(
+            "reload_last_success_timestamp_seconds", "Unix time of the last reload that took effect; 0 before."
+        )
         ProcessCollector(registry=self.registry)
         self.loop_lag = self._histogram("event_loop_lag_seconds", "Lateness of a 50 ms sleep.", _LATENCY_BUCKETS)
         self.longest_block = self._gauge("event_loop_longest_block_seconds", "The longest lateness since the start.")

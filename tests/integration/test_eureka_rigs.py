@@ -19,7 +19,7 @@ ONE = "/apps/ORDERS/o1"
 async def test_calls_are_answered_alike(eureka_rig: EurekaRig) -> None:
     other = {"instance": registration("USERS", "u1", "10.0.0.9")}
     statuses = {
-        call: (await eureka_rig.call(*call.split(" ", 1), body=body))[0]
+        call: (await eureka_rig.call(call.split()[0], call.split()[1], body))[0]
         for call, body in {
             "POST /apps/ORDERS": {"instance": registration("ORDERS", "o1", "10.0.0.1")},
             "POST /apps/MISMATCH": other,
@@ -71,7 +71,7 @@ async def test_calls_are_answered_alike(eureka_rig: EurekaRig) -> None:
 
 async def test_a_registration_has_the_same_fields_in_the_same_order_everywhere(eureka_rig: EurekaRig) -> None:
     amazon = {"@class": "com.netflix.appinfo.AmazonInfo", "name": "Amazon", "metadata": {"availability-zone": "us-1c"}}
-    urls = {"homePageUrl": "http://10.0.0.1:8080/", "healthCheckUrl": "http://10.0.0.1:8080/health"}
+    urls: dict[str, Any] = {"homePageUrl": "http://10.0.0.1:8080/", "healthCheckUrl": "http://10.0.0.1:8080/health"}
     await eureka_rig.register("orders", "o1", "10.0.0.1", dataCenterInfo=amazon, metadata={"n": 5, "on": True})
     await eureka_rig.register("USERS", "u1", "10.0.0.2", **urls)
 

@@ -53,9 +53,7 @@ class EurekaProcess:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start unless it runs, and wait for the ready line; raises RegistryUnavailable."""
-        if self.running:
-            return
+        """Start it, and wait for the ready line; raises RegistryUnavailable."""
         command = [str(prepare("eureka") / "start.sh"), *self._arguments]
         self._home.mkdir(parents=True, exist_ok=True)
         log_path = self._home.with_suffix(".log")
@@ -103,7 +101,7 @@ class EurekaServers:
 def start_all(servers: Sequence[EurekaProcess]) -> None:
     """Start those that do not run, at once; raises RegistryUnavailable."""
     with ThreadPoolExecutor(len(servers)) as pool:
-        list(pool.map(EurekaProcess.start, servers))
+        list(pool.map(EurekaProcess.start, [server for server in servers if not server.running]))
 
 
 def _lasting_ports(count: int) -> list[int]:

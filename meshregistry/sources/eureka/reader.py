@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from meshregistry.errors import SourceDataError, SourceUnavailable
 from meshregistry.model.events import ScopeListing, Sink
-from meshregistry.model.instance import Instance, Scope
+from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.sources.eureka import wire
 from meshregistry.sources.eureka.client import NotFound, NotOffered, Refused
 from meshregistry.sources.eureka.connection import Connection
@@ -103,6 +103,11 @@ class RegistryReader:
             await self._publish(await self._overlay(fetched.view), sink, fetched.observed_at)
         text = f"{fetched.node}: {fetched.view.size} registrations after {known}: held back, as after a restart"
         raise SourceUnavailable(text)
+
+    def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
+        """Yield every service with its instances as last published."""
+        for name, instances in (self._published or {}).items():
+            yield ServiceKey(self.scope, name), instances
 
     def end_hold(self) -> None:
         """Note that no peer answered: an answer that is held back must be repeated from then on anew."""
@@ -222,6 +227,7 @@ class RegistryReader:
         self._inconsistent += fetched.agrees is False
         self._last_reason = fetched.reason
         self._counts[fetched.reason] = self._counts.get(fetched.reason, 0) + 1
+        self._metrics.full_fetches.labels("eureka", fetched.reason).inc()
 
     async def _overlay(self, view: RegistryView) -> RegistryView:
         """Return what is known with everything of another view put over it."""
