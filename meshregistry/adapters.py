@@ -1,23 +1,83 @@
 """What the pages see of the other rooms: the Protocols of `http.views`, satisfied."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
 import msgspec
 
+from meshregistry.http.views import ClientHolding, Why
+from meshregistry.model.instance import Instance, ServiceKey
+from meshregistry.model.service_entry import Kind
 from meshregistry.persistence import Keeper
+from meshregistry.store.explain import Question
 from meshregistry.store.reducer import Reducer
 from meshregistry.store.staleness import Staleness
+from meshregistry.store.store import SnapshotStore
 from meshregistry.xds.clients import Clients
+from meshregistry.xds.type_urls import served_kind
+
+_CHANGES_SHOWN = 10
 
 
 class DescribedSource(Protocol):
-    """A source that can tell how its registries are doing."""
+    """A source that can tell how its registries are doing, and what they said."""
 
     def registries(self) -> Sequence[Mapping[str, object]]:
         """Return one mapping per server: `registry_id`, `addresses` without credentials, and its status."""
         ...
+
+    def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
+        """Yield every service with its instances as last published."""
+        ...
+
+
+class WhyDesk:
+    """Answers why a host has its endpoints: from the sources' memory to what clients have acknowledged."""
+
+    def __init__(
+        self, reducer: Reducer, sources: Mapping[str, DescribedSource], clients: Clients, store: SnapshotStore
+    ) -> None:
+        self._reducer = reducer
+        self._sources = sources
+        self._clients = clients
+        self._store = store
+
+    def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
+        """Yield what all sources remember."""
+        for source in self._sources.values():
+            yield from source.known()
+
+    def explain(self, host: str, address: str) -> list[Why]:
+        """Return one answer per resource."""
+        return [
+            Why(
+                answer,
+                tuple(self._reducer.journal.list_newest(answer.resource, _CHANGES_SHOWN)),
+                tuple(self._list_holdings(answer.sequence)),
+            )
+            for answer in self._reducer.explainer.explain(Question(host, address), self)
+        ]
+
+    def _list_holdings(self, sequence: int) -> Iterator[ClientHolding]:
+        current = self._store.current.collection(Kind.SERVICE_ENTRY).version
+        for stream in self._clients.streams():
+            for url, state in stream.types.items():
+                if served_kind(url) is Kind.SERVICE_ENTRY:
+                    acked = self._reducer.find_sequence(state.version_acked)
+                    is_newest = state.version_acked == current
+                    verdict = _judge_holding(state.version_acked, acked, sequence, is_newest=is_newest)
+                    yield ClientHolding(stream.connection, verdict, state.version_acked, state.acked_age_seconds)
+
+
+def _judge_holding(version: str, acked: int | None, sequence: int, *, is_newest: bool) -> str:
+    if not version:
+        return "has nothing yet"
+    if is_newest or (acked is not None and acked >= sequence):
+        return "holds this version"
+    if acked is None:
+        return "sees a part only, or holds a version that is no longer remembered"
+    return "holds an older version"
 
 
 class Readiness:

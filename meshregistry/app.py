@@ -1,52 +1,52 @@
 """The only composition root: builds the rooms, wires them, orders start and stop."""
 
 import asyncio
-import functools
 import gc
 import logging
 import os
 import signal
 import time
-from collections.abc import Coroutine
 
-from meshregistry.adapters import ClientsPage, Readiness, SourcesPage, StalenessPage
+from meshregistry.adapters import ClientsPage, Readiness, RegistriesPage, SourcesPage, StalenessPage, WhyDesk
+from meshregistry.changes import compose, keep_fixed, plan_changes
+from meshregistry.errors import SettingsError
+from meshregistry.fleet import Fleet, build_source
 from meshregistry.http.server import HttpServer
 from meshregistry.http.views import Views
 from meshregistry.persistence import Keeper, KeeperOptions
+from meshregistry.reload import Reload, SettingsOrigin
+from meshregistry.replica.offer import Offer
+from meshregistry.replica.takeover import Takeover
 from meshregistry.settings.render import render_settings
 from meshregistry.settings.root import Settings
-from meshregistry.sources.eureka.source import EurekaSource
-from meshregistry.sources.nacos.source import NacosSource
-from meshregistry.sources.zookeeper.source import ZooKeeperSource
 from meshregistry.store.inbox import Inbox
 from meshregistry.store.reducer import Reducer
+from meshregistry.store.rules import RulesReplaced
 from meshregistry.store.store import SnapshotStore
-from meshregistry.supervision import supervise
+from meshregistry.telemetry.logs import configure_logs
 from meshregistry.telemetry.loop_lag import measure_loop_lag
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import ResourceEncoder
-from meshregistry.wiring import (
-    ads_listeners,
-    check_readable,
-    eureka_options,
-    http_options,
-    nacos_options,
-    saved_terms,
-    source_rules,
-)
-from meshregistry.wiring_zookeeper import held_kinds, zookeeper_options
+from meshregistry.wiring import SOURCE_KINDS, ads_listeners, check_readable, http_options, replica_options, saved_terms
+from meshregistry.wiring_zookeeper import held_kinds
 from meshregistry.xds.clients import Clients
+from meshregistry.xds.peers import PeerShelf
 from meshregistry.xds.server import AdsServer
 
 _log = logging.getLogger(__name__)
 
 
 class App:
-    """One process: constructed without I/O, run once. Raises SettingsError for what this version cannot read."""
+    """One process: constructed without I/O, run once. Raises SettingsError for what this version cannot read.
 
-    def __init__(self, settings: Settings) -> None:
+    Owner of the settings in effect. With an `origin` it follows the file they came from.
+    """
+
+    def __init__(self, settings: Settings, origin: SettingsOrigin | None = None) -> None:
         check_readable(settings)
-        rules = source_rules(settings)
+        self._settings = settings
+        self._composition = compose(settings)
+        rules = self._composition.rules
         self.listening = asyncio.Event()
         """Set once every port is open."""
 
@@ -54,21 +54,32 @@ class App:
         self._store = SnapshotStore(held_kinds(settings) if rules else ())
         self._reducer = Reducer(self._store, ResourceEncoder(settings.mcp.create_time), rules, self._metrics)
         self._inbox = Inbox(self._metrics)
-        keeper = KeeperOptions(settings.data_dir, settings.save_interval)
-        self._keeper = Keeper(keeper, saved_terms(settings, rules), self._store, self._reducer, self._metrics)
-        self._sources = _build_sources(settings, self._metrics)
+        keeper, terms = KeeperOptions(settings.data_dir, settings.save_interval), saved_terms(settings, rules)
+        self._keeper = Keeper(keeper, terms, self._store, self._reducer, self._metrics)
+        replicas = replica_options(settings)
+        self._takeover = Takeover(replicas, terms, self._metrics)
+        self._offer = Offer(self._keeper.export)
+        self._shelf = PeerShelf(self._offer.want) if replicas.siblings else None
+        self._fleet = Fleet(self._inbox, self._metrics)
+        self._sources = {kind: build_source(each, self._metrics) for kind, each in self._composition.options.items()}
+        self._reload = Reload(origin, self.apply, self._metrics) if origin else None
         clients = Clients()
-        self._ads = [AdsServer(options, self._store, clients, self._metrics) for options in ads_listeners(settings.mcp)]
+        self._ads = [
+            AdsServer(options, self._store, clients, self._metrics, self._shelf)
+            for options in ads_listeners(settings.mcp)
+        ]
         self._readiness = Readiness(self._reducer)
         views = Views(
             snapshot=self._store,
             readiness=self._readiness,
             staleness=StalenessPage(self._reducer.staleness, self._keeper),
             clients=ClientsPage(clients),
-            sources=SourcesPage(self._sources),
+            sources=SourcesPage(self._fleet.sources),
             rejects=self._reducer,
-            registries=self._sources,
-            args=lambda: render_settings(settings),
+            journal=self._reducer.journal,
+            why=WhyDesk(self._reducer, self._fleet.sources, clients, self._store),
+            registries={kind: RegistriesPage(kind, self._fleet.sources) for kind in SOURCE_KINDS},
+            args=self._render_args,
             create_time=settings.mcp.create_time,
         )
         self._http = HttpServer(http_options(settings), views, self._metrics)
@@ -78,7 +89,6 @@ class App:
 
         Raises ListenError when a port cannot be opened, and whatever broke the reducer. Cancelling it drains too.
         """
-        self._metrics.enabled_source.set(len(self._sources))
         _tune_garbage_collection(self._store)
         try:
             await self._http.start()
@@ -99,29 +109,72 @@ class App:
             _log.info("app.stopped")
 
     async def _live(self) -> None:
-        """Go on from what was saved, then follow the registries."""
-        world = await self._keeper.load()
+        """Go on from what a sibling has or what was saved, then follow the registries."""
+        saved = await self._keeper.load()
+        world = await self._takeover.take(saved.as_of if saved else 0.0) or saved
         if world is not None:
             await self._reducer.restore(world, time.time())
         async with asyncio.TaskGroup() as tasks:
-            for each in self._work():
+            for each in (self._reducer.run(self._inbox), self._keeper.run(), measure_loop_lag(self._metrics)):
                 tasks.create_task(each)
+            if self._shelf is not None:
+                tasks.create_task(self._offer.run(self._shelf))
+            for kind, source in self._sources.items():
+                self._fleet.add(kind, source, tasks)
+            if self._reload is not None:
+                tasks.create_task(self._reload.run(tasks))
+                if self._settings.reload.enabled:
+                    tasks.create_task(self._reload.watch())
 
-    def _work(self) -> list[Coroutine[None, None, None]]:
-        sources = [
-            supervise(f"source.{name}", functools.partial(source.run, self._inbox))
-            for name, source in self._sources.items()
-        ]
-        return [self._reducer.run(self._inbox), self._keeper.run(), measure_loop_lag(self._metrics), *sources]
+    def ask_reload(self) -> None:
+        """Have the settings file looked at now; without one nothing happens."""
+        if self._reload is not None:
+            self._reload.ask()
+
+    async def apply(self, settings: Settings, tasks: asyncio.TaskGroup) -> tuple[str, ...]:
+        """Make other settings take effect and return the paths of those that need a restart.
+
+        Only sources that are read, converted or guarded otherwise are touched. What the rest said and its streams
+        stay. Raises SettingsError, with nothing changed, when a source cannot be built.
+        """
+        effective, waiting = keep_fixed(self._settings, settings)
+        wanted = compose(effective)
+        plan = plan_changes(self._composition, wanted)
+        try:
+            fresh = {kind: build_source(wanted.options[kind], self._metrics) for kind in (*plan.start, *plan.restart)}
+        except ValueError as error:
+            raise SettingsError([str(error)]) from error
+        if effective.log != self._settings.log:
+            configure_logs(level=effective.log.level, as_json=effective.log.format == "json")
+        self._settings, self._composition = effective, wanted
+        if plan.is_empty:
+            return waiting
+        _log.info("reload.sources %s", " ".join(f"{verb}={','.join(kinds)}" for verb, kinds in plan._asdict().items()))
+        for kind in (*plan.stop, *plan.restart):
+            await self._fleet.remove(kind)
+        await self._inbox.publish(RulesReplaced(wanted.rules, frozenset(plan.stop), frozenset(fresh)))
+        self._keeper.replace_terms(saved_terms(effective, wanted.rules))
+        for kind, source in fresh.items():
+            self._fleet.add(kind, source, tasks)
+        return waiting
+
+    def _render_args(self) -> str:
+        notes = self._reload.notes if self._reload else ()
+        return "".join(f"# {note}\n" for note in notes) + render_settings(self._settings)
 
 
-async def serve(settings: Settings) -> None:
-    """Run the service until SIGTERM or SIGINT; a second signal exits at once with 128 plus its number."""
+async def serve(origin: SettingsOrigin) -> None:
+    """Run the service until SIGTERM or SIGINT; a second signal exits at once with 128 plus its number.
+
+    SIGHUP has the settings file looked at now.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _note_signal, number, stop)
-    await App(settings).run(stop)
+    app = App(origin.loaded.settings, origin)
+    loop.add_signal_handler(signal.SIGHUP, app.ask_reload)
+    await app.run(stop)
 
 
 def _note_signal(number: signal.Signals, stop: asyncio.Event) -> None:
@@ -129,17 +182,6 @@ def _note_signal(number: signal.Signals, stop: asyncio.Event) -> None:
         os._exit(128 + number)
     _log.info("app.stopping signal=%s", number.name)
     stop.set()
-
-
-def _build_sources(settings: Settings, metrics: Metrics) -> dict[str, NacosSource | EurekaSource | ZooKeeperSource]:
-    sources: dict[str, NacosSource | EurekaSource | ZooKeeperSource] = {}
-    if settings.nacos_source.enabled:
-        sources["nacos"] = NacosSource(nacos_options(settings), metrics)
-    if settings.eureka_source.enabled:
-        sources["eureka"] = EurekaSource(eureka_options(settings), metrics)
-    if settings.zookeeper_source.enabled:
-        sources["zookeeper"] = ZooKeeperSource(zookeeper_options(settings), metrics)
-    return sources
 
 
 def _tune_garbage_collection(store: SnapshotStore) -> None:

@@ -5,26 +5,34 @@ from dataclasses import replace
 
 from meshregistry.errors import SettingsError
 from meshregistry.http.server import HttpOptions
+from meshregistry.model.policy import ConversionPolicy
 from meshregistry.policies import conversion_policy
 from meshregistry.policies_zookeeper import zookeeper_policy
+from meshregistry.replica.options import ReplicaOptions, ReplicaTls
 from meshregistry.settings.eureka import EurekaServer
 from meshregistry.settings.fields import ListenAddress, parse_listen
 from meshregistry.settings.mcp import Listener, Mcp, Tls
 from meshregistry.settings.nacos import NacosServer, NacosSource
-from meshregistry.replica.options import ReplicaOptions, ReplicaTls
 from meshregistry.settings.root import Settings
 from meshregistry.settings.source import Source
 from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions, HoldOptions, Mode, TlsFiles
 from meshregistry.sources.nacos.options import GrpcTls, NacosOptions, NacosScope, NacosServerOptions, WatchOptions
 from meshregistry.sources.nacos.signature import AccessKey
 from meshregistry.sources.polling import PollOptions
+from meshregistry.sources.zookeeper.options import ZooKeeperOptions
 from meshregistry.store.fingerprint import fingerprint_conversion
 from meshregistry.store.guard import GuardPolicy
-from meshregistry.store.reducer import SourceRules
+from meshregistry.store.rules import SourceRules
 from meshregistry.store.saved import Terms
 from meshregistry.wiring_zookeeper import zookeeper_options
 from meshregistry.xds.options import AdsOptions, Limits, Rhythm, TlsOptions
 from meshregistry.xds.selection import Selection
+
+SourceOptions = NacosOptions | EurekaOptions | ZooKeeperOptions
+"""The options of a source of any kind."""
+
+SOURCE_KINDS = ("nacos", "eureka", "zookeeper")
+"""Every kind that can be read; each has a page."""
 
 _UNREADABLE = {"k8s_source": "configuration files"}
 
@@ -45,20 +53,29 @@ def check_readable(settings: Settings) -> None:
         zookeeper_options(settings)
 
 
+def source_options(settings: Settings) -> dict[str, SourceOptions]:
+    """Return the options of each enabled source by its kind."""
+    options: dict[str, SourceOptions] = {}
+    if settings.nacos_source.enabled:
+        options["nacos"] = nacos_options(settings)
+    if settings.eureka_source.enabled:
+        options["eureka"] = eureka_options(settings)
+    if settings.zookeeper_source.enabled:
+        options["zookeeper"] = zookeeper_options(settings)
+    return options
+
+
 def source_rules(settings: Settings) -> dict[str, SourceRules]:
     """Return how the services of each enabled source are converted and guarded."""
-    rules = {}
-    if settings.nacos_source.enabled:
-        rules["nacos"] = SourceRules(
-            conversion_policy(settings, "nacos"), guard_policy(settings, settings.nacos_source)
-        )
-    if settings.eureka_source.enabled:
-        rules["eureka"] = SourceRules(
-            conversion_policy(settings, "eureka"), guard_policy(settings, settings.eureka_source)
-        )
-    if settings.zookeeper_source.enabled:
-        rules["zookeeper"] = SourceRules(zookeeper_policy(settings), guard_policy(settings, settings.zookeeper_source))
-    return rules
+    sources = settings.sources()
+    return {
+        kind: SourceRules(_source_policy(settings, kind), guard_policy(settings, sources[f"{kind}_source"]))
+        for kind in source_options(settings)
+    }
+
+
+def _source_policy(settings: Settings, kind: str) -> ConversionPolicy:
+    return zookeeper_policy(settings) if kind == "zookeeper" else conversion_policy(settings, kind)
 
 
 def saved_terms(settings: Settings, rules: Mapping[str, SourceRules]) -> Terms:

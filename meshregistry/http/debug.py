@@ -17,7 +17,7 @@ _JSON = "application/json; charset=utf-8"
 _REGISTRY_LABEL = "registry"
 _SLICE_SIZE = 500
 _DEFAULT_LIMIT = 1000
-_LIMIT_DIGITS = 9
+_MOST_DIGITS = 9
 
 
 class DebugPages:
@@ -28,11 +28,11 @@ class DebugPages:
 
     async def clients(self, request: web.Request) -> web.Response:
         """Return connection id → what is known of that client."""
-        return _json_answer(self._views.clients.clients())
+        return json_answer(self._views.clients.clients())
 
     async def sources(self, request: web.Request) -> web.Response:
         """Return source kind → status."""
-        return _json_answer(self._views.sources.sources())
+        return json_answer(self._views.sources.sources())
 
     async def args(self, request: web.Request) -> web.Response:
         """Return the effective settings, without secrets."""
@@ -40,7 +40,7 @@ class DebugPages:
 
     async def rejects(self, request: web.Request) -> web.Response:
         """Return the counts by reason and at most `limit` rejects, of one `resource` or `reason` when asked."""
-        limit = _limit(request.query)
+        limit = read_limit(request.query)
         resource, reason = request.query.get("resource"), request.query.get("reason")
         found = [
             reject
@@ -48,7 +48,7 @@ class DebugPages:
             if resource in (None, reject.resource) and reason in (None, reject.reason)
         ]
         reasons = Counter(reject.reason for reject in found)
-        return _json_answer({"total": len(found), "reasons": dict(sorted(reasons.items())), "rejects": found[:limit]})
+        return json_answer({"total": len(found), "reasons": dict(sorted(reasons.items())), "rejects": found[:limit]})
 
 
 class RegistryPage:
@@ -63,7 +63,7 @@ class RegistryPage:
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Return the source's ServiceEntry specs by name, or its registries when asked for with `registries=true`."""
         if request.query.get("registries") == "true":
-            return _json_answer(self._registries.registries())
+            return json_answer(self._registries.registries())
         resources = self._store.current.collection(Kind.SERVICE_ENTRY).resources
         mark = (_REGISTRY_LABEL, self._kind)
         found = [resource for _, resource in sorted(resources.items()) if mark in resource.record.labels]
@@ -80,14 +80,21 @@ def _specs(resources: list[Resource]) -> Iterator[dict[str, object]]:
         }
 
 
-def _json_answer(value: object) -> web.Response:
+def json_answer(value: object) -> web.Response:
+    """Return a value as an answer in JSON."""
     return web.Response(body=json_text(value), headers={"Content-Type": _JSON})
 
 
-def _limit(parameters: Mapping[str, str]) -> int:
-    text = parameters.get("limit", "")
+def read_limit(parameters: Mapping[str, str], default: int = _DEFAULT_LIMIT) -> int:
+    """Return how many items are asked for; raises HTTPBadRequest."""
+    return read_number(parameters, "limit", default)
+
+
+def read_number(parameters: Mapping[str, str], name: str, default: int) -> int:
+    """Return a parameter that must be a number of at most nine digits; raises HTTPBadRequest."""
+    text = parameters.get(name, "")
     if not text:
-        return _DEFAULT_LIMIT
-    if not (text.isascii() and text.isdigit() and len(text) <= _LIMIT_DIGITS):
-        raise web.HTTPBadRequest(text="limit must be a number\n")
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        raise web.HTTPBadRequest(text=f"{name} must be a number\n")
     return int(text)

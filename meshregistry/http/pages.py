@@ -11,9 +11,11 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from meshregistry.http.debug import DebugPages, RegistryPage
+from meshregistry.http.journal import JournalPage
 from meshregistry.http.probes import MetricsPage, ProbePages
 from meshregistry.http.streaming import TURNS
 from meshregistry.http.views import Views
+from meshregistry.http.why import WhyPage
 from meshregistry.http.xds_cache import XdsCachePage
 from meshregistry.telemetry.metrics import Metrics
 
@@ -47,6 +49,8 @@ def module_pages(views: Views, send_timeout_s: float) -> list[Page]:
         Page("/clients", "the connected xDS clients", debug.clients),
         Page("/sources", "the state of all sources", debug.sources),
         Page("/rejects", "what was dropped or repaired: resource, reason, limit", debug.rejects),
+        Page("/journal", "what changed lately, and why: since, host, limit", JournalPage(views.journal).get),
+        Page("/why", "why a host has an endpoint or not: host, address, format=json", WhyPage(views.why).get),
         Page("/args", "the effective settings, without secrets", debug.args),
     ]
     return pages + [

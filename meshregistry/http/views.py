@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+import msgspec
+
 from meshregistry.model.rejects import Reject
+from meshregistry.store.explain import ResourceAnswer
+from meshregistry.store.journal import Entry
 from meshregistry.store.snapshot import Snapshot
 
 
@@ -82,6 +86,55 @@ class RejectsView(Protocol):
         ...
 
 
+class JournalView(Protocol):
+    """What changed lately, and why."""
+
+    @property
+    def last(self) -> int:
+        """The number of the newest line, 0 for none."""
+        ...
+
+    def list_since(self, number: int, host: str, limit: int) -> list[Entry]:
+        """Return the oldest lines after a number, of one host or resource unless "", at most `limit`."""
+        ...
+
+    def list_newest(self, host: str, limit: int) -> list[Entry]:
+        """Return the newest lines, of one host or resource unless "", at most `limit`, the oldest first."""
+        ...
+
+
+class ClientHolding(msgspec.Struct, frozen=True):
+    """What one client has of a resource."""
+
+    client: str
+    state: str
+    """In words: whether the client has acknowledged the resource's present version."""
+
+    version_acked: str
+    """Of all that the client sees, not of the resource."""
+
+    acked_age_s: float | None
+    """Seconds since the client's last ACK."""
+
+
+class Why(msgspec.Struct, frozen=True):
+    """Everything about one resource."""
+
+    resource: ResourceAnswer
+    changes: tuple[Entry, ...]
+    """Its newest lines in the journal, the oldest first."""
+
+    clients: tuple[ClientHolding, ...]
+
+
+class WhyView(Protocol):
+    """Answers why a host has its endpoints."""
+
+    def explain(self, host: str, address: str) -> Sequence[Why]:
+        """Return one answer per resource of a host, of an address, or of both; "" stands for any."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
     """Everything the pages show."""
@@ -92,6 +145,8 @@ class Views:
     clients: ClientsView
     sources: SourcesView
     rejects: RejectsView
+    journal: JournalView
+    why: WhyView
 
     registries: Mapping[str, RegistriesView]
     """Source kind → its registries; each kind gets a page of its own."""

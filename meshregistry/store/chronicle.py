@@ -16,6 +16,7 @@ from meshregistry.telemetry.metrics import Metrics
 _log = logging.getLogger(__name__)
 
 _NAMES_SHOWN = 5
+_COMMITS_KEPT = 10_000
 _BY_OPERATOR = {Verdict.ACCEPTED, Verdict.REJECTED, Verdict.FROZEN, Verdict.THAWED}
 _GOOD_NEWS = {Verdict.RETURNED, Verdict.RECOVERED}
 _MERGE = Origin("merge")
@@ -28,6 +29,7 @@ class Chronicle:
         self.journal = Journal(journal_size)
         self._metrics = metrics
         self._wall = wall
+        self._sequences: dict[str, int] = {}
 
     def tell_commit(
         self,
@@ -40,6 +42,7 @@ class Chronicle:
         """Count a commit and write its changes down; a resource without an origin moved because of another one."""
         old, new = before.collection(change.kind).resources, after.collection(change.kind).resources
         count_commit(self._metrics, change, old, new)
+        self._remember(after.collection(change.kind).version, after.sequence)
         _log.debug("store.committed changed=%d removed=%d", len(change.changed), len(change.removed))
         at = Moment(self._wall(), after.sequence)
         for name in (*change.changed, *change.removed):
@@ -51,6 +54,15 @@ class Chronicle:
                 rules[name].value if name in rules else "",
                 at,
             )
+
+    def _remember(self, version: str, sequence: int) -> None:
+        if len(self._sequences) >= _COMMITS_KEPT:
+            del self._sequences[next(iter(self._sequences))]
+        self._sequences[version] = sequence
+
+    def find_sequence(self, version: str) -> int | None:
+        """Return the commit that made a collection's version, None for one that is too old or of another view."""
+        return self._sequences.get(version)
 
     def tell_guard(self, events: Iterable[GuardEvent], held_endpoints: int, sequence: int) -> None:
         """Write the guard's decisions about shrinks down; what is held and what is let go is a warning."""

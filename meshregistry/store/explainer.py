@@ -6,7 +6,7 @@ from typing import NamedTuple
 from meshregistry.model.assembly import ConversionCache
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Instance, ServiceKey
-from meshregistry.model.naming import name_service
+from meshregistry.model.naming import name_service, name_service_namespace
 from meshregistry.model.rejects import print_subject
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.contributions import Contributions
@@ -74,7 +74,8 @@ class Explainer:
         rules = self._parts.rules.get(key.scope.source)
         if rules is None or self._parts.contributions.of(key):
             return False
-        named = name_service(key.name, "", rules.conversion, key.scope)
+        service_ns = name_service_namespace(None, rules.conversion)
+        named = name_service(key.name, service_ns, rules.conversion, key.scope)
         return host in (key.name, named.host, named.name, f"{named.namespace}/{named.name}")
 
     def _collect(self, name: str) -> Evidence:

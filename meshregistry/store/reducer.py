@@ -9,29 +9,30 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-import msgspec
-
 from meshregistry.model.assembly import ConversionCache, convert_service, merge_claims
 from meshregistry.model.claim import Claim
 from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SidecarChanges, SourceSynced
 from meshregistry.model.instance import Instance, Scope, ServiceKey
-from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.rejects import Reject as Rejected
 from meshregistry.model.rejects import print_subject
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.address_book import AddressBook
+from meshregistry.store.chronicle import Chronicle
 from meshregistry.store.contributions import Contributions
+from meshregistry.store.explainer import Explainer, Parts
 from meshregistry.store.guard import Decision, GuardPolicy, History, Rule, decide
-from meshregistry.store.holds import HoldReport, Verdict
+from meshregistry.store.holds import HoldReport
 from meshregistry.store.inbox import Inbox
+from meshregistry.store.journal import Journal, Origin
 from meshregistry.store.mass import MassGuard
 from meshregistry.store.operator import Accept, Freeze, OperatorDecision, Reject, ServeAnyway, StoreUpdate, Thaw
 from meshregistry.store.reject_ledger import RejectLedger
+from meshregistry.store.rules import RulesReplaced, SourceRules
 from meshregistry.store.sidecars import SidecarShelf
 from meshregistry.store.staleness import Staleness
 from meshregistry.store.store import SnapshotStore
-from meshregistry.store.tally import count_commit
 from meshregistry.store.timers import Timers
+from meshregistry.store.turnover import Turnover
 from meshregistry.store.world import World, shift_history, shift_hold
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import Resource, ResourceEncoder
@@ -41,17 +42,16 @@ _log = logging.getLogger(__name__)
 COMMIT_PAUSE_S = 0.005
 """Least time between two commits, seconds: a burst becomes few commits, each of which copies the table of names."""
 
-_NAMES_SHOWN = 5
+_TIMED = Origin("guard", None, "time passed")
+_HELD = Origin("guard", None, "mass rule")
+_CONFIGURED = Origin("configuration")
+_NOT_READ = Origin("configuration", None, "not read any more")
+
+_CONFIRM_S = 5.0
+"""How often the configuration confirms what it took away, seconds."""
 
 _SLICE_S = 0.01
 """Longest work between two yields to the loop, seconds."""
-
-
-class SourceRules(msgspec.Struct, frozen=True):
-    """How one source's services are converted and guarded."""
-
-    conversion: ConversionPolicy
-    guard: GuardPolicy
 
 
 class Reducer:
@@ -64,10 +64,11 @@ class Reducer:
         rules: Mapping[str, SourceRules],
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
+        journal_size: int = 10_000,
     ) -> None:
         self._store = store
         self._encoder = encoder
-        self._rules = rules
+        self._rules = dict(rules)
         self._metrics = metrics
         self._clock = clock
         self._cache = ConversionCache()
@@ -82,8 +83,14 @@ class Reducer:
         self._addresses = AddressBook(next((each.conversion.vip_range for each in rules.values()), ""))
         self._pending = set(rules)
         self._staleness = Staleness(metrics)
+        self._turnover = Turnover()
         self._revision = 0
+        self._chronicle = Chronicle(metrics, journal_size)
+        self._origins: dict[str, Origin] = {}
         self._slice_ends = 0.0
+        parts = Parts(self._contributions, self._mass, self._rejects, self._rules, self._rules_in_use)
+        self.explainer = Explainer(store, parts)
+        """Answers why a host has its endpoints."""
 
     @property
     def pending_sources(self) -> tuple[str, ...]:
@@ -99,6 +106,15 @@ class Reducer:
     def scopes(self) -> frozenset[Scope]:
         """Every scope that contributes something."""
         return self._contributions.scopes()
+
+    @property
+    def journal(self) -> Journal:
+        """What changed lately, and why."""
+        return self._chronicle.journal
+
+    def find_sequence(self, version: str) -> int | None:
+        """Return the commit that made a version of all ServiceEntries, None for one that is not remembered."""
+        return self._chronicle.find_sequence(version)
 
     def list_holds(self) -> list[HoldReport]:
         """Return every held shrink, the oldest first."""
@@ -181,7 +197,7 @@ class Reducer:
         """
         started = self._clock()
         self._slice_ends = started + _SLICE_S
-        dirty = self._timers.due(started)
+        dirty = self._mark(self._timers.due(started), _TIMED)
         synced: list[SourceSynced] = []
         observed_at = 0.0
         for update in updates:
@@ -191,21 +207,62 @@ class Reducer:
             if isinstance(update, SidecarChanges):
                 self._sidecars.note(update)
                 continue
-            if isinstance(update, OperatorDecision):
-                dirty |= self._obey(update)
+            if isinstance(update, RulesReplaced):
+                synced = [each for each in synced if each.source not in update.restarted]
+                dirty |= self._mark(self._turn(update), _CONFIGURED)
                 continue
-            dirty |= await self._apply(update)
+            if isinstance(update, OperatorDecision):
+                dirty |= self._mark(self._obey(update), Origin("operator", None, update.by))
+                continue
+            dirty |= self._mark(await self._apply(update), _origin_of(update))
             observed_at = observed_at or update.observed_at
-        dirty |= self._confirm(synced)
-        dirty |= self._mass.settle(self._clock())
-        self._tell_guard_events()
+        dirty |= self._mark(self._confirm(synced) | self._confirm_withdrawn(), _NOT_READ)
+        dirty |= self._mark(self._mass.settle(self._clock()), _HELD)
+        sequence = self._store.current.sequence
+        self._chronicle.tell_guard(self._mass.take_events(), self._mass.held_endpoints, sequence)
         await self._commit(dirty, observed_at)
+        self._origins.clear()
         self._sidecars.commit()
         self._release(each.source for each in synced)
         if dirty or synced:
             self._revision += 1
         if dirty:
             self._metrics.reduce_time.observe(self._clock() - started)
+
+    def _turn(self, update: RulesReplaced) -> set[str]:
+        """Take other rules; returns the resources to decide anew."""
+        guarded = {name for name, rules in update.rules.items() if self._guard_of(name) != rules.guard}
+        self._rules.update(update.rules)
+        scopes = self._contributions.scopes()
+        for source in update.restarted:
+            self._turnover.expect(source, scopes)
+        if not self._store.current.complete:
+            self._pending = (self._pending | update.restarted) - update.retired
+        dirty = {name for name, owner in self._owners.items() if owner in guarded}
+        dirty |= self._confirm(SourceSynced(source) for source in update.retired)
+        return dirty | self._withdraw(scope for scope in scopes if scope.source in update.retired)
+
+    def _withdraw(self, scopes: Iterable[Scope]) -> set[str]:
+        """Take away all that scopes contribute which are read no longer; returns the resources it touches."""
+        gone = frozenset(scopes)
+        self._turnover.withdraw(gone)
+        dirty: set[str] = set()
+        for key in self._contributions.keys(gone):
+            dirty |= self._read(key, ())
+        return dirty
+
+    def _confirm_withdrawn(self) -> set[str]:
+        """Let the configuration itself confirm what it took away: no registry speaks of it any more."""
+        dirty: set[str] = set()
+        for scope in self._turnover.withdrawn if self._mass.held_endpoints else ():
+            dirty |= self._mass.confirm(scope, self._clock())
+        return dirty
+
+    def _mark(self, names: set[str], origin: Origin) -> set[str]:
+        """Remember why resources are looked at; the first reason of a batch counts."""
+        for name in names:
+            self._origins.setdefault(name, origin)
+        return names
 
     def _obey(self, decision: OperatorDecision) -> set[str]:
         """Do what an operator has decided; returns the resources it touches."""
@@ -219,7 +276,7 @@ class Reducer:
             case Thaw():
                 return self._mass.thaw(decision.target, self._clock(), decision.by)
             case ServeAnyway():
-                _log.warning("guard.serve_anyway sources=%s by=%s", ",".join(decision.sources), decision.by)
+                self._chronicle.tell_decision(decision, self._store.current.sequence)
                 self._release(decision.sources or self.pending_sources)
         return set()
 
@@ -229,10 +286,10 @@ class Reducer:
             return self._mass.confirm(update.scope, self._clock())
         if isinstance(update, ServiceReading):
             self._metrics.updates.labels(update.key.scope.source).inc()
-            self._staleness.hear(update.key.scope)
+            self._hear(update.key.scope)
             return self._read(update.key, update.instances)
         self._metrics.updates.labels(update.scope.source).inc()
-        self._staleness.hear(update.scope)
+        self._hear(update.scope)
         dirty: set[str] = set()
         known = self._contributions.names(update.scope) | self._rejects.names(update.scope)
         for name in known - update.names:
@@ -241,6 +298,10 @@ class Reducer:
             dirty |= self._read(ServiceKey(update.scope, name), instances)
             await self._breathe()
         return dirty | self._mass.confirm(update.scope, self._clock())
+
+    def _hear(self, scope: Scope) -> None:
+        self._staleness.hear(scope)
+        self._turnover.hear(scope)
 
     def _read(self, key: ServiceKey, instances: tuple[Instance, ...]) -> set[str]:
         conversion = convert_service(key, instances, self._rules[key.scope.source].conversion, self._cache)
@@ -258,8 +319,7 @@ class Reducer:
         was_stale = bool(self._staleness.sources)
         dirty: set[str] = set()
         for each in synced:
-            for key in self._contributions.keys(self._staleness.confirm(each)):
-                dirty |= self._read(key, ())
+            dirty |= self._withdraw(self._staleness.confirm(each) | self._turnover.confirm(each))
         if was_stale and not self._staleness.sources:
             _log.info("store.confirmed")
             dirty |= set(self._store.current.collection(Kind.SERVICE_ENTRY).resources)
@@ -277,11 +337,10 @@ class Reducer:
         self._publish(upserts, removals, observed_at)
 
     def _publish(self, upserts: Iterable[Resource], removals: Iterable[str], observed_at: float) -> None:
-        before = self._store.current.collection(Kind.SERVICE_ENTRY).resources
+        before = self._store.current
         change = self._store.commit(Kind.SERVICE_ENTRY, upserts, removals, observed_at)
         if change is not None:
-            count_commit(self._metrics, change, before, self._store.current.collection(Kind.SERVICE_ENTRY).resources)
-            _log.debug("store.committed changed=%d removed=%d", len(change.changed), len(change.removed))
+            self._chronicle.tell_commit(change, before, self._store.current, self._origins, self._rules_in_use)
 
     def _build(self, name: str) -> Resource | None:
         """Decide what is served under a resource name now, and remember when to decide again."""
@@ -312,17 +371,6 @@ class Reducer:
         rules = self._rules.get(source)
         return rules.guard if rules else GuardPolicy()
 
-    def _tell_guard_events(self) -> None:
-        """Log the decisions about shrinks and count them."""
-        for event in self._mass.take_events():
-            self._metrics.guard_decisions.labels(event.verdict.value).inc()
-            level = logging.INFO if event.verdict in (Verdict.RETURNED, Verdict.RECOVERED) else logging.WARNING
-            text = "guard.%s hold=%d scope=%s endpoints=%d resources=%s detail=%s"
-            shown = ",".join(print_subject(name) for name in event.resources[:_NAMES_SHOWN])
-            unit = print_subject(str(event.unit)) or "everything"
-            _log.log(level, text, event.verdict, event.hold, unit, event.endpoints, shown, print_subject(event.detail))
-        self._metrics.held_endpoints.set(self._mass.held_endpoints)
-
     def _note(self, name: str, decision: Decision) -> None:
         """Remember a decision until the next one; a resource that is served no longer is forgotten."""
         if decision.history is None:
@@ -346,7 +394,10 @@ class Reducer:
 
     def _wait_s(self) -> float | None:
         deadline = self._timers.next()
-        return None if deadline is None else max(0.0, deadline - self._clock())
+        wait_s = None if deadline is None else max(0.0, deadline - self._clock())
+        if not (self._turnover.withdrawn and self._mass.held_endpoints):
+            return wait_s
+        return _CONFIRM_S if wait_s is None else min(wait_s, _CONFIRM_S)
 
     async def _breathe(self) -> None:
         """Yield to the loop when the slice is used up."""
@@ -360,3 +411,9 @@ class Reducer:
             self._store.complete()
             self._metrics.complete.set(1)
             _log.info("store.complete resources=%d", len(self._store.current.collection(Kind.SERVICE_ENTRY).resources))
+
+
+def _origin_of(update: ScopeListing | ServiceReading | ScopeConfirmed) -> Origin:
+    if isinstance(update, ServiceReading):
+        return Origin("registry", update.key.scope)
+    return Origin("guard" if isinstance(update, ScopeConfirmed) else "registry", update.scope)

@@ -33,6 +33,9 @@ class TypeStatus(msgspec.Struct, frozen=True):
     ack_seconds: float | None
     """How long the client took for the last ACK: istiod acknowledges what it has applied."""
 
+    acked_age_seconds: float | None
+    """Since the last ACK."""
+
     waiting: bool
     """True while a response is due but held back: for the first snapshot, a pause or an ACK."""
 
@@ -155,6 +158,7 @@ def _describe_type(state: TypeState) -> TypeStatus:
         nonce_sent=state.nonce,
         nonce_acked=state.acked_nonce,
         ack_seconds=state.ack_s,
+        acked_age_seconds=None if state.acked_at is None else round(time.monotonic() - state.acked_at, 3),
         waiting=state.due is not None,
         responses=state.responses,
         stubs=state.stubs,

@@ -220,6 +220,7 @@ class AdsStream:
         if verdict is Verdict.NACK:
             return Receipt(verdict, state, ack_s)
         state.acked_nonce, state.acked_version, state.ack_s = sent.nonce, sent.version, ack_s
+        state.acked_at = now
         return Receipt(verdict, state, ack_s, None if sent.changed_at is None else now - sent.changed_at)
 
     def _is_open(self, state: TypeState) -> bool:

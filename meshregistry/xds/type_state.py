@@ -86,6 +86,7 @@ class TypeState(ABC):
         self.acked_nonce = ""
         self.acked_version = ""
         self.ack_s: float | None = None
+        self.acked_at: float | None = None
         self.rejection: Rejection | None = None
         self.rejections = 0
         self.responses = 0

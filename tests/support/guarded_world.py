@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SourceUpdate
+from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading
 from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.service_entry import Kind, ServiceEntry
 from meshregistry.store.guard import GuardPolicy
+from meshregistry.store.operator import StoreUpdate
 from meshregistry.store.reducer import Reducer
 from meshregistry.store.rules import SourceRules
 from meshregistry.store.snapshot import Change
@@ -52,7 +53,7 @@ class GuardedWorld:
         encoder = ResourceEncoder(datetime(2100, 1, 1, tzinfo=UTC))
         self.reducer = Reducer(self.store, encoder, rules, self.metrics, lambda: self.now)
 
-    async def take(self, *updates: SourceUpdate) -> list[Change]:
+    async def take(self, *updates: StoreUpdate) -> list[Change]:
         """Reduce one batch; return the changes that it caused."""
         self.changes.clear()
         await self.reducer.reduce(updates)
@@ -81,7 +82,7 @@ class GuardedWorld:
     def entries(self) -> dict[str, ServiceEntry]:
         """Everything that is served, by resource name."""
         resources = self.store.current.collection(Kind.SERVICE_ENTRY).resources
-        return {name: resource.record for name, resource in resources.items()}
+        return {name: resource.entry for name, resource in resources.items()}
 
     def endpoints(self) -> set[tuple[str, str]]:
         """Every endpoint that is served, with its resource."""

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from aiohttp import ClientSession
 
 from meshregistry.http.server import HttpOptions, HttpServer
-from meshregistry.http.views import RegistriesView, Views
+from meshregistry.http.views import RegistriesView, Views, Why
 from meshregistry.model.rejects import Reject
 from meshregistry.model.service_entry import Kind, ServiceEntry, ServicePort, WorkloadEntry
+from meshregistry.store.journal import Journal
 from meshregistry.store.store import SnapshotStore
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import ResourceEncoder
@@ -47,6 +48,8 @@ class PlainViews:
     states: Mapping[str, object] = field(default_factory=dict)
     servers: Sequence[Mapping[str, object]] = ()
     rejected: Sequence[Reject] = ()
+    journal: Journal = field(default_factory=lambda: Journal(100))
+    answers: Mapping[tuple[str, str], Sequence[Why]] = field(default_factory=dict)
 
     def clients(self) -> Mapping[str, object]:
         return self.connected
@@ -56,6 +59,9 @@ class PlainViews:
 
     def registries(self) -> Sequence[Mapping[str, object]]:
         return self.servers
+
+    def explain(self, host: str, address: str) -> Sequence[Why]:
+        return self.answers.get((host, address), ())
 
     def rejects(self) -> Sequence[Reject]:
         return self.rejected
@@ -76,9 +82,12 @@ def views_of(store: SnapshotStore, plain: PlainViews | None = None, sources: Ite
     return Views(
         snapshot=store,
         readiness=plain,
+        staleness=plain,
         clients=plain,
         sources=plain,
         rejects=plain,
+        journal=plain.journal,
+        why=plain,
         registries=registries,
         args=lambda: '{"RegistryStartDelay": "0s"}',
         create_time=CREATED,

@@ -1,10 +1,11 @@
 """One registry: its peers, which of them is asked, and one reading of its scope."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 from meshregistry.errors import SourceError
 from meshregistry.model.events import ScopeConfirmed, Sink
-from meshregistry.model.instance import Scope
+from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.sources.eureka.addresses import Resolve, configured_nodes, resolved_nodes
 from meshregistry.sources.eureka.client import Node, authorization
 from meshregistry.sources.eureka.connection import Connection, Get
@@ -60,6 +61,10 @@ class EurekaServer:
         await sink.publish(ScopeConfirmed(self.scope, self._clock.now()))
         await readiness.note_read(self.scope, sink)
         return self._reader.next_period_s()
+
+    def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
+        """Yield every service with its instances as last published."""
+        return self._reader.known()
 
     def describe(self) -> dict[str, object]:
         """Return the registry's part of the status page: no secrets, addresses without credentials."""

@@ -1,10 +1,12 @@
 """The Eureka source: every configured registry, each polled on its own."""
 
 import asyncio
+from collections.abc import Iterator
 
 import msgspec
 
 from meshregistry.model.events import Sink
+from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.sources.eureka.addresses import Resolve, resolve_host
 from meshregistry.sources.eureka.client import EurekaClient
 from meshregistry.sources.eureka.options import EurekaOptions, Mode
@@ -54,6 +56,11 @@ class EurekaSource:
         Slime shows `registry_id` and `addresses` there; the rest is ours. Fit for JSON, without secrets.
         """
         return [server.describe() for server in self._servers]
+
+    def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
+        """Yield every service with its instances as last published."""
+        for server in self._servers:
+            yield from server.known()
 
     async def _poll_forever(self, server: EurekaServer, sink: Sink) -> None:
         async def poll() -> float:

@@ -1,12 +1,12 @@
 """One registry: its nodes, which of them is in use, its namespaces, and one reading of them all."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TypeVar
 
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
 from meshregistry.model.events import ScopeConfirmed, Sink
-from meshregistry.model.instance import Scope
+from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.sources.nacos.channel import ChannelOptions
 from meshregistry.sources.nacos.client import Endpoint, NacosClient, displayed
 from meshregistry.sources.nacos.connection import Connection, connect
@@ -93,6 +93,13 @@ class NacosServer:
             await readiness.note_read(whole(self._server), sink)
         if errors:
             raise errors[0]
+
+    def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
+        """Yield every service with its instances as last published."""
+        for reader in self._readers.values():
+            for scope in reader.scopes.values():
+                for name, known in scope.memory.known.items():
+                    yield ServiceKey(scope.scope, name), known.instances
 
     def describe(self) -> dict[str, object]:
         """Return the registry's part of the status page: no secrets, addresses without credentials."""

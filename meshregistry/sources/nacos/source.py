@@ -1,8 +1,10 @@
 """The Nacos source: every configured registry, each read on its own."""
 
 import asyncio
+from collections.abc import Iterator
 
 from meshregistry.model.events import Sink
+from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.sources.nacos.client import NacosClient
 from meshregistry.sources.nacos.options import NacosOptions
 from meshregistry.sources.nacos.server import NacosServer, parts
@@ -41,6 +43,11 @@ class NacosSource:
         Slime shows `registry_id` and `addresses` there; the rest is ours. Fit for JSON, without secrets.
         """
         return [server.describe() for server in self._servers]
+
+    def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
+        """Yield every service with its instances as last published."""
+        for server in self._servers:
+            yield from server.known()
 
     def _note_reading(self) -> None:
         healthy = all(each.healthy for each in self._servers)

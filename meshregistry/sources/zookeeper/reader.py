@@ -8,8 +8,9 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from meshregistry.errors import SourceDataError, SourceError, SourceUnavailable
+from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.events import Sink
-from meshregistry.model.instance import Instance
+from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.sources.zookeeper.agenda import Agenda
 from meshregistry.sources.zookeeper.application_reader import ApplicationReader
 from meshregistry.sources.zookeeper.equipment import Equipment
@@ -18,6 +19,7 @@ from meshregistry.sources.zookeeper.layout import Layout, Task, Topic
 from meshregistry.sources.zookeeper.options import Mode, ZooKeeperServerOptions
 from meshregistry.sources.zookeeper.rule_book import RuleBook
 from meshregistry.sources.zookeeper.session import AccessRefused, WatchEvent
+from meshregistry.sources.zookeeper.spring import spring_scope
 from meshregistry.sources.zookeeper.tree import TreeReader
 from meshregistry.sources.zookeeper.walk import InterfaceLists, Walker
 
@@ -36,6 +38,7 @@ class RegistryReader:
         options = equipment.options
         consumers = options.consumers if equipment.desk else ""
         self.layout = Layout(server.root, server.application_root, consumers, options.apply_rules)
+        self._registry = server.registry_id
         self._tree = tree
         self._agenda = agenda
         self._metrics, self._clock = equipment.metrics, equipment.clock
@@ -129,6 +132,13 @@ class RegistryReader:
         for name, instances in self._applications.spring_services():
             if interface in ("", name):
                 yield name, name, instances
+
+    def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
+        """Yield every service with its instances as last published."""
+        for interface, service, instances in self._interfaces.instances():
+            yield ServiceKey(dubbo_scope(self._registry, interface), service), instances
+        for name, instances in self._applications.spring_services():
+            yield ServiceKey(spring_scope(self._registry), name), instances
 
     async def _survey(self, sink: Sink) -> None:
         """Read what interfaces depend on."""

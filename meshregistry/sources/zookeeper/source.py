@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from meshregistry.model.call_model import ApplicationCalls
 from meshregistry.model.events import Sink
-from meshregistry.model.instance import Instance
+from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.sources.polling import REAL_CLOCK, Clock
 from meshregistry.sources.readiness import Readiness
 from meshregistry.sources.zookeeper.equipment import Equipment
@@ -59,6 +59,11 @@ class ZooKeeperSource:
         """Yield interface, service and instances of all that was published, or of one interface."""
         for registry in self._registries:
             yield from registry.reader.instances(interface)
+
+    def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
+        """Yield every service with its instances as last published."""
+        for registry in self._registries:
+            yield from registry.reader.known()
 
     def calls(self) -> Mapping[str, ApplicationCalls]:
         """Return which application provides and calls what now; nothing where no Sidecars are made."""

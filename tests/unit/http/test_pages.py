@@ -19,6 +19,8 @@ PATHS = {
     "/meshregistry/clients",
     "/meshregistry/sources",
     "/meshregistry/rejects",
+    "/meshregistry/journal",
+    "/meshregistry/why",
     "/meshregistry/args",
     "/meshregistry/nacos",
     "/modules/livez",

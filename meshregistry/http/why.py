@@ -1,0 +1,79 @@
+"""The page that answers why a host has an endpoint, or has it not."""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from aiohttp import web
+
+from meshregistry.http.debug import json_answer
+from meshregistry.http.views import ClientHolding, Why, WhyView
+from meshregistry.store.explain import InstanceAnswer, ResourceAnswer, ServiceAnswer
+
+_LONGEST = 253
+_CHANGES_SHOWN = 5
+
+
+class WhyPage:
+    """Answers from the explainer, the journal and the table of clients, as text or, with `format=json`, as JSON."""
+
+    def __init__(self, why: WhyView) -> None:
+        self._why = why
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Return the way of a `host`, of an `address`, or of both. Raises HTTPNotFound."""
+        host, address = request.query.get("host", "")[:_LONGEST], request.query.get("address", "")[:_LONGEST]
+        if not host and not address:
+            return web.Response(text="ask with host=..., address=... or both\n")
+        answers = self._why.explain(host, address)
+        if not answers:
+            raise web.HTTPNotFound(text=f"nothing is known of {host or address!a}\n")
+        if request.query.get("format") == "json":
+            return json_answer([msgspec.to_builtins(answer) for answer in answers])
+        return web.Response(text="\n\n".join("\n".join(_print(answer)) for answer in answers) + "\n")
+
+
+def _print(answer: Why) -> Iterator[str]:
+    resource = answer.resource
+    yield f"{resource.resource}  hosts {', '.join(resource.hosts) or '-'}"
+    yield from _print_state(resource)
+    for service in resource.services:
+        yield from _print_service(service)
+    for reject in resource.rejects:
+        yield f"  dropped or repaired: {reject.reason} {reject.subject} {reject.detail}"
+    for change in answer.changes[-_CHANGES_SHOWN:]:
+        detail = f" ({change.detail})" if change.detail else ""
+        yield (
+            f"  commit {change.sequence}: {change.what} by {change.why} {change.scope}{detail}, "
+            f"+{change.added} -{change.removed} endpoints"
+        )
+    yield from _print_clients(answer.clients)
+
+
+def _print_state(resource: ResourceAnswer) -> Iterator[str]:
+    if not resource.version:
+        yield "  nothing is served"
+    else:
+        yield f"  served: {resource.endpoints} endpoints, version {resource.version}, since commit {resource.sequence}"
+    if resource.rule:
+        yield f"  guard: {resource.rule}"
+
+
+def _print_service(service: ServiceAnswer) -> Iterator[str]:
+    registered = "?" if service.registered is None else service.registered
+    held = f", {service.held} held by {', '.join(service.holds)}" if service.held else ""
+    yield f"  from {service.service}: {registered} registered, {service.contributed} contributed{held}"
+    for instance in service.instances:
+        yield _print_instance(instance)
+
+
+def _print_instance(instance: InstanceAnswer) -> str:
+    detail = f": {instance.detail}" if instance.detail else ""
+    return f"    {instance.address}:{instance.port} {instance.outcome}{detail}"
+
+
+def _print_clients(clients: Sequence[ClientHolding]) -> Iterator[str]:
+    if not clients:
+        yield "  no client is connected"
+    for client in clients:
+        since = f", acknowledged {client.acked_age_s:.0f} s ago" if client.acked_age_s is not None else ""
+        yield f"  client {client.client} {client.state}{since}"

@@ -1,0 +1,85 @@
+"""The page that answers why: as text for people, as JSON for tools."""
+
+from typing import Any
+
+import pytest
+
+from meshregistry.http.views import ClientHolding, Why
+from meshregistry.model.instance import Scope
+from meshregistry.model.rejects import Reject
+from meshregistry.store.explain import InstanceAnswer, ResourceAnswer, ServiceAnswer
+from meshregistry.store.journal import Journal, Moment, Origin
+from tests.support.http_pages import ORDERS, PlainViews, serving, store_of, views_of
+
+pytestmark = pytest.mark.anyio
+
+HOST = "orders.nacos.svc.cluster.local"
+
+
+def answer() -> Why:
+    journal = Journal(10)
+    scope = Scope("nacos", "", "public", "DEFAULT_GROUP")
+    journal.note_change(None, ORDERS, Origin("registry", scope), "", Moment(1.0, 4))
+    service = ServiceAnswer(
+        "nacos/public/DEFAULT_GROUP/orders",
+        "nacos",
+        "nacos/public/DEFAULT_GROUP",
+        2,
+        1,
+        1,
+        ("7",),
+        (InstanceAnswer("10.0.0.1", 8080, "served", ""), InstanceAnswer("10.0.0.9", 8080, "disabled", "no traffic")),
+    )
+    resource = ResourceAnswer(
+        "nacos/orders.nacos",
+        (HOST,),
+        "abc",
+        4,
+        2,
+        "",
+        (service,),
+        (Reject("nacos/orders.nacos", "label_value", "k", "bad"),),
+    )
+    return Why(
+        resource, tuple(journal.list_newest("", 5)), (ClientHolding("istiod-1", "holds this version", "v1", 3.2),)
+    )
+
+
+async def get(path: str) -> tuple[int, Any]:
+    views = views_of(store_of(), PlainViews(answers={(HOST, ""): [answer()]}))
+    async with serving(views) as client, client.get(f"/meshregistry/why{path}") as response:
+        is_json = response.content_type == "application/json"
+        return response.status, await response.json() if is_json else await response.text()
+
+
+async def test_the_text_walks_from_the_registry_to_the_clients() -> None:
+    status, text = await get(f"?host={HOST}")
+
+    assert 200 == status
+    assert [
+        f"nacos/orders.nacos  hosts {HOST}",
+        "  served: 2 endpoints, version abc, since commit 4",
+        "  from nacos/public/DEFAULT_GROUP/orders: 2 registered, 1 contributed, 1 held by 7",
+        "    10.0.0.1:8080 served",
+        "    10.0.0.9:8080 disabled: no traffic",
+        "  dropped or repaired: label_value k bad",
+        "  commit 4: created by registry nacos/public/DEFAULT_GROUP, +2 -0 endpoints",
+        "  client istiod-1 holds this version, acknowledged 3 s ago",
+    ] == text.splitlines()
+
+
+async def test_the_same_as_json() -> None:
+    status, body = await get(f"?host={HOST}&format=json")
+
+    assert 200 == status
+    (found,) = body
+    assert "disabled" == found["resource"]["services"][0]["instances"][1]["outcome"]
+    assert "holds this version" == found["clients"][0]["state"]
+
+
+async def test_nothing_is_known_of_a_stranger() -> None:
+    assert (404, "nothing is known of 'stranger\\n'\n") == await get("?host=stranger%0a")
+
+
+async def test_a_question_without_a_subject_is_told_how_to_ask() -> None:
+    assert (200, "ask with host=..., address=... or both\n") == await get("")

@@ -1,0 +1,124 @@
+"""Why a host has an endpoint or not, asked of a whole reducer."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from meshregistry.model.instance import Instance, ServiceKey
+from meshregistry.model.policy import ConversionPolicy
+from meshregistry.model.service_entry import Kind
+from meshregistry.store.explain import Question, ResourceAnswer
+from tests.support.guarded_world import OTHER_SCOPE, SCOPE, GuardedWorld, Services, fleet, instances
+
+pytestmark = pytest.mark.anyio
+
+ORDERS = "orders.nacos.svc.cluster.local"
+
+
+class Memory:
+    """What a source remembers."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
+        for name, found in self._services.items():
+            yield ServiceKey(SCOPE, name), found
+
+
+@pytest.fixture
+def world() -> GuardedWorld:
+    return GuardedWorld(conversion=ConversionPolicy(source="nacos"))
+
+
+def ask(world: GuardedWorld, services: Services, host: str = ORDERS, address: str = "") -> list[ResourceAnswer]:
+    return world.reducer.explainer.explain(Question(host, address), Memory(services))
+
+
+def outcomes(answer: ResourceAnswer) -> dict[str, str]:
+    return {each.address: each.outcome for service in answer.services for each in service.instances}
+
+
+async def test_each_instance_has_its_reason(world: GuardedWorld) -> None:
+    services = {
+        "orders": (
+            *instances(1),
+            Instance("10.0.0.2", 8080, enabled=False),
+            Instance("10.0.0.3", 8080, healthy=False),
+            Instance("10.0.0.4", 8080, weight=0.0),
+            Instance("10.0.0.5", 70000),
+        )
+    }
+    await world.show(services)
+
+    (answer,) = ask(world, services)
+
+    assert {
+        "10.0.0.1": "served",
+        "10.0.0.2": "disabled",
+        "10.0.0.3": "unhealthy",
+        "10.0.0.4": "weight",
+        "10.0.0.5": "port_range",
+    } == outcomes(answer)
+    resource = world.store.current.collection(Kind.SERVICE_ENTRY).resources["nacos/orders.nacos"]
+    assert (resource.version, 1, "") == (answer.version, answer.endpoints, answer.rule)
+    assert [(5, 1, 0)] == [(each.registered, each.contributed, each.held) for each in answer.services]
+
+
+async def test_one_address_is_enough_to_ask_about(world: GuardedWorld) -> None:
+    services = {"orders": instances(1, 2), "users": instances(2)}
+    await world.show(services)
+
+    assert ["nacos/orders.nacos", "nacos/users.nacos"] == [
+        each.resource for each in ask(world, services, "", "10.0.0.2")
+    ]
+    (answer,) = ask(world, services, address="10.0.0.2")
+    assert {"10.0.0.2": "served"} == outcomes(answer)
+
+
+async def test_a_held_endpoint_says_which_hold_keeps_it(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+    await world.show({})
+
+    (answer,) = ask(world, {}, "s0.nacos.svc.cluster.local")
+
+    (service,) = answer.services
+    assert (0, 10, ("1",)) == (service.contributed, service.held, service.holds)
+    assert {"kept"} == set(outcomes(answer).values())
+
+
+async def test_the_guards_rule_is_named(world: GuardedWorld) -> None:
+    await world.show({"orders": instances(1)})
+    await world.show({})
+
+    (answer,) = ask(world, {})
+
+    assert ("empty_grace", 1) == (answer.rule, answer.endpoints)
+
+
+async def test_a_service_without_a_usable_instance_is_found_by_the_host_it_would_have(world: GuardedWorld) -> None:
+    services = {"orders": (Instance("10.0.0.2", 8080, enabled=False),)}
+    await world.show(services)
+
+    (answer,) = ask(world, services)
+
+    assert ("", 0, {"10.0.0.2": "disabled"}) == (answer.version, answer.endpoints, outcomes(answer))
+
+
+async def test_services_merged_into_one_host_are_all_told(world: GuardedWorld) -> None:
+    services = {"orders": instances(1)}
+    await world.show(services)
+    await world.show({"Orders": instances(2)}, OTHER_SCOPE)
+
+    (answer,) = ask(world, services)
+
+    assert ["nacos/public/BATCH/Orders", "nacos/public/DEFAULT_GROUP/orders"] == [
+        each.service for each in answer.services
+    ]
+    assert ["host_shared"] == [each.reason for each in answer.rejects]
+
+
+async def test_nothing_is_known_of_a_stranger(world: GuardedWorld) -> None:
+    await world.show({"orders": instances(1)})
+
+    assert [] == ask(world, {"orders": instances(1)}, "stranger")

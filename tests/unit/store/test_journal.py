@@ -1,0 +1,88 @@
+"""The journal: what it says of a change, how much it keeps, and who is told why."""
+
+import pytest
+
+from meshregistry.model.events import ScopeConfirmed
+from meshregistry.model.instance import Scope
+from meshregistry.model.service_entry import ServiceEntry, WorkloadEntry
+from meshregistry.store.journal import Journal, Moment, Origin
+from meshregistry.store.operator import EVERYTHING, Accept, Freeze, ServeAnyway
+from tests.support.guarded_world import SCOPE, GuardedWorld, fleet, instances
+
+pytestmark = pytest.mark.anyio
+
+FULL = ServiceEntry("nacos", "orders", ("orders",), endpoints=(WorkloadEntry("10.0.0.1", (("http", 80),)),))
+EMPTY = ServiceEntry("nacos", "orders", ("orders",))
+NOW = Moment(5.0, 7)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "what"),
+    [(None, FULL, "created"), (FULL, FULL, "updated"), (FULL, EMPTY, "emptied"), (EMPTY, None, "removed")],
+)
+def test_every_change_has_its_word(before: ServiceEntry | None, after: ServiceEntry | None, what: str) -> None:
+    journal = Journal(10)
+
+    journal.note_change(before, after, Origin("registry", SCOPE), "empty_grace", NOW)
+
+    (entry,) = journal.list_newest("", 10)
+    assert (1, 5.0, 7, what, "empty_grace") == (entry.number, entry.time, entry.sequence, entry.what, entry.rule)
+
+
+def test_only_the_newest_lines_stay() -> None:
+    journal = Journal(2)
+    for _ in range(5):
+        journal.note_change(None, FULL, Origin("registry"), "", NOW)
+
+    assert [4, 5] == [entry.number for entry in journal.list_since(0, "", 10)]
+    assert 5 == journal.last
+
+
+def test_nothing_that_becomes_nothing_is_no_change() -> None:
+    with pytest.raises(ValueError, match="nothing changed"):
+        Journal(1).note_change(None, None, Origin("registry"), "", NOW)
+
+
+def lines(world: GuardedWorld) -> list[tuple[str, str, str]]:
+    return [(entry.what, entry.why, entry.scope) for entry in world.reducer.journal.list_newest("", 100)]
+
+
+async def test_the_registry_and_then_the_guard_change_a_service() -> None:
+    world = GuardedWorld()
+    await world.show({"orders": instances(1)})
+    await world.show({})
+    await world.wait(10)
+    await world.wait(600)
+
+    assert [
+        ("created", "registry", str(SCOPE)),
+        ("emptied", "guard", ""),
+        ("removed", "guard", ""),
+    ] == lines(world)
+
+
+async def test_decisions_about_a_shrink_are_written_down() -> None:
+    world = GuardedWorld()
+    await world.show(fleet(3, 10))
+    await world.show({})
+    await world.take(Accept("1", "ann"))
+
+    assert [("held", "guard", str(SCOPE)), ("accepted", "operator", str(SCOPE))] == lines(world)[3:]
+    assert ["hold 1", "hold 1, ann"] == [entry.detail for entry in world.reducer.journal.list_since(3, "", 10)]
+
+
+async def test_operators_are_named() -> None:
+    world = GuardedWorld()
+    await world.take(Freeze(EVERYTHING, "ann"), ServeAnyway(("nacos",), "bob"))
+
+    details = {entry.what: entry.detail for entry in world.reducer.journal.list_newest("", 10)}
+    assert {"frozen": "hold 1, ann", "serve_anyway": "sources nacos, bob"} == details
+
+
+async def test_a_poll_without_news_writes_nothing() -> None:
+    world = GuardedWorld()
+    await world.show(fleet(1, 1))
+
+    await world.take(ScopeConfirmed(Scope(*SCOPE)))
+
+    assert 1 == world.reducer.journal.last
