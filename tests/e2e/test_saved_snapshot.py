@@ -1,0 +1,96 @@
+"""Processes that are killed and started again while no registry answers."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support.nacos_rig import NacosRig
+from tests.support.service_process import ServiceProcess, served_by
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=False)]
+
+
+@pytest.fixture
+async def service(nacos_rig: NacosRig, tmp_path: Path) -> ServiceProcess:
+    if nacos_rig.is_real:
+        pytest.skip("the registry makes no difference here; the simulator shows it")
+    for number in range(1, 21):
+        await nacos_rig.register(f"service-{number}", f"10.0.0.{number}", 8080, metadata={"version": "v1"})
+    return ServiceProcess(tmp_path, nacos_rig.base_url, nacos_rig.namespace)
+
+
+async def test_killed_with_every_registry_down_it_serves_the_same_again(
+    service: ServiceProcess, nacos_rig: NacosRig
+) -> None:
+    async with service.running():
+        await service.until_fresh()
+        before = await served_by(service.ads)
+        await service.until_saved("service-20")
+    await nacos_rig.stop()
+
+    async with service.running():
+        assert before == await served_by(service.ads)
+        status, body = await service.ready()
+        assert (200, True) == (status, body.startswith("stale as of ") and body.endswith(": nacos\n"))
+        _, metrics = await service.get("/metrics")
+        assert 'meshregistry_snapshot_stale{source="nacos"} 1.0' in metrics
+
+        await nacos_rig.start()
+        await nacos_rig.deregister("service-7", "10.0.0.7", 8080)
+        await service.until_fresh()
+    assert 20 == len(before)
+
+
+async def test_what_went_while_it_was_down_leaves_through_the_guard(
+    service: ServiceProcess, nacos_rig: NacosRig
+) -> None:
+    async with service.running():
+        await service.until_fresh()
+        await service.until_saved("service-20")
+        await service.end(signal.SIGTERM)
+    await nacos_rig.deregister("service-7", "10.0.0.7", 8080)
+
+    async with service.running():
+        await service.until_fresh()
+        await _until_count(service, 19)
+    log = (service.data_dir.parent / "log").read_text()
+    assert "guard.changed resource=nacos/service-7.nacos rule=empty_grace before=none" in log
+
+
+@pytest.mark.parametrize("damage", ["cut", "foreign", "flipped"])
+async def test_a_damaged_file_is_put_aside_and_told_and_nothing_else(
+    service: ServiceProcess, nacos_rig: NacosRig, damage: str
+) -> None:
+    async with service.running():
+        await service.until_fresh()
+        await service.until_saved("service-20")
+        await service.end(signal.SIGTERM)
+    path = service.data_dir / "snapshot.meshregistry"
+    data = path.read_bytes()
+    flipped = data[:900] + bytes([data[900] ^ 1]) + data[901:]
+    path.write_bytes({"cut": data[:-100], "foreign": b"something else", "flipped": flipped}[damage])
+
+    async with service.running():
+        await service.until_fresh()
+        assert 20 == len(await served_by(service.ads))
+        _, body = await service.ready()
+        fault = "foreign" if damage == "foreign" else "corrupt"
+        assert f"the saved snapshot was not used: {fault}\n" == body
+        assert (service.data_dir / "snapshot.meshregistry.unusable").exists()
+
+
+async def test_a_directory_that_cannot_be_written_is_told_and_nothing_else(
+    service: ServiceProcess, nacos_rig: NacosRig
+) -> None:
+    service.data_dir = Path("/proc/nowhere")
+    async with service.running():
+        await service.until_fresh()
+        _, body = await service.until(lambda status, body: bool(body))
+        assert body.startswith("the snapshot cannot be saved: ")
+        assert 20 == len(await served_by(service.ads))
+
+
+async def _until_count(service: ServiceProcess, count: int) -> None:
+    while len(await served_by(service.ads)) != count:
+        pass
