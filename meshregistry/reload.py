@@ -117,7 +117,11 @@ class Reload:
     async def _read_settled(self) -> SettingsText:
         """Return the file once it has stopped changing: a writer may not be done yet. Raises SettingsError."""
         settle_s = self._origin.loaded.settings.reload.settle
-        text = await asyncio.to_thread(read_settings, self._origin.path)
+        try:
+            text = await asyncio.to_thread(read_settings, self._origin.path)
+        except SettingsError:
+            self._seen = ""
+            raise
         while text.digest != self._seen:
             await asyncio.sleep(settle_s)
             again = await asyncio.to_thread(read_settings, self._origin.path)

@@ -40,17 +40,20 @@ def find_settings(path: Path) -> Path:
     return module if path.name == _MAIN and module.exists() else path
 
 
-def read_settings(path: Path) -> SettingsText:
-    """Read a settings file; raises SettingsError when it cannot be read or is not text."""
+def read_settings(path: Path, max_bytes: int = MAX_BYTES) -> SettingsText:
+    """Read a settings file of at most `max_bytes`, decompressed.
+
+    Raises SettingsError when it cannot be read, is longer, or is no text.
+    """
     found = find_settings(path)
     try:
         with found.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+            raw = file.read(max_bytes + 1)
     except OSError as error:
         raise SettingsError([str(error)]) from error
-    content = _inflate(raw) if raw.startswith(_GZIP) else raw
-    if len(content) > MAX_BYTES:
-        raise SettingsError([f"longer than {MAX_BYTES >> 20} MiB"])
+    content = _inflate(raw, max_bytes) if raw.startswith(_GZIP) else raw
+    if len(content) > max_bytes:
+        raise SettingsError([f"longer than {max_bytes} bytes"])
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
@@ -60,13 +63,13 @@ def read_settings(path: Path) -> SettingsText:
     return SettingsText(found, text, xxhash.xxh3_128_hexdigest(content + b"\0" + stamps.encode()))
 
 
-def _inflate(raw: bytes) -> bytes:
+def _inflate(raw: bytes, max_bytes: int) -> bytes:
     inflater = zlib.decompressobj(wbits=31)
     try:
-        content = inflater.decompress(raw, MAX_BYTES + 1)
+        content = inflater.decompress(raw, max_bytes + 1)
     except zlib.error as error:
         raise SettingsError([f"not valid gzip: {error}"]) from error
-    if len(content) <= MAX_BYTES and not inflater.eof:
+    if len(content) <= max_bytes and not inflater.eof:
         raise SettingsError(["not valid gzip: it ends too early"])
     return content
 
