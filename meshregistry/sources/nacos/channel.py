@@ -74,14 +74,19 @@ class NacosStream:
         self._stream = stream
         self._options = options
 
-    async def send(self, message: Payload) -> None:
-        """Send one message. Raises ConnectionLost, also when the server takes nothing for the request timeout.
+    async def send(self, *messages: Payload) -> None:
+        """Send messages in one write. Raises ConnectionLost, also when the server takes nothing in the request timeout.
 
         Cancelling it ruins the stream.
         """
+        framed = bytearray()
+        for message in messages:
+            data = encode_payload(message, {})
+            framed += _FRAME.pack(False, len(data)) + data
         with _failures_named():
             async with asyncio.timeout(self._options.request_timeout_s):
-                await self._stream.send_message(encode_payload(message, {}))
+                with self._stream._wrapper:
+                    await self._stream._stream.send_data(bytes(framed))
 
     async def receive(self) -> Payload:
         """Return the next message. Raises ConnectionLost at the end, however it comes; cancelling ruins the stream."""

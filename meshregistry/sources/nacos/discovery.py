@@ -17,6 +17,7 @@ from meshregistry.sources.nacos.options import DEFAULT_GROUP
 from meshregistry.sources.nacos.protocol import FuzzyNews
 from meshregistry.sources.nacos.session import LiveSession
 from meshregistry.sources.polling import Clock
+from meshregistry.sources.slicing import Slicer
 
 if TYPE_CHECKING:
     from meshregistry.sources.nacos.watch import WatchPlace
@@ -26,6 +27,7 @@ _log = logging.getLogger(__name__)
 _FINISH_TIMEOUT_S = 30.0
 _JITTER = 0.2
 _SHOWN = 3
+_NOTHING: frozenset[str] = frozenset()
 
 
 class Rung(StrEnum):
@@ -58,6 +60,7 @@ class Discovery:
         self._clock = clock
         self._fuzzy = FuzzyWatch(place.namespace)
         self._seen_groups: set[str] = set()
+        self._listed: dict[str, frozenset[str]] = {}
         self._down = asyncio.Event()
 
     async def run(self) -> None:
@@ -115,7 +118,11 @@ class Discovery:
     async def _list(self) -> None:
         for group in sorted(self._groups() or self._seen_groups or {DEFAULT_GROUP}):
             names = await self._live.names(self._place.namespace, group, self._place.page_size)
-            self._found(ServiceName(group, name) for name in names)
+            slicer = Slicer()
+            for name in names - self._listed.get(group, _NOTHING):
+                self._found((ServiceName(group, name),))
+                await slicer.breathe()
+            self._listed[group] = names
 
     def _step_to(self, rung: Rung, why: str | None) -> None:
         if rung is not self.rung or why != self.stepped_down:

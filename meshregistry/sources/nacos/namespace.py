@@ -21,6 +21,7 @@ from meshregistry.sources.nacos.scope import ScopeReader
 from meshregistry.sources.nacos.services import HttpCalls, OneByOne, PushCalls, ServiceCalls
 from meshregistry.sources.nacos.watch import NamespaceWatch
 from meshregistry.sources.polling import Clock
+from meshregistry.sources.slicing import Slicer
 from meshregistry.sources.status import ScopeStatus
 from meshregistry.telemetry.metrics import Metrics
 
@@ -118,7 +119,7 @@ class NamespaceReader:
             except SourceError as error:
                 outcomes[group] = error
         await asyncio.sleep(0)
-        self._tell_watch({group: listing for group, listing in listings.items() if isinstance(listing, Listing)})
+        await self._tell_watch({group: listing for group, listing in listings.items() if isinstance(listing, Listing)})
         self._forget_empty_groups()
         return outcomes
 
@@ -139,7 +140,7 @@ class NamespaceReader:
                 outcomes[group] = listing
             else:
                 outcomes[group] = await self._take(self._scope(group), listing, calls, sink)
-        self._tell_watch({group: listing for group, listing in listings.items() if isinstance(listing, Listing)})
+        await self._tell_watch({group: listing for group, listing in listings.items() if isinstance(listing, Listing)})
         return outcomes
 
     async def deliver(self, content: Content, arrived_at: float, sink: Sink) -> None:
@@ -284,15 +285,18 @@ class NamespaceReader:
             self.settling.begin()
         self._seen_turns = self.watch.turns
 
-    def _tell_watch(self, listings: dict[str, Listing]) -> None:
+    async def _tell_watch(self, listings: dict[str, Listing]) -> None:
         if self.watch is None:
             return
-        listed = {
-            ServiceName(group, name): bool((known := self.scopes[group].memory.known.get(name)) and known.instances)
-            for group, listing in listings.items()
-            for name in listing.names
-        }
-        self.watch.note_listing(listed, frozenset(listings))
+        slicer = Slicer()
+        listed = {}
+        for group, listing in listings.items():
+            memory = self.scopes[group].memory
+            for name in listing.names:
+                known = memory.known.get(name)
+                listed[ServiceName(group, name)] = known is not None and bool(known.instances)
+                await slicer.breathe()
+        await self.watch.note_listing(listed, frozenset(listings))
 
     def _bulk_is_due(self, connection: Connection) -> bool:
         if self._refusal is None:

@@ -44,9 +44,11 @@ class LiveSession:
         self._credentials = credentials
         self._clock = clock
         self._heard_at = clock.now()
+        self._replies: list[Payload] = []
+        self._has_replies = asyncio.Event()
 
     async def listen(self, tell: Callable[[News], None], complain: Callable[[str], None]) -> None:
-        """Answer the server for ever, at once, and hand on its news; `tell` never waits.
+        """Take what the server says for ever, and hand on its news; `tell` never waits, `answer` replies.
 
         Raises ConnectionLost at the end of the stream, and when the server wants us to go (after `tell` of it).
         Cancelling it ends the connection.
@@ -58,13 +60,31 @@ class LiveSession:
             reaction = self.session.receive(await self._stream.receive())
             self._heard_at = self._clock.now()
             if reaction.reply is not None:
-                await self._stream.send(reaction.reply)
+                self._replies.append(reaction.reply)
+                self._has_replies.set()
             if reaction.problem is not None:
                 complain(reaction.problem)
             if reaction.news is not None:
                 tell(reaction.news)
             if isinstance(reaction.news, Reset):
+                await self._send_replies()
                 raise ConnectionLost("sent away by the server")
+
+    async def answer(self) -> None:
+        """Send for ever what `listen` owes the server, all of a slice in one write: a write costs more than a reply.
+
+        The replies are bounded by what the server sends in a slice, and the server waits for each. Raises
+        ConnectionLost. Cancelling it ends the connection.
+        """
+        while True:
+            await self._has_replies.wait()
+            self._has_replies.clear()
+            await self._send_replies()
+
+    async def _send_replies(self) -> None:
+        replies, self._replies = self._replies, []
+        if replies:
+            await self._stream.send(*replies)
 
     async def beat(self) -> None:
         """Ask a silent server for a sign of life for ever, and keep the token fresh.

@@ -108,8 +108,15 @@ class NamespaceWatch:
         """Subscribe from now on. The first listing goes first: it tells in a second what subscriptions take ten for."""
         self._begun.set()
 
-    def note_listing(self, listed: Mapping[ServiceName, bool], groups: frozenset[str]) -> None:
-        """Take what a complete listing of the groups shows: each service, and whether it has instances."""
+    async def note_listing(self, listed: Mapping[ServiceName, bool], groups: frozenset[str]) -> None:
+        """Take what a complete listing of the groups shows: each service, and whether it has instances.
+
+        Cancelling it is safe.
+        """
+        slicer = Slicer()
+        for service in listed:
+            self._subscriptions.want((service,))
+            await slicer.breathe()
         self._leaving += self._subscriptions.settle(listed.keys(), groups, self._clock.now())
         if self._discovery is not None:
             populated = (service for service, has in listed.items() if has)
@@ -170,6 +177,7 @@ class NamespaceWatch:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(live.listen(self._hear, self._complain))
+                tasks.create_task(live.answer())
                 tasks.create_task(live.beat())
                 tasks.create_task(self._discovery.run())
                 tasks.create_task(self._subscribe_wanted(live))
