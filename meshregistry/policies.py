@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from meshregistry.model.instance import Pairs, sort_pairs
-from meshregistry.model.policy import ConversionPolicy, ExtraMeta, MergedPorts, Profile
+from meshregistry.model.policy import ConversionPolicy, ExtraMeta, MergedPorts, Profile, Territory
 from meshregistry.model.relabel import NamePart, PartKind, RelabelStep, ServiceNaming
 from meshregistry.model.selection import EndpointSelector, LabelRequirement, Operator, Selection
 from meshregistry.model.service_entry import Location
@@ -62,6 +62,7 @@ def _common_policy(settings: Settings, options: Source, source: str) -> Conversi
         vip_range=shared.virtual_addresses,
         max_label_value_bytes=shared.max_label_value_bytes,
         max_labels_bytes=shared.max_labels_bytes,
+        territory=_territory(options),
     )
 
 
@@ -104,6 +105,12 @@ def _complete_eureka(policy: ConversionPolicy, options: EurekaSource) -> Convers
         zone_key=options.zone_key,
         locality_labels=(region, zone or options.zone_key, subzone),
     )
+
+
+def _territory(options: Source) -> Territory | None:
+    if not options.allow_hosts and not options.allow_namespaces:
+        return None
+    return Territory(options.allow_hosts, options.allow_namespaces)
 
 
 def _selection(options: Source) -> Selection:

@@ -20,6 +20,7 @@ from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.ports import extend_map, limit_ports
 from meshregistry.model.rejects import Reject, RejectNotes
 from meshregistry.model.service_entry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
+from meshregistry.model.territory import confine
 from meshregistry.model.validation import Validated, validate_entry
 from meshregistry.model.virtual_address import derive_address
 
@@ -72,11 +73,13 @@ def convert_service(
 
     With naming, one service can contribute to several resources and several to one.
 
-    No usable instance is no claim.
+    No usable instance is no claim, and none lies outside the source's territory.
     """
     if policy.dubbo is not None and key.scope.namespace == DUBBO_NAMESPACE:
-        return cache.dubbo_converter(policy, policy.dubbo).convert(key, instances)
-    return cache.converter(policy).convert(key, instances)
+        conversion = cache.dubbo_converter(policy, policy.dubbo).convert(key, instances)
+    else:
+        conversion = cache.converter(policy).convert(key, instances)
+    return conversion if policy.territory is None else confine(conversion, policy.territory)
 
 
 def merge_claims(claims: Sequence[Claim], cache: ConversionCache) -> Validated:

@@ -21,6 +21,13 @@ class Profile(StrEnum):
     """What Slime emits, for meshes whose routes name its hosts and protocols."""
 
 
+class Territory(msgspec.Struct, frozen=True):
+    """What a source may claim: host patterns with `*`, and namespaces; an empty list allows all."""
+
+    hosts: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+
+
 class ExtraMeta(msgspec.Struct, frozen=True):
     """Metadata that configuration adds to one entry."""
 
@@ -143,3 +150,6 @@ class ConversionPolicy(msgspec.Struct, frozen=True, cache_hash=True):
     max_label_value_bytes: int = 4096
     max_labels_bytes: int = 32768
     """Bounds of one label value and of all labels of one endpoint, istio profile only."""
+
+    territory: Territory | None = None
+    """What the source may claim; None is everything."""

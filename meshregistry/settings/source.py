@@ -84,6 +84,15 @@ class Source(Section):
         "Whether an instance must pass both the source's and its service's selectors.",
         slime="AlwaysUseSourceScopedEpSelectors",
     )
+    allow_hosts: tuple[str, ...] = setting(
+        (),
+        "Hosts that services of this source may claim, * for any characters; others are left out and reported. Empty = "
+        "any.",
+    )
+    allow_namespaces: tuple[str, ...] = setting(
+        (),
+        "Namespaces that its resources may be in; registrants choose theirs by the metadata key k8sNs. Empty = any.",
+    )
     mock_service_entry_name: str = setting(
         "", "Name of a ServiceEntry that collects all ports; empty = none.", slime="MockServiceEntryName"
     )

@@ -38,6 +38,8 @@ SHARED: Changes = {
         "endpoint_selectors": [{"matchLabels": {"app": "a"}}],
         "serviced_endpoint_selectors": {"Orders": [{"matchLabels": {}}]},
     },
+    "allow_hosts": {"allow_hosts": ["*.elsewhere.example"]},
+    "allow_namespaces": {"allow_namespaces": ["elsewhere"]},
     "mock_service_entry_name": {
         "mock_service_entry_name": "all",
         "mock_service_name": "all.example",
