@@ -95,8 +95,12 @@ class VirtualAddresses:
         return None
 
     def _stop_waiting(self, host: str, probes: range) -> None:
-        for each in probes:
-            address = self._probe(host, each)
+        """Forget that a host waits for the addresses at these places of its sequence.
+
+        In a small network a sequence can name an address twice: one that it waits for at an earlier place stays.
+        """
+        kept = {self._probe(host, each) for each in range(self._held.get(host, 0))}
+        for address in {self._probe(host, each) for each in probes} - kept:
             waiting = self._waiting.get(address, set())
             waiting.discard(host)
             if not waiting:

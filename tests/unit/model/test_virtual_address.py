@@ -1,7 +1,7 @@
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from meshregistry.model.virtual_address import PROBES, VirtualAddresses, derive_address
@@ -50,6 +50,7 @@ hosts = st.sampled_from([f"h{number}" for number in range(30)])
     st.lists(st.tuples(st.booleans(), hosts), max_size=60),
     st.sampled_from(["10.0.0.0/29", "10.0.0.0/27", "10.0.0.0/32"]),
 )
+@example([(True, f"h{each}") for each in (0, 1, 10, 21, 26, 27)] + [(False, "h10"), (False, "h21")], "10.0.0.0/29")
 def test_any_order_of_claims_and_releases_ends_as_if_hosts_had_chosen_by_name(
     steps: list[tuple[bool, str]], network: str
 ) -> None:
