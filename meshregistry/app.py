@@ -15,11 +15,13 @@ from meshregistry.http.server import HttpServer
 from meshregistry.http.views import Views
 from meshregistry.persistence import Keeper, KeeperOptions
 from meshregistry.reload import Reload, SettingsOrigin
+from meshregistry.replica.exchange import DecisionExchange
 from meshregistry.replica.offer import Offer
 from meshregistry.replica.takeover import Takeover
 from meshregistry.settings.render import render_settings
 from meshregistry.settings.root import Settings
 from meshregistry.store.inbox import Inbox
+from meshregistry.store.operator import Queue
 from meshregistry.store.reducer import Reducer
 from meshregistry.store.rules import RulesReplaced
 from meshregistry.store.store import SnapshotStore
@@ -60,6 +62,10 @@ class App:
         self._takeover = Takeover(replicas, terms, self._metrics)
         self._offer = Offer(self._keeper.export)
         self._shelf = PeerShelf(self._offer.want) if replicas.siblings else None
+        self._exchange = DecisionExchange(self._reducer, self._inbox, self._shelf, replicas) if self._shelf else None
+        self.decisions: Queue = self._exchange or self._inbox
+        """Where operators' decisions go, to reach the siblings too."""
+
         self._fleet = Fleet(self._inbox, self._metrics)
         self._sources = {kind: build_source(each, self._metrics) for kind, each in self._composition.options.items()}
         self._reload = Reload(origin, self.apply, self._metrics) if origin else None
@@ -119,6 +125,8 @@ class App:
                 tasks.create_task(each)
             if self._shelf is not None:
                 tasks.create_task(self._offer.run(self._shelf))
+            if self._exchange is not None:
+                tasks.create_task(self._exchange.run(self._metrics))
             for kind, source in self._sources.items():
                 self._fleet.add(kind, source, tasks)
             if self._reload is not None:

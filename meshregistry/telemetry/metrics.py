@@ -110,6 +110,7 @@ class Metrics:
         self.saved_loads = self._counter("saved_loads", "Starts, by what became of the saved snapshot.", "result")
         self.saved_at = self._gauge("saved_timestamp_seconds", "Unix time of the last save.")
         self.saved_bytes = self._gauge("saved_bytes", "Size of the saved snapshot.")
+        self.siblings = self._gauge("siblings", "Other replicas whose decisions arrive.")
         self.takeovers = self._counter("takeovers", "Starts, by whether a sibling gave its world.", "result")
         self.save_failures = self._counter("save_failures", "Saves that failed; the last good file stays.")
         self.save_time = self._histogram("save_seconds", "Seconds of one save.", _LATENCY_BUCKETS)

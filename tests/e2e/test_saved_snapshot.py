@@ -1,33 +1,42 @@
 """Processes that are killed and started again while no registry answers."""
 
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.nacos_rig import NacosRig
+from meshregistry.sim.nacos.views import Dialect
+from tests.support.nacos_rig import SimRig
 from tests.support.service_process import ServiceProcess, served_by
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=False)]
 
 
 @pytest.fixture
-async def service(nacos_rig: NacosRig, tmp_path: Path) -> ServiceProcess:
-    if nacos_rig.is_real:
-        pytest.skip("the registry makes no difference here; the simulator shows it")
+async def registry(anyio_backend: object) -> AsyncIterator[SimRig]:
+    """A simulated Nacos with twenty services; which registry it is makes no difference here."""
+    rig = SimRig(Dialect.V2, auth=False)
+    await rig.start()
     for number in range(1, 21):
-        await nacos_rig.register(f"service-{number}", f"10.0.0.{number}", 8080, metadata={"version": "v1"})
-    return ServiceProcess(tmp_path, nacos_rig.base_url, nacos_rig.namespace)
+        await rig.register(f"service-{number}", f"10.0.0.{number}", 8080, metadata={"version": "v1"})
+    yield rig
+    await rig.stop()
+
+
+@pytest.fixture
+def service(registry: SimRig, tmp_path: Path) -> ServiceProcess:
+    return ServiceProcess(tmp_path, registry.base_url, registry.namespace)
 
 
 async def test_killed_with_every_registry_down_it_serves_the_same_again(
-    service: ServiceProcess, nacos_rig: NacosRig
+    service: ServiceProcess, registry: SimRig
 ) -> None:
     async with service.running():
         await service.until_fresh()
         before = await served_by(service.ads)
         await service.until_saved("service-20")
-    await nacos_rig.stop()
+    await registry.stop()
 
     async with service.running():
         assert before == await served_by(service.ads)
@@ -36,20 +45,18 @@ async def test_killed_with_every_registry_down_it_serves_the_same_again(
         _, metrics = await service.get("/metrics")
         assert 'meshregistry_snapshot_stale{source="nacos"} 1.0' in metrics
 
-        await nacos_rig.start()
-        await nacos_rig.deregister("service-7", "10.0.0.7", 8080)
+        await registry.start()
+        await registry.deregister("service-7", "10.0.0.7", 8080)
         await service.until_fresh()
     assert 20 == len(before)
 
 
-async def test_what_went_while_it_was_down_leaves_through_the_guard(
-    service: ServiceProcess, nacos_rig: NacosRig
-) -> None:
+async def test_what_went_while_it_was_down_leaves_through_the_guard(service: ServiceProcess, registry: SimRig) -> None:
     async with service.running():
         await service.until_fresh()
         await service.until_saved("service-20")
         await service.end(signal.SIGTERM)
-    await nacos_rig.deregister("service-7", "10.0.0.7", 8080)
+    await registry.deregister("service-7", "10.0.0.7", 8080)
 
     async with service.running():
         await service.until_fresh()
@@ -60,7 +67,7 @@ async def test_what_went_while_it_was_down_leaves_through_the_guard(
 
 @pytest.mark.parametrize("damage", ["cut", "foreign", "flipped"])
 async def test_a_damaged_file_is_put_aside_and_told_and_nothing_else(
-    service: ServiceProcess, nacos_rig: NacosRig, damage: str
+    service: ServiceProcess, registry: SimRig, damage: str
 ) -> None:
     async with service.running():
         await service.until_fresh()
@@ -81,7 +88,7 @@ async def test_a_damaged_file_is_put_aside_and_told_and_nothing_else(
 
 
 async def test_a_directory_that_cannot_be_written_is_told_and_nothing_else(
-    service: ServiceProcess, nacos_rig: NacosRig
+    service: ServiceProcess, registry: SimRig
 ) -> None:
     service.data_dir = Path("/proc/nowhere")
     async with service.running():

@@ -15,7 +15,7 @@ from meshregistry.watch.observations import Observation
 from meshregistry.watch.transport import DialOptions
 from tests.support.running_service import free_ports
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 
 _SETTINGS = """
 aux_addr: 127.0.0.1:{http}

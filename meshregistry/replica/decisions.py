@@ -1,0 +1,142 @@
+"""Operators' decisions as replicas tell each other: the newest on each matter wins. Pure.
+
+Holds have numbers of their own in every replica, so a decision names what shrank instead.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from meshregistry.model.instance import Scope
+from meshregistry.store.holds import HoldReport
+from meshregistry.store.operator import Accept, Freeze, OperatorDecision, Reject, ServeAnyway, Thaw
+
+_SAME_SHRINK_S: Final = 60.0
+"""A replica may see the shrink that was decided about so much later than the one that was asked, seconds."""
+
+_MAX_MATTERS: Final = 1000
+"""The oldest are forgotten."""
+
+
+class Verb(StrEnum):
+    """What was decided."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+    FREEZE = "freeze"
+    THAW = "thaw"
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """A decision that means the same in every replica."""
+
+    at: float
+    """Unix seconds."""
+
+    verb: Verb
+    by: str
+    scope: str = ""
+    cause: str = ""
+    """Accept and reject: the hold, as operators see it."""
+
+    target: tuple[str, str, str, str] = ("", "", "", "")
+    """Freeze and thaw."""
+
+    @property
+    def matter(self) -> str:
+        """What it is about: one decision on it counts."""
+        if self.verb in (Verb.FREEZE, Verb.THAW):
+            return f"freeze/{'/'.join(self.target)}"
+        return f"hold/{self.cause}/{self.scope}"
+
+
+class DecisionBook:
+    """Owner of the newest decision on each matter, and of what was done about it here."""
+
+    def __init__(self) -> None:
+        self._decided: dict[str, Decided] = {}
+        self._done: set[tuple[str, float, str]] = set()
+
+    def encode(self) -> dict[str, bytes]:
+        """Return all decisions by their matters."""
+        return {matter: msgspec.json.encode(each) for matter, each in self._decided.items()}
+
+    def note(self, decision: OperatorDecision, holds: Iterable[HoldReport], wall: float) -> None:
+        """Take a decision of this replica's operator, which is carried out here by itself."""
+        decided = _translate(decision, holds, wall)
+        if decided is None:
+            return
+        self._keep(decided)
+        hold = decision.hold if isinstance(decision, Accept | Reject) else ""
+        self._done.add((decided.matter, decided.at, hold))
+
+    def merge(self, bodies: Mapping[str, bytes]) -> bool:
+        """Take the decisions of a sibling; tell whether one of them was news. Raises ValueError for what is none."""
+        news = False
+        for body in bodies.values():
+            decided = msgspec.json.decode(body, type=Decided)
+            known = self._decided.get(decided.matter)
+            if known is None or (decided.at, decided.verb) > (known.at, known.verb):
+                self._keep(decided)
+                news = True
+        return news
+
+    def take_due(self, holds: Iterable[HoldReport], frozen: Collection[Scope], wall: float) -> list[OperatorDecision]:
+        """Return what siblings have decided and is still to be done here, each once."""
+        reports = tuple(holds)
+        due: list[OperatorDecision] = []
+        for decided in self._decided.values():
+            if decided.verb in (Verb.FREEZE, Verb.THAW):
+                due += self._freezes(decided, frozen)
+            else:
+                due += self._verdicts(decided, reports, wall)
+        return due
+
+    def _freezes(self, decided: Decided, frozen: Collection[Scope]) -> list[OperatorDecision]:
+        target, wanted = Scope(*decided.target), decided.verb is Verb.FREEZE
+        if not self._is_new(decided, "") or (target in frozen) is wanted:
+            return []
+        return [Freeze(target, decided.by) if wanted else Thaw(target, decided.by)]
+
+    def _verdicts(self, decided: Decided, holds: Iterable[HoldReport], wall: float) -> list[OperatorDecision]:
+        verdict = Accept if decided.verb is Verb.ACCEPT else Reject
+        return [
+            verdict(hold.id, decided.by)
+            for hold in holds
+            if (hold.scope, hold.cause) == (decided.scope, decided.cause)
+            and wall - hold.age_s <= decided.at + _SAME_SHRINK_S
+            and self._is_new(decided, hold.id)
+        ]
+
+    def _is_new(self, decided: Decided, hold: str) -> bool:
+        mark = (decided.matter, decided.at, hold)
+        if mark in self._done:
+            return False
+        self._done.add(mark)
+        return True
+
+    def _keep(self, decided: Decided) -> None:
+        self._decided.pop(decided.matter, None)
+        self._decided[decided.matter] = decided
+        if len(self._decided) > _MAX_MATTERS:
+            oldest = min(self._decided.values(), key=lambda each: each.at)
+            del self._decided[oldest.matter]
+        self._done = {mark for mark in self._done if (kept := self._decided.get(mark[0])) and kept.at == mark[1]}
+
+
+def _translate(decision: OperatorDecision, holds: Iterable[HoldReport], wall: float) -> Decided | None:
+    """Return the decision in terms of every replica; None for what concerns one process only."""
+    match decision:
+        case Freeze() | Thaw():
+            verb = Verb.FREEZE if isinstance(decision, Freeze) else Verb.THAW
+            return Decided(wall, verb, decision.by, target=(*decision.target,))
+        case Accept() | Reject():
+            verb = Verb.ACCEPT if isinstance(decision, Accept) else Verb.REJECT
+            for hold in holds:
+                if hold.id == decision.hold:
+                    return Decided(wall, verb, decision.by, hold.scope, hold.cause)
+            return None
+        case ServeAnyway():
+            return None

@@ -1,0 +1,145 @@
+"""Two replicas as processes: one takes the world from the other, and both serve the same bytes."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from meshregistry.sim.nacos.views import Dialect
+from meshregistry.watch.model import Action
+from tests.support.nacos_rig import SimRig
+from tests.support.service_process import TIMEOUT_S, ServiceProcess, held_by, istiod_at, served_by
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=False)]
+
+
+class Balancer:
+    """One address for several servers: a connection goes to the next that takes it. Owns its connections."""
+
+    def __init__(self, ports: list[int]) -> None:
+        self._ports = ports
+        self._next = 0
+        self.port = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Balancer"]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in self._ports:
+            self._next += 1
+            try:
+                there = await asyncio.open_connection("127.0.0.1", self._ports[self._next % len(self._ports)])
+            except OSError:
+                continue
+            await asyncio.gather(_pump(reader, there[1]), _pump(there[0], writer))
+            return
+        writer.close()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass
+    finally:
+        writer.close()
+
+
+@pytest.fixture
+async def registry(anyio_backend: object) -> AsyncIterator[SimRig]:
+    """A simulated Nacos with twenty services; which registry it is makes no difference here."""
+    rig = SimRig(Dialect.V2, auth=False)
+    await rig.start()
+    for number in range(1, 21):
+        await rig.register(f"service-{number}", f"10.0.0.{number}", 8080, metadata={"version": "v1"})
+    yield rig
+    await rig.stop()
+
+
+@pytest.fixture
+def replicas(registry: SimRig, tmp_path: Path) -> list[ServiceProcess]:
+    pair = [ServiceProcess(tmp_path / name, registry.base_url, registry.namespace) for name in ("a", "b")]
+    for each in pair:
+        each.siblings = pair
+    return pair
+
+
+async def test_equal_views_are_equal_resources(replicas: list[ServiceProcess]) -> None:
+    first, second = replicas
+    async with first.running(), second.running():
+        await first.until_fresh()
+        await second.until_fresh()
+
+        served = await served_by(first.ads)
+
+        assert 20 == len(served)
+        assert served == await served_by(second.ads)
+
+
+async def test_a_replica_that_starts_with_the_registry_down_takes_the_world_of_its_sibling(
+    replicas: list[ServiceProcess], registry: SimRig
+) -> None:
+    first, second = replicas
+    async with first.running():
+        await first.until_fresh()
+        await registry.stop()
+        async with second.running():
+            served = await served_by(second.ads)
+
+            assert 20 == len(served)
+            assert served == await served_by(first.ads)
+            _, metrics = await second.get("/metrics")
+            assert 'meshregistry_takeovers_total{result="taken"} 1.0' in metrics
+            _, body = await second.ready()
+            assert body.startswith("stale as of ")
+
+
+async def test_without_a_sibling_it_goes_on_with_the_registries(replicas: list[ServiceProcess]) -> None:
+    async with replicas[0].running():
+        await replicas[0].until_fresh()
+        assert 20 == len(await served_by(replicas[0].ads))
+
+
+async def test_a_rolling_restart_under_change_loses_nothing_and_applies_nothing_twice(
+    replicas: list[ServiceProcess], registry: SimRig
+) -> None:
+    first, second = replicas
+    async with (
+        first.running(),
+        second.running(),
+        Balancer([first.ads, second.ads]).running() as balancer,
+        istiod_at(balancer.port) as istiod,
+    ):
+        await first.until_fresh()
+        await second.until_fresh()
+        async with asyncio.timeout(TIMEOUT_S):
+            await istiod.wait_until(lambda model: len(held_by(model)) == 20)
+        for number, replica in enumerate((first, second, first)):
+            await replica.end(signal.SIGTERM)
+            await registry.register("service-1", f"10.0.1.{number}", 8080)
+            await replica.start()
+            await registry.register("service-2", f"10.0.1.{number}", 8080)
+            await replica.until_fresh()
+
+        def is_done(model: object) -> bool:
+            spec = {key.name: config.spec for key, config in istiod.model.configs.items()}["service-2.nacos"]
+            return "10.0.1.2" in [each.address for each in spec.endpoints]  # type: ignore[union-attr]
+
+        async with asyncio.timeout(TIMEOUT_S):
+            await istiod.wait_until(is_done)
+        counted = istiod.model.counters.actions
+
+    assert (20, 0) == (counted[Action.CREATED], counted[Action.DELETED])
+    assert counted[Action.UPDATED] <= 6
+    assert 20 == len(held_by(istiod.model))

@@ -1,0 +1,52 @@
+"""A state in pieces: whole or nothing, in any order."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshregistry.replica.state import HEAD, PIECE_BYTES, Assembly, cut_state
+
+DATA = os.urandom(2 * PIECE_BYTES + 17)
+
+
+@given(st.permutations(sorted(cut_state(DATA, 5.0))))
+def test_pieces_in_any_order_make_the_state_with_the_last_of_them(names: list[str]) -> None:
+    pieces = cut_state(DATA, 5.0)
+    assembly = Assembly()
+
+    for name in names[:-1]:
+        assembly.add({name: pieces[name]})
+        assert assembly.join() is None
+    assembly.add({names[-1]: pieces[names[-1]]})
+
+    assert DATA == assembly.join()
+    assert assembly.head is not None
+    assert 5.0 == assembly.head.as_of
+
+
+def test_pieces_of_two_states_make_none() -> None:
+    assembly = Assembly()
+    assembly.add(cut_state(DATA, 5.0))
+    assembly.add({"piece-000001": b"of another"})
+
+    assert assembly.join() is None
+
+
+def test_a_state_that_is_replaced_on_the_way_is_the_new_one() -> None:
+    assembly = Assembly()
+    assembly.add(cut_state(DATA, 5.0))
+
+    assembly.add(cut_state(b"smaller", 6.0), removed=("piece-000001", "piece-000002"))
+
+    assert b"smaller" == assembly.join()
+
+
+def test_an_unreadable_head_and_endless_pieces_are_refused() -> None:
+    assembly = Assembly()
+    assembly.add({HEAD: b"\xc1"})
+    with pytest.raises(ValueError, match=r"malformed|invalid"):
+        assembly.join()
+    with pytest.raises(ValueError, match="more than 4096 pieces"):
+        Assembly().add({str(number): b"" for number in range(5000)})

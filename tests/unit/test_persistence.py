@@ -1,0 +1,166 @@
+"""The file on disk: never half written, never fatal."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from meshregistry import persistence
+from meshregistry.persistence import ASIDE_NAME, FILE_NAME, Keeper, KeeperOptions
+from tests.support.saved_worlds import SYNCED, Process, instance, listing, terms_of
+
+pytestmark = pytest.mark.anyio
+
+
+def keeper_of(process: Process, folder: Path | str) -> Keeper:
+    options = KeeperOptions(str(folder), 0.01)
+    return Keeper(options, terms_of(*process.sources), process.store, process.reducer, process.metrics)
+
+
+async def running_process() -> Process:
+    process = Process()
+    await process.take(listing(orders=[instance(1)]), SYNCED)
+    return process
+
+
+def metric(process: Process, name: str, **labels: str) -> float | None:
+    return process.metrics.registry.get_sample_value(f"meshregistry_{name}", labels)
+
+
+async def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    process = await running_process()
+    await keeper_of(process, tmp_path / "new").save()
+
+    after = Process()
+    world = await keeper_of(after, tmp_path / "new").load()
+
+    assert world is not None
+    assert process.wire().keys() == world.resources.keys()
+    assert [FILE_NAME] == os.listdir(tmp_path / "new")
+    assert 1.0 == metric(after, "saved_loads_total", result="used")
+    assert (tmp_path / "new" / FILE_NAME).stat().st_size == metric(process, "saved_bytes")
+
+
+async def test_only_what_has_changed_is_saved_again(tmp_path: Path) -> None:
+    process = await running_process()
+    keeper = keeper_of(process, tmp_path)
+    await keeper.save()
+    (tmp_path / FILE_NAME).unlink()
+
+    await keeper.save()
+    assert [] == os.listdir(tmp_path)
+    await process.take(listing(orders=[instance(2)]))
+    await keeper.save()
+    assert [FILE_NAME] == os.listdir(tmp_path)
+
+
+async def test_half_a_world_is_never_saved(tmp_path: Path) -> None:
+    process = Process()
+    await process.take(listing(orders=[instance(1)]))
+
+    await keeper_of(process, tmp_path).save()
+
+    assert [] == os.listdir(tmp_path)
+
+
+async def test_without_a_directory_nothing_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    process = await running_process()
+    keeper = keeper_of(process, "")
+
+    await keeper.save()
+    await keeper.run()
+
+    assert await keeper.load() is None
+    assert ([], ()) == (os.listdir(tmp_path), keeper.notes)
+
+
+async def test_no_file_is_nothing_to_report(tmp_path: Path) -> None:
+    process = Process()
+    keeper = keeper_of(process, tmp_path)
+
+    assert await keeper.load() is None
+    assert () == keeper.notes
+    assert 1.0 == metric(process, "saved_loads_total", result="missing")
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"), [(b"", "foreign"), (b"MESHREG\n\x00\x09", "future"), (b"MESHREG\n\x00\x01", "corrupt")]
+)
+async def test_an_unusable_file_is_reported_and_put_aside_over_an_older_one(
+    tmp_path: Path, data: bytes, fault: str
+) -> None:
+    (tmp_path / ASIDE_NAME).write_bytes(b"older")
+    (tmp_path / FILE_NAME).write_bytes(data)
+    process = Process()
+    keeper = keeper_of(process, tmp_path)
+
+    assert await keeper.load() is None
+
+    assert [ASIDE_NAME] == os.listdir(tmp_path)
+    assert data == (tmp_path / ASIDE_NAME).read_bytes()
+    assert (f"the saved snapshot was not used: {fault}",) == keeper.notes
+    assert 1.0 == metric(process, "saved_loads_total", result=fault)
+
+
+async def test_other_settings_make_the_file_outdated(tmp_path: Path) -> None:
+    process = await running_process()
+    await keeper_of(process, tmp_path).save()
+    keeper = keeper_of(Process(), tmp_path)
+    terms = terms_of("nacos")
+    terms = type(terms)(terms.policies, {"nacos": "other settings"})
+    keeper.replace_terms(terms)
+
+    assert await keeper.load() is None
+    assert ("the saved snapshot was not used: outdated",) == keeper.notes
+
+
+async def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = await running_process()
+    keeper = keeper_of(process, tmp_path)
+    await keeper.save()
+    good = (tmp_path / FILE_NAME).read_bytes()
+    await process.take(listing(orders=[instance(2)]))
+
+    def fail(number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(persistence.os, "fsync", fail)
+        await keeper.save()
+        await keeper.save()
+
+    assert good == (tmp_path / FILE_NAME).read_bytes()
+    assert [FILE_NAME] == os.listdir(tmp_path)
+    assert ("the snapshot cannot be saved: No space left on device",) == keeper.notes
+    assert 2.0 == metric(process, "save_failures_total")
+    await keeper.save()
+    assert () == keeper.notes
+    assert good != (tmp_path / FILE_NAME).read_bytes()
+
+
+async def test_a_directory_that_cannot_be_made_is_reported() -> None:
+    process = await running_process()
+    keeper = keeper_of(process, "/proc/nowhere")
+
+    assert await keeper.load() is None
+    await keeper.save()
+
+    (note,) = keeper.notes
+    assert note.startswith("the snapshot cannot be saved: ")
+
+
+async def test_a_write_that_is_cut_off_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    path.write_bytes(b"old")
+
+    def pieces() -> Iterator[bytes]:
+        yield b"new"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        persistence._write(path, pieces())
+
+    assert b"old" == path.read_bytes()
+    assert [FILE_NAME] == os.listdir(tmp_path)
