@@ -33,7 +33,7 @@ _BURST = 1000
 async def measure_ads(services: int) -> Result:
     """Measure one size; raises Unanswered when something does not happen in time."""
     with simulator(services, INSTANCES) as nacos:
-        baseline_s = parse_catalogue(nacos)
+        baseline_s = parse_catalogue(nacos.port)
         polled = await _measure_polled(nacos, services)
     async with ads_server_process(services, INSTANCES) as server:
         tables = [await _measure_pushes(server, services, kind, count) for count in CLIENTS for kind in ClientKind]

@@ -22,7 +22,7 @@ aux_addr: 127.0.0.1:{{http}}
 mcp: {{{{server_url: "xds://127.0.0.1:{{ads}}"}}}}
 nacos_source:
   enabled: true
-  mode: polling
+  mode: {mode}
   address: ["http://127.0.0.1:{nacos}"]
   refresh_period: {period}s
 log: {{{{level: warning}}}}
@@ -77,6 +77,12 @@ class Service:
             body: bytes = answer.read()
             return body
 
+    def push_side(self) -> dict[str, object]:
+        """Return what the status page says of the push side of the first namespace of Nacos."""
+        registries = orjson.loads(self.get("/meshregistry/nacos?registries=true"))
+        found: dict[str, object] = registries[0]["namespaces"][0]
+        return found
+
     def metric(self, name: str) -> float:
         """Return the value of an unlabelled metric."""
         for line in self.get("/metrics").decode().splitlines():
@@ -102,9 +108,9 @@ def simulator(services: int, instances: int) -> Iterator[Simulator]:
 
 
 @contextmanager
-def service(nacos_port: int, period_s: float) -> Iterator[Service]:
+def service(nacos_port: int, period_s: float, mode: str = "polling") -> Iterator[Service]:
     """Start the service on a Nacos; the block begins at once, before it is ready."""
-    with run_service(_SETTINGS.format(nacos=nacos_port, period=period_s)) as running:
+    with run_service(_SETTINGS.format(nacos=nacos_port, period=period_s, mode=mode)) as running:
         yield running
 
 

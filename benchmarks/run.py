@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import functools
 import platform
 import subprocess
 from collections.abc import Callable, Coroutine
@@ -13,7 +14,8 @@ import psutil
 
 from benchmarks.ads_measurements import measure_ads
 from benchmarks.eureka_measurements import measure_eureka
-from benchmarks.measurements import INSTANCES, Result, Row, Table, measure
+from benchmarks.measurements import INSTANCES, Result, Row, Table
+from benchmarks.nacos_measurements import measure_nacos, measure_real
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -29,7 +31,7 @@ class Suite:
 
 
 _SUITES = {
-    "nacos": Suite("Nacos by polling", "nacos-polling", "Simulated Nacos in its own process", measure),
+    "nacos": Suite("Nacos", "nacos", "Simulated Nacos in its own process", measure_nacos),
     "eureka": Suite("Eureka", "eureka", "Simulated Eureka in its own process", measure_eureka),
     "ads": Suite("ADS", "ads", "Server, registry and clients in processes of their own, on loopback", measure_ads),
 }
@@ -39,11 +41,12 @@ def main() -> None:
     """Measure each size and write one Markdown file per suite, named after the commit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=_SUITES, help="one suite (default all)")
+    parser.add_argument("--nacos", help="base URL of a real, empty 2.x to measure instead, as http://127.0.0.1:8848")
     parser.add_argument("--services", type=int, action="append", help="sizes to measure (default 1000 and 10000)")
     parser.add_argument("--print-only", action="store_true", help="write no file")
     arguments = parser.parse_args()
     commit = _commit()
-    for suite in [_SUITES[arguments.only]] if arguments.only else _SUITES.values():
+    for suite in _choose(arguments.only, arguments.nacos):
         results = [asyncio.run(suite.measure(services)) for services in arguments.services or [1_000, 10_000]]
         text = _render(suite, results, commit)
         print(text)
@@ -51,6 +54,12 @@ def main() -> None:
             path = RESULTS / f"{suite.file}-{commit}.md"
             path.write_text(text + "\n")
             print(f"written to {path.relative_to(Path.cwd())}")
+
+
+def _choose(only: str | None, nacos: str | None) -> list[Suite]:
+    if nacos:
+        return [Suite("Nacos, real", "nacos-real", f"Real Nacos at {nacos}", functools.partial(measure_real, nacos))]
+    return [_SUITES[only]] if only else list(_SUITES.values())
 
 
 def _render(suite: Suite, results: list[Result], commit: str) -> str:

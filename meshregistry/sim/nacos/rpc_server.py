@@ -193,7 +193,10 @@ class RpcServer:
             client.wake.clear()
             while client.outbound and not client.ending:
                 with contextlib.suppress(StreamTerminatedError, ProtocolError):
-                    await stream.send_message(pack(client.outbound.popleft()))
+                    message = client.outbound.popleft()
+                    if message.type == "NotifySubscriberRequest":
+                        self._traffic.pushed_at = time.monotonic()
+                    await stream.send_message(pack(message))
         await self._end(stream, client.ending)
 
     async def _end(self, stream: _Stream, how: str) -> None:

@@ -15,6 +15,9 @@ class Traffic:
     answered_at: float = 0.0
     """Monotonic seconds at which the last call was answered: the same clock for every process of a machine."""
 
+    pushed_at: float = 0.0
+    """The same for the last push."""
+
     def enter(self, method: str, path: str) -> None:
         """Count a call that begins."""
         self.requests[f"{method} {path}"] += 1
