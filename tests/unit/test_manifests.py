@@ -91,3 +91,16 @@ def test_alerts_and_panels_name_metrics_that_exist() -> None:
 
     assert set() == named - known
     assert len(named) >= 15
+
+
+def test_the_settings_load_without_a_warning_and_name_the_replicas_and_the_volume() -> None:
+    loaded = load_settings((DEPLOY / "base/meshregistry.yaml").read_text(), {})
+    namespace = read("base/namespace.yaml")["metadata"]["name"]
+    documents = yaml.safe_load_all((DEPLOY / "base/service.yaml").read_text())
+    (headless,) = [each for each in documents if each["spec"].get("clusterIP") == "None"]
+    port = loaded.settings.mcp.listen().port
+    mounts = [each["mountPath"] for each in container()["volumeMounts"] if not each.get("readOnly")]
+
+    assert [] == loaded.warnings
+    assert (f"{headless['metadata']['name']}.{namespace}.svc:{port}",) == loaded.settings.replicas.siblings
+    assert [loaded.settings.data_dir] == mounts
