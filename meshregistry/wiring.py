@@ -31,6 +31,9 @@ from meshregistry.xds.selection import Selection
 SourceOptions = NacosOptions | EurekaOptions | ZooKeeperOptions
 """The options of a source of any kind."""
 
+_LEAST_STALE_S = 90.0
+_STALE_READINGS = 3
+
 SOURCE_KINDS = ("nacos", "eureka", "zookeeper")
 """Every kind that can be read; each has a page."""
 
@@ -107,10 +110,17 @@ def guard_policy(settings: Settings, source: Source) -> GuardPolicy:
         delete_after_s=source.guard.delete_after,
         port_grace_s=source.guard.port_grace if is_istio else 0.0,
         mark_emptied=is_istio,
+        stale_after_s=max(_LEAST_STALE_S, _STALE_READINGS * _longest_period(source)),
+        max_stale_s=source.guard.max_stale,
         mass_ratio=source.guard.mass_ratio,
         mass_min=source.guard.mass_min,
         mass_hold_s=source.guard.mass_hold,
     )
+
+
+def _longest_period(source: Source) -> float:
+    """Return for how long a source leaves a scope alone that it reads without failures, seconds."""
+    return max(source.refresh_period, source.resync_period if isinstance(source, NacosSource) else 0.0)
 
 
 def nacos_options(settings: Settings) -> NacosOptions:

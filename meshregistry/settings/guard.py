@@ -22,5 +22,4 @@ class Guard(Section):
     max_stale: OptionalDuration = setting(
         None,
         "Endpoints of a scope that could not be read for longer are dropped; none = never.",
-        later="the maximum age",
     )

@@ -74,11 +74,19 @@ class Chronicle:
             unit = print_subject(str(event.unit)) or "everything"
             _log.log(level, text, event.verdict, event.hold, unit, event.endpoints, shown, print_subject(event.detail))
             why = "operator" if event.verdict in _BY_OPERATOR else "guard"
-            detail = f"hold {event.hold}" + (f", {event.detail}" if event.detail else "")
+            detail = ", ".join(part for part in (f"hold {event.hold}" if event.hold else "", event.detail) if part)
             origin = Origin(why, event.unit, detail)
             at = Moment(self._wall(), sequence)
             self.journal.note_decision(event.verdict.value, origin, event.endpoints, event.resources, at)
         self._metrics.held_endpoints.set(held_endpoints)
+
+    def tell_rule(self, name: str, before: Rule | None, rule: Rule | None) -> None:
+        """Count and log that another rule, or none, keeps a resource from now on."""
+        for each, step in ((before, -1), (rule, 1)):
+            if each is not None:
+                self._metrics.held_services.labels(each.value).inc(step)
+        shown = print_subject(name)
+        _log.info("guard.changed resource=%s rule=%s before=%s", shown, rule or "none", before or "none")
 
     def tell_decision(self, decision: OperatorDecision, sequence: int) -> None:
         """Write down what an operator decided that is no decision about a shrink."""

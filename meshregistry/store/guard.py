@@ -30,6 +30,12 @@ class GuardPolicy(msgspec.Struct, frozen=True):
     mark_emptied: bool = True
     """Whether an emptied entry gets a label (`EMPTIED_LABEL`)."""
 
+    stale_after_s: float = 90.0
+    """A scope of which nothing was heard for so long is stale; more than a source leaves a scope alone."""
+
+    max_stale_s: float | None = None
+    """Endpoints of a scope of which nothing was heard for so long are dropped; None is never."""
+
     mass_ratio: float = 0.3
     """A shrink by more than this share within a minute is held (`store/mass.py`)."""
 

@@ -25,6 +25,7 @@ class Verdict(StrEnum):
     HELD = "held"
     GROWN = "grown"
     CONFIRMED = "confirmed"
+    EXPIRED = "expired"
     RECOVERED = "recovered"
     RETURNED = "returned"
     SUPERSEDED = "superseded"

@@ -14,12 +14,12 @@ from meshregistry.model.claim import Claim
 from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SidecarChanges, SourceSynced
 from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.model.rejects import Reject as Rejected
-from meshregistry.model.rejects import print_subject
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.address_book import AddressBook
 from meshregistry.store.chronicle import Chronicle
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.explainer import Explainer, Parts
+from meshregistry.store.freshness import Freshness
 from meshregistry.store.guard import Decision, GuardPolicy, History, Rule, decide
 from meshregistry.store.holds import HoldReport
 from meshregistry.store.inbox import Inbox
@@ -44,11 +44,12 @@ COMMIT_PAUSE_S = 0.005
 
 _TIMED = Origin("guard", None, "time passed")
 _HELD = Origin("guard", None, "mass rule")
+_EXPIRED = Origin("guard", None, "max_stale")
 _CONFIGURED = Origin("configuration")
 _NOT_READ = Origin("configuration", None, "not read any more")
 
 _CONFIRM_S = 5.0
-"""How often the configuration confirms what it took away, seconds."""
+"""How often the configuration confirms what it took away, and how exactly ages are judged, seconds."""
 
 _SLICE_S = 0.01
 """Longest work between two yields to the loop, seconds."""
@@ -75,6 +76,7 @@ class Reducer:
         self._contributions = Contributions()
         self._mass = MassGuard(self._guard_of)
         self._histories: dict[str, History] = {}
+        self._freshness = Freshness(self._contributions, self._guard_of, clock())
         self._rules_in_use: dict[str, Rule] = {}
         self._owners: dict[str, str] = {}
         self._rejects = RejectLedger(metrics)
@@ -143,6 +145,7 @@ class Reducer:
             dict(self._histories),
             dict(self._owners),
             self._mass.export(),
+            self._store.current.collection(Kind.SIDECAR).resources,
         )
 
     async def restore(self, world: World, wall: float) -> None:
@@ -170,6 +173,7 @@ class Reducer:
             await self._breathe()
         self._addresses.take_touched()
         self._publish(world.resources.values(), (), 0.0)
+        self._sidecars.restore(world.sidecars.values())
         self._staleness.begin(
             world.as_of, self._pending & world.fingerprints.keys(), {key.scope for key in world.claims}
         )
@@ -218,8 +222,9 @@ class Reducer:
             observed_at = observed_at or update.observed_at
         dirty |= self._mark(self._confirm(synced) | self._confirm_withdrawn(), _NOT_READ)
         dirty |= self._mark(self._mass.settle(self._clock()), _HELD)
-        sequence = self._store.current.sequence
-        self._chronicle.tell_guard(self._mass.take_events(), self._mass.held_endpoints, sequence)
+        dirty |= self._mark(self._freshness.expire(self._clock()), _EXPIRED)
+        events = [*self._mass.take_events(), *self._freshness.take_events()]
+        self._chronicle.tell_guard(events, self._mass.held_endpoints, self._store.current.sequence)
         await self._commit(dirty, observed_at)
         self._origins.clear()
         self._sidecars.commit()
@@ -283,7 +288,7 @@ class Reducer:
     async def _apply(self, update: ScopeListing | ServiceReading | ScopeConfirmed) -> set[str]:
         """Replace the contributions an update speaks of; returns the resources it touches."""
         if isinstance(update, ScopeConfirmed):
-            return self._mass.confirm(update.scope, self._clock())
+            return self._take_statement(update.scope)
         if isinstance(update, ServiceReading):
             self._metrics.updates.labels(update.key.scope.source).inc()
             self._hear(update.key.scope)
@@ -297,7 +302,12 @@ class Reducer:
         for name, instances in update.services.items():
             dirty |= self._read(ServiceKey(update.scope, name), instances)
             await self._breathe()
-        return dirty | self._mass.confirm(update.scope, self._clock())
+        return dirty | self._take_statement(update.scope)
+
+    def _take_statement(self, scope: Scope) -> set[str]:
+        """Note that a registry has just said all of a scope; returns the resources that this touches."""
+        now = self._clock()
+        return self._mass.confirm(scope, now) | self._freshness.state(scope, now)
 
     def _hear(self, scope: Scope) -> None:
         self._staleness.hear(scope)
@@ -306,9 +316,16 @@ class Reducer:
     def _read(self, key: ServiceKey, instances: tuple[Instance, ...]) -> set[str]:
         conversion = convert_service(key, instances, self._rules[key.scope.source].conversion, self._cache)
         self._rejects.replace(key, conversion.rejects)
+        return self._claim(key, conversion.claims)
+
+    def _claim(self, key: ServiceKey, claims: tuple[Claim, ...]) -> set[str]:
         before = self._contributions.of(key)
-        touched = self._contributions.replace(key, conversion.claims)
-        return touched | self._mass.note(key, before, conversion.claims, self._clock()) if touched else touched
+        touched = self._contributions.replace(key, claims)
+        if touched:
+            now = self._clock()
+            touched |= self._mass.note(key, before, claims, now)
+            touched |= self._freshness.displace(key, before, claims, now)
+        return touched
 
     def _confirm(self, synced: Iterable[SourceSynced]) -> set[str]:
         """Withdraw restored scopes that a source does not have any more; returns the resources to decide anew.
@@ -344,7 +361,7 @@ class Reducer:
 
     def _build(self, name: str) -> Resource | None:
         """Decide what is served under a resource name now, and remember when to decide again."""
-        claims = (*self._contributions.claims(name), *self._mass.claims(name))
+        claims = self._freshness.admit((*self._contributions.claims(name), *self._mass.claims(name)))
         history = self._histories.get(name)
         assembled = merge_claims(claims, self._cache) if claims else None
         decision = decide(
@@ -383,19 +400,13 @@ class Reducer:
         if decision.rule is not None:
             self._rules_in_use[name] = decision.rule
         if before is not decision.rule:
-            self._log_rule(name, before, decision.rule)
-
-    def _log_rule(self, name: str, before: Rule | None, rule: Rule | None) -> None:
-        for each, step in ((before, -1), (rule, 1)):
-            if each is not None:
-                self._metrics.held_services.labels(each.value).inc(step)
-        shown = print_subject(name)
-        _log.info("guard.changed resource=%s rule=%s before=%s", shown, rule or "none", before or "none")
+            self._chronicle.tell_rule(name, before, decision.rule)
 
     def _wait_s(self) -> float | None:
         deadline = self._timers.next()
         wait_s = None if deadline is None else max(0.0, deadline - self._clock())
-        if not (self._turnover.withdrawn and self._mass.held_endpoints):
+        ages = any(rules.guard.max_stale_s is not None for rules in self._rules.values())
+        if not ages and not (self._turnover.withdrawn and self._mass.held_endpoints):
             return wait_s
         return _CONFIRM_S if wait_s is None else min(wait_s, _CONFIRM_S)
 

@@ -248,3 +248,12 @@ mcp:
 
     assert [(17000, False), (18000, False), (18001, True)] == [(each.port, each.incremental) for each in listeners]
     assert ("INC", 60.0) == (listeners[2].incremental_marker, listeners[2].clean_zombie_interval_s)
+    assert ("INC", 60.0) == (listeners[2].incremental_marker, listeners[2].clean_zombie_interval_s)
+
+
+def test_a_scope_counts_as_stale_after_three_readings_that_did_not_come() -> None:
+    quick = source_rules(load(NACOS % ""))["nacos"].guard
+    slow = source_rules(load(NACOS % ", refresh_period: 5m" + "guard: {max_stale: 1h}"))["nacos"].guard
+
+    assert (90.0, None) == (quick.stale_after_s, quick.max_stale_s)
+    assert (900.0, 3600.0) == (slow.stale_after_s, slow.max_stale_s)

@@ -1,0 +1,138 @@
+"""When registries last spoke of each scope: what is too old to be served, and what gives way to newer claims.
+
+A scope is stale when nothing was heard of it for `stale_after_s`, which is longer than a source that reads it leaves
+it alone. Its endpoints stay, with two exceptions: `max_stale_s`, and an address and port that another service has
+newly registered since. Both last until the registry speaks of the scope again.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from meshregistry.model.claim import Claim
+from meshregistry.model.instance import Scope, ServiceKey
+from meshregistry.store.contributions import Contributions
+from meshregistry.store.departures import Place, is_stated_by, place_of
+from meshregistry.store.guard import GuardPolicy
+from meshregistry.store.holds import GuardEvent, Verdict
+
+_CHECK_S = 1.0
+"""How exactly ages are looked at, seconds."""
+
+
+class Freshness:
+    """Owner of the time of each scope's last statement, of what expired and of what gave way.
+
+    Calls that return names return the resources that have to be built again.
+    """
+
+    def __init__(self, contributions: Contributions, policy: Callable[[str], GuardPolicy], now: float) -> None:
+        self._contributions = contributions
+        self._policy = policy
+        self._began_at = now
+        self._stated: dict[Scope, float] = {}
+        self._expired: set[Scope] = set()
+        self._displaced: dict[ServiceKey, set[Place]] = {}
+        self._stale: dict[Place, list[ServiceKey]] = {}
+        self._stale_scopes: frozenset[Scope] = frozenset()
+        self._checked_at = float("-inf")
+        self._expired_at = float("-inf")
+        self._events: list[GuardEvent] = []
+
+    def state(self, scope: Scope, now: float) -> set[str]:
+        """Note that a registry has spoken of a scope (without a group: of all groups): all of it counts again."""
+        self._stated[scope] = now
+        back = {each for each in self._expired if is_stated_by(each, scope)}
+        self._expired -= back
+        keys = {key for key in self._displaced if is_stated_by(key.scope, scope)}
+        for key in keys:
+            del self._displaced[key]
+        if any(is_stated_by(each, scope) for each in self._stale_scopes):
+            self._checked_at = float("-inf")
+        touched = [*self._contributions.keys(frozenset(back)), *keys]
+        return self._contributions.resources(touched) if touched else set()
+
+    def displace(self, key: ServiceKey, before: Sequence[Claim], after: Sequence[Claim], now: float) -> set[str]:
+        """Let endpoints of stale scopes give way to places that a service has newly registered."""
+        if now >= self._checked_at + _CHECK_S:
+            self._look(now)
+        if not self._stale:
+            return set()
+        known = {place_of(endpoint) for claim in before for endpoint in claim.endpoints}
+        dirty: set[str] = set()
+        for place in {place_of(endpoint) for claim in after for endpoint in claim.endpoints} - known:
+            for other in self._stale.get(place, ()):
+                if other != key and other.scope != key.scope:
+                    dirty |= self._give_way(other, place, key)
+        return dirty
+
+    def expire(self, now: float) -> set[str]:
+        """Drop what nobody has spoken of for `max_stale_s`, where that is set; looked at once a second."""
+        if now < self._expired_at + _CHECK_S:
+            return set()
+        self._expired_at = now
+        gone = {
+            scope
+            for scope in self._contributions.scopes() - self._expired
+            if (limit_s := self._policy(scope.source).max_stale_s) is not None and now - self._last(scope) >= limit_s
+        }
+        if not gone:
+            return set()
+        self._expired |= gone
+        names: set[str] = set()
+        for scope in sorted(gone):
+            keys = self._contributions.keys(frozenset({scope}))
+            touched = self._contributions.resources(keys)
+            count = sum(len(claim.endpoints) for key in keys for claim in self._contributions.of(key))
+            self._events.append(GuardEvent(Verdict.EXPIRED, 0, scope, count, tuple(sorted(touched)), "max_stale"))
+            names |= touched
+        return names
+
+    def admit(self, claims: Iterable[Claim]) -> tuple[Claim, ...]:
+        """Return the claims that count now."""
+        if not self._expired and not self._displaced:
+            return tuple(claims)
+        kept = (claim for claim in claims if claim.key.scope not in self._expired)
+        return tuple(left for claim in kept if (left := self._reduce(claim)) is not None)
+
+    def take_events(self) -> list[GuardEvent]:
+        """Return the decisions since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def _last(self, scope: Scope) -> float:
+        """Return when a scope was last heard of, at the latest when the process began."""
+        whole = self._stated.get(scope._replace(group=""), self._began_at)
+        return max(self._stated.get(scope, self._began_at), whole)
+
+    def _look(self, now: float) -> None:
+        """Find the stale scopes; index their places when they are others than before."""
+        self._checked_at = now
+        scopes = self._contributions.scopes()
+        stale = frozenset(
+            scope for scope in scopes if now - self._last(scope) >= self._policy(scope.source).stale_after_s
+        )
+        if stale == self._stale_scopes:
+            return
+        self._stale_scopes, self._stale = stale, {}
+        for key in self._contributions.keys(stale):
+            for place in {place_of(endpoint) for claim in self._contributions.of(key) for endpoint in claim.endpoints}:
+                self._stale.setdefault(place, []).append(key)
+        wholes = {scope._replace(group="") for scope in scopes}
+        self._stated = {scope: at for scope, at in self._stated.items() if scope in scopes or scope in wholes}
+
+    def _give_way(self, key: ServiceKey, place: Place, winner: ServiceKey) -> set[str]:
+        places = self._displaced.setdefault(key, set())
+        if place in places:
+            return set()
+        places.add(place)
+        names = self._contributions.resources([key])
+        self._events.append(GuardEvent(Verdict.SUPERSEDED, 0, key.scope, 1, tuple(sorted(names)), str(winner)))
+        return names
+
+    def _reduce(self, claim: Claim) -> Claim | None:
+        places = self._displaced.get(claim.key)
+        if not places or not claim.endpoints:
+            return claim
+        left = tuple(endpoint for endpoint in claim.endpoints if place_of(endpoint) not in places)
+        return msgspec.structs.replace(claim, endpoints=left) if left else None
