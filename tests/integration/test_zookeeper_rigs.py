@@ -25,6 +25,7 @@ from tests.support.zookeeper_wire import (
     MULTI,
     PING,
     REMOVE_WATCHES,
+    SASL,
     SET_DATA,
     SET_WATCHES,
     SET_WATCHES2,
@@ -481,6 +482,13 @@ async def test_a_secure_server_is_reached_over_tls(secure_zookeeper: SecureRig) 
 
     await writer.close()
     assert ["zookeeper"] == await secure_zookeeper.writer.children("/")
+
+
+async def test_a_secure_server_asks_for_a_digest(secure_zookeeper: SecureRig) -> None:
+    async with greeted(secure_zookeeper.hosts) as client:
+        challenge = await client.ask(SASL, string(b""))
+
+    assert (0, True) == (challenge.error, b"algorithm=md5-sess" in challenge.body)
 
 
 async def _told(client: WireClient) -> list[tuple[int, str]]:

@@ -40,7 +40,7 @@ class TlsFiles:
 
     @classmethod
     def make(cls, folder: Path) -> "TlsFiles":
-        """Issue certificates for localhost and a client, unless they are there."""
+        """Issue `server.pem` for localhost and `client.pem`, unless they are there."""
         files = cls(folder)
         if not files.authority.exists():
             folder.mkdir(parents=True, exist_ok=True)

@@ -99,7 +99,7 @@ class ZooKeeperRig(ABC):
 
     @abstractmethod
     async def erase(self) -> None:
-        """Remove the data of the stopped server: it starts empty. kazoo never gets over that: close the writer first."""
+        """Remove the data of the stopped server: it starts empty. Close the writer first: kazoo stays out."""
 
 
 class SimRig(ZooKeeperRig):

@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.support.registries import (
@@ -22,7 +22,7 @@ from tests.support.registries import (
 )
 from tests.support.zookeeper_access import JAAS_SERVER, SUPER_DIGEST, TlsFiles
 
-_HEAP = "256m"
+_HEAP = "768m"  # 100,000 providers take 370 MB
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 15.0
 _WORD_TIMEOUT_S = 2.0
@@ -66,7 +66,6 @@ class ServerOptions:
     sasl: bool = False
     member: Member | None = None
     members: Sequence[Member] = ()
-    extra: Sequence[str] = field(default=())
 
 
 class ZooKeeperServer:
@@ -210,7 +209,6 @@ class ZooKeeperServer:
             "4lw.commands.whitelist=srvr,mntr,wchs,cons",
             "quorumListenOnAllIPs=false",
             *(f"server.{each.number}=127.0.0.1:{each.quorum_port}:{each.election_port}" for each in options.members),
-            *options.extra,
         ]
         if options.tls:
             lines += ["serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory"]

@@ -3,6 +3,7 @@
 import asyncio
 import struct
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from meshregistry.sim.zookeeper.codes import Version
 from meshregistry.sim.zookeeper.faults import GARBAGE, Fault
 from meshregistry.sim.zookeeper.server import SimOptions, SimZooKeeper
 from meshregistry.sim.zookeeper.state import Rules
+from tests.support.zookeeper_access import TlsFiles
 from tests.support.zookeeper_wire import (
     ADD_WATCH,
     CREATE,
@@ -18,6 +20,7 @@ from tests.support.zookeeper_wire import (
     SET_WATCHES2,
     SYNC,
     Event,
+    WireClient,
     connected,
     create,
     greeted,
@@ -101,6 +104,18 @@ async def test_a_session_that_slept_through_a_pause_has_ended_after_it() -> None
         sim.resume()
 
         assert b"" == await client.end()
+
+
+async def test_an_encrypted_port_is_answered_as_a_plain_one(tmp_path: Path) -> None:
+    files = TlsFiles.make(tmp_path)
+    async with SimZooKeeper(SimOptions(tls=files.server_context())) as sim:
+        host, port = sim.address.split(":")
+        client = WireClient(*await asyncio.open_connection(host, int(port), ssl=files.client_context()))
+        await client.greet()
+        assert 0 == (await client.ask(CREATE, create("/a"))).error
+        client.cut()
+
+    assert sim.state.tree.find("/a")
 
 
 async def test_an_old_server_knows_no_lasting_watches() -> None:
