@@ -89,13 +89,19 @@ def encode_world(world: World) -> Iterator[bytes]:
     by_name = _claims_by_name(world)
     names = sorted({*world.resources, *world.histories, *by_name})
     runs = [names[start : start + _PART_RESOURCES] for start in range(0, len(names), _PART_RESOURCES)]
-    count = len(runs) + len(world.holds)
+    sidecars = [world.sidecars[name] for name in sorted(world.sidecars)]
+    shelves = [sidecars[start : start + _PART_RESOURCES] for start in range(0, len(sidecars), _PART_RESOURCES)]
+    count = len(runs) + len(world.holds) + len(shelves)
     head = Head(world.as_of, world.taken_at, world.clock, dict(world.fingerprints), count, len(world.resources))
     digest = xxhash.xxh3_128()
     first = MAGIC + _FORMAT_FIELD.pack(FORMAT) + _framed(msgspec.msgpack.encode(head))
     digest.update(first)
     yield first
-    parts = chain((_part(world, by_name, run) for run in runs), map(_hold_part, world.holds))
+    parts = chain(
+        (_part(world, by_name, run) for run in runs),
+        map(_hold_part, world.holds),
+        (Part((), (), (), sidecars=shelf) for shelf in shelves),
+    )
     for part in parts:
         piece = _framed(_encode_rows(write_part(part)))
         digest.update(piece)
@@ -173,9 +179,11 @@ def _read_v1(view: memoryview, head: Head, terms: Terms) -> World:
     histories: dict[str, History] = {}
     owners: dict[str, str] = {}
     holds: list[HeldShrink] = []
+    sidecars: dict[str, Resource] = {}
     for piece in _pieces(view, head.parts):
         part = read_part(_decode_rows(piece), terms.policies, shared)
         resources.update((resource.name, resource) for resource in part.resources)
+        sidecars.update((resource.name, resource) for resource in part.sidecars)
         if part.hold is not None:
             holds.append(part.hold)
             continue
@@ -186,7 +194,7 @@ def _read_v1(view: memoryview, head: Head, terms: Terms) -> World:
             owners[name] = owner
     ordered = {key: tuple(by_place[place] for place in sorted(by_place)) for key, by_place in claims.items()}
     times = head.as_of, head.taken_at, head.clock
-    return World(*times, head.fingerprints, resources, ordered, histories, owners, tuple(holds))
+    return World(*times, head.fingerprints, resources, ordered, histories, owners, tuple(holds), sidecars)
 
 
 _READERS: Final[Mapping[int, Callable[[memoryview, Head, Terms], World]]] = {1: _read_v1}

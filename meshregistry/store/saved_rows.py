@@ -13,6 +13,7 @@ from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Pairs, Scope, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.service_entry import Location, Resolution, ServiceEntry, ServicePort, WorkloadEntry
+from meshregistry.model.sidecar import EgressListener, Sidecar
 from meshregistry.store.guard import History
 from meshregistry.store.holds import Cause, HeldShrink
 from meshregistry.wire.resource import PortMap, Resource
@@ -91,6 +92,21 @@ class HoldRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     confirmed: tuple[tuple[tuple[str, str, str, str], float], ...]
 
 
+class SidecarRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A Sidecar as it is served."""
+
+    version: str
+    namespace: str
+    name: str
+    workload_labels: Index
+    egress: tuple[tuple[tuple[str, ...], str], ...]
+    """Hosts and protocol."""
+
+    labels: Index
+    annotations: Index
+    any_bytes: bytes
+
+
 class Rows(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One part: tables first, then what refers to them by index."""
 
@@ -104,6 +120,8 @@ class Rows(msgspec.Struct, frozen=True, array_like=True, gc=False):
     hold: HoldRow | None = None
     """The hold that keeps the claims of this part, which are nobody's otherwise."""
 
+    sidecars: tuple[SidecarRow, ...] = ()
+
 
 class Part(msgspec.Struct, frozen=True):
     """One part as records. A claim comes with its place among those of its service, a history with its owner."""
@@ -115,6 +133,8 @@ class Part(msgspec.Struct, frozen=True):
 
     hold: HeldShrink | None = None
     """With nothing but its claims beside it."""
+
+    sidecars: Sequence[Resource] = ()
 
 
 def write_part(part: Part) -> Rows:
@@ -166,6 +186,7 @@ class _Writer:
         )
         claims = tuple(self._write_claim(place, claim) for place, claim in part.claims)
         histories = tuple(self._write_history(*each) for each in part.histories)
+        sidecars = tuple(map(self._write_sidecar, part.sidecars))
         return Rows(
             tuple(self._labels.rows),
             tuple(self._ports.rows),
@@ -175,6 +196,22 @@ class _Writer:
             claims,
             histories,
             None if part.hold is None else _write_hold(part.hold),
+            sidecars,
+        )
+
+    def _write_sidecar(self, resource: Resource) -> SidecarRow:
+        sidecar = resource.record
+        if not isinstance(sidecar, Sidecar):
+            raise TypeError(f"{resource.name} is no Sidecar")
+        return SidecarRow(
+            resource.version,
+            sidecar.namespace,
+            sidecar.name,
+            self._labels.index(sidecar.workload_labels),
+            tuple((listener.hosts, listener.protocol) for listener in sidecar.egress),
+            self._labels.index(sidecar.labels),
+            self._labels.index(sidecar.annotations),
+            resource.any_bytes,
         )
 
     def _write_endpoints(self, endpoints: tuple[WorkloadEntry, ...]) -> tuple[EndpointRow, ...]:
@@ -241,7 +278,19 @@ class _Reader:
             if (policy := policies.get(row.scope[0])) is not None
         ]
         hold = None if rows.hold is None else _read_hold(rows.hold, tuple(claim for _, claim in claims))
-        return Part(resources, claims, [self._read_history(row) for row in rows.histories], hold)
+        histories = [self._read_history(row) for row in rows.histories]
+        return Part(resources, claims, histories, hold, list(map(self._read_sidecar, rows.sidecars)))
+
+    def _read_sidecar(self, row: SidecarRow) -> Resource:
+        sidecar = Sidecar(
+            row.namespace,
+            row.name,
+            self._labels[row.workload_labels],
+            tuple(EgressListener(hosts, protocol) for hosts, protocol in row.egress),
+            self._labels[row.labels],
+            self._labels[row.annotations],
+        )
+        return Resource(sidecar.resource_name, row.version, sidecar, row.any_bytes)
 
     def _read_endpoint(self, row: EndpointRow) -> WorkloadEntry:
         address, ports, labels, locality, weight = row

@@ -1,5 +1,6 @@
 """Sidecars from the registries' updates to the store: they are neither merged nor guarded, a source decides alone."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from meshregistry.model.events import SidecarChanges
@@ -33,6 +34,16 @@ class SidecarShelf:
             if made.sidecar is not None or not made.rejects:
                 self._changed[name] = encode_sidecar(made.sidecar, self._create_time) if made.sidecar else None
                 self._sources[name] = update.source
+
+    def restore(self, resources: Iterable[Resource]) -> None:
+        """Go on with the Sidecars of another process, until their source tells all of its own.
+
+        Where no source produces any, there are none.
+        """
+        if Kind.SIDECAR in self._store.current.held:
+            self._store.commit(Kind.SIDECAR, resources, ())
+            served = self._store.current.collection(Kind.SIDECAR).resources
+            self._metrics.resources.labels(Kind.SIDECAR.value).set(len(served))
 
     def commit(self) -> None:
         """Commit what was taken, in one step; nothing if nothing really changed."""

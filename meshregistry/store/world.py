@@ -36,6 +36,7 @@ class World(msgspec.Struct, frozen=True):
     """Resource name → source kind whose guard counts for it."""
 
     holds: tuple[HeldShrink, ...] = ()
+    sidecars: Mapping[str, Resource] = {}
 
 
 def shift_time(instant: float, world: World, now: float, wall: float) -> float:

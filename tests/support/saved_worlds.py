@@ -37,7 +37,7 @@ def instance(last: int, port: int = 8080, **metadata: str) -> Instance:
     return Instance(f"10.0.0.{last}", port, "DEFAULT", metadata=tuple(sorted(metadata.items())))
 
 
-def listing(scope: Scope = SCOPE, **services: Iterable[Instance]) -> ScopeListing:
+def listing(scope: Scope = SCOPE, /, **services: Iterable[Instance]) -> ScopeListing:
     """A first listing of a scope."""
     return ScopeListing(scope, frozenset(services), {name: tuple(each) for name, each in services.items()})
 
@@ -74,6 +74,11 @@ class Process:
         """Go on from saved bytes."""
         await self.reducer.restore(decode_world(data, terms_of(*self.sources)), self.wall)
 
+    @property
+    def complete(self) -> bool:
+        """Whether the snapshot is complete."""
+        return self.store.current.complete
+
     def wire(self) -> dict[str, tuple[str, bytes]]:
         """Return what clients are served: name → version and bytes."""
         resources = self.store.current.collection(Kind.SERVICE_ENTRY).resources
@@ -81,4 +86,4 @@ class Process:
 
     def addresses(self, name: str) -> list[str]:
         resource = self.store.current.collection(Kind.SERVICE_ENTRY).resources[name]
-        return [endpoint.address for endpoint in resource.record.endpoints]
+        return [endpoint.address for endpoint in resource.entry.endpoints]

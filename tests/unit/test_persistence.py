@@ -127,16 +127,16 @@ async def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path, monkeypatch
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(persistence.os, "fsync", fail)
+        patch.setattr("meshregistry.persistence.os.fsync", fail)
         await keeper.save()
         await keeper.save()
 
     assert good == (tmp_path / FILE_NAME).read_bytes()
     assert [FILE_NAME] == os.listdir(tmp_path)
-    assert ("the snapshot cannot be saved: No space left on device",) == keeper.notes
+    assert ["the snapshot cannot be saved: No space left on device"] == list(keeper.notes)
     assert 2.0 == metric(process, "save_failures_total")
     await keeper.save()
-    assert () == keeper.notes
+    assert [] == list(keeper.notes)
     assert good != (tmp_path / FILE_NAME).read_bytes()
 
 

@@ -1,6 +1,7 @@
 """The saved snapshot as bytes: what was written is read, and nothing else ever is."""
 
 import struct
+from datetime import UTC, datetime
 from functools import cache
 
 import anyio
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 
 from meshregistry.model.claim import Claim
 from meshregistry.model.service_entry import ServiceEntry, ServicePort, WorkloadEntry
+from meshregistry.model.sidecar import EgressListener, Sidecar
 from meshregistry.store.guard import History
 from meshregistry.store.holds import HeldShrink, Hold
 from meshregistry.store.saved import FORMAT, MAGIC, Fault, SavedError, decode_world, encode_world, read_head
 from meshregistry.store.world import World
 from meshregistry.wire.resource import Resource
+from meshregistry.wire.sidecar import encode_sidecar
 from tests.support.saved_worlds import POLICY, SYNCED, Process, instance, listing, terms_of
 
 
@@ -67,8 +70,8 @@ def test_what_records_share_they_share_again() -> None:
 
     resource = read.resources["nacos/service-1.nacos"]
     (claim,) = next(claims for key, claims in read.claims.items() if key.name == "service-1")
-    assert read.histories[resource.name].entry.endpoints is resource.record.endpoints
-    assert claim.endpoints is resource.record.endpoints
+    assert read.histories[resource.name].entry.endpoints is resource.entry.endpoints
+    assert claim.endpoints is resource.entry.endpoints
 
 
 def test_equal_worlds_are_equal_bytes() -> None:
@@ -98,6 +101,15 @@ def test_texts_that_are_no_unicode_survive() -> None:
     resource = Resource(entry.resource_name, "1", entry, b"\xff\x00")
     history = History(entry, entry)
     world = World(0.0, 0.0, 0.0, {}, {resource.name: resource}, {}, {resource.name: history}, {resource.name: "nacos"})
+
+    assert world == decode_world(b"".join(encode_world(world)), terms_of())
+
+
+def test_sidecars_are_read_as_they_were_written() -> None:
+    egress = (EgressListener(("*/a.dubbo", "*/b.dubbo")), EgressListener(("*/c.dubbo",), "DUBBO"))
+    sidecar = Sidecar("dubbo", "shop.dubbo.generated", (("app", "shop"),), egress, (("istio.io/rev", "x"),))
+    resource = encode_sidecar(sidecar, datetime(2100, 1, 1, tzinfo=UTC))
+    world = World(0.0, 0.0, 0.0, {}, {}, {}, {}, {}, (), {resource.name: resource})
 
     assert world == decode_world(b"".join(encode_world(world)), terms_of())
 
@@ -172,17 +184,27 @@ def test_the_rows_know_every_field_of_the_records() -> None:
     assert ("entry", "served", "empty_since", "idle_ports") == History.__struct_fields__
     assert ("name", "version", "record", "any_bytes") == Resource.__struct_fields__
     assert (
-        "key namespace name hosts ports endpoints resolution policy labels annotations is_exclusive service"
-        == " ".join(Claim.__struct_fields__)
+        "key namespace name hosts ports endpoints resolution policy labels annotations is_exclusive service "
+        "written" == " ".join(Claim.__struct_fields__)
     )
     assert (
-        "namespace name hosts ports endpoints resolution location addresses export_to labels annotations"
-        == " ".join(ServiceEntry.__struct_fields__)
+        "namespace name hosts ports endpoints resolution location addresses export_to labels annotations "
+        "subject_alt_names workload_selector" == " ".join(ServiceEntry.__struct_fields__)
     )
-    assert ("address", "ports", "labels", "locality", "weight") == WorkloadEntry.__struct_fields__
+    assert (
+        "address",
+        "ports",
+        "labels",
+        "locality",
+        "weight",
+        "network",
+        "service_account",
+    ) == WorkloadEntry.__struct_fields__
     assert "number unit cause since before rejected frozen confirmed claims" == " ".join(HeldShrink.__struct_fields__)
     assert {*HeldShrink.__struct_fields__} - {"frozen", "confirmed", "claims"} == {*Hold.__struct_fields__} - {
         "confirmations"
     }
+    assert Sidecar.__struct_fields__ == ("namespace", "name", "workload_labels", "egress", "labels", "annotations")
+    assert EgressListener.__struct_fields__ == ("hosts", "protocol")
     assert ("number", "protocol", "name", "target_port") == ServicePort.__struct_fields__
     assert POLICY == next(iter(decode_world(example()[1], terms_of("nacos")).claims.values()))[0].policy

@@ -4,6 +4,8 @@ import pytest
 
 from meshregistry.model.events import ScopeListing, SourceSynced
 from meshregistry.model.instance import Scope
+from meshregistry.model.service_entry import Kind
+from meshregistry.store.snapshot import Change
 from meshregistry.store.world import World, shift_time
 from tests.support.saved_worlds import SCOPE, SYNCED, Process, instance, listing
 
@@ -69,7 +71,7 @@ async def test_a_changed_service_is_one_change() -> None:
 
     (change,) = await after.take(listing(orders=[instance(1), instance(2, 9090)], users=[instance(4)]), SYNCED)
 
-    assert ({USERS}, set()) == (change.changed, change.removed)
+    assert Change(Kind.SERVICE_ENTRY, frozenset({USERS}), frozenset()) == change
     assert ["10.0.0.4"] == after.addresses(USERS)
 
 
@@ -137,10 +139,9 @@ async def test_a_source_that_is_new_is_waited_for() -> None:
 
     await after.restore(before.save())
 
-    assert not after.store.current.complete
-    assert ("eureka",) == after.reducer.pending_sources
+    assert [False, ("eureka",)] == [after.complete, after.reducer.pending_sources]
     await after.take(SourceSynced("eureka"))
-    assert after.store.current.complete
+    assert [True, ()] == [after.complete, after.reducer.pending_sources]
     assert ("nacos",) == after.reducer.staleness.sources
 
 
