@@ -145,7 +145,6 @@ class Reducer:
             dict(self._histories),
             dict(self._owners),
             self._mass.export(),
-            self._store.current.collection(Kind.SIDECAR).resources,
         )
 
     async def restore(self, world: World, wall: float) -> None:
@@ -173,7 +172,6 @@ class Reducer:
             await self._breathe()
         self._addresses.take_touched()
         self._publish(world.resources.values(), (), 0.0)
-        self._sidecars.restore(world.sidecars.values())
         self._staleness.begin(
             world.as_of, self._pending & world.fingerprints.keys(), {key.scope for key in world.claims}
         )
