@@ -112,6 +112,11 @@ class RegistryReader:
             self.missed += 1
             self._metrics.missed_events.labels("zookeeper").inc()
 
+    def retry(self) -> None:
+        """Have everything read again that could not be read: no event tells of an ACL that lets us in."""
+        for task in self._unread:
+            self._agenda.add(task)
+
     def describe(self) -> dict[str, object]:
         """Return the reader's part of the status page."""
         return {
@@ -180,6 +185,7 @@ class RegistryReader:
         if self.layout.application_root and (lists.others or self._applications.is_known(place)):
             changed = await self._applications.read_place(place)
             self._follow(changed - {interface})
+            self._want_mappings()
 
     async def _read_rules(self, name: str, sink: Sink) -> bool:
         changed = self._rules.replace(await self._walker.read_rules())
@@ -207,9 +213,13 @@ class RegistryReader:
         self._follow(await self._applications.read_place(place))
         if self._is_surveying:
             return False
-        if not self._applications.has_mappings:
-            self._follow(await self._applications.read_mappings())
+        self._want_mappings()
         return await self._applications.publish(sink)
+
+    def _want_mappings(self) -> None:
+        """Have the mappings read if they have become worth it."""
+        if not self._applications.has_mappings:
+            self._agenda.add(Task(Topic.MAPPINGS))
 
     def _follow(self, interfaces: Iterable[str]) -> None:
         """Have interfaces read whose surroundings changed."""

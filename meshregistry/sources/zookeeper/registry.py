@@ -149,6 +149,7 @@ class ZooKeeperRegistry:
         """Tell that what was published still holds, as long as the watches stand and nothing waits to be read."""
         while True:
             await self._clock.sleep(self._options.polling.refresh_period_s)
+            self.reader.retry()
             if self.healthy and not len(self._agenda):
                 await self._confirm(sink)
 

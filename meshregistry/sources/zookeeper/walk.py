@@ -58,7 +58,8 @@ class Walker:
             # Without a watch on the whole tree, the list of what is there tells when something missing appears.
             is_complete = is_complete and (not tree.by_node or None not in (overrides, consumers))
             sides = Sides(overrides or (), consumers or ())
-        own = None if is_complete else await tree.children(path)
+        # Awaited also where the list of the root is watched: a node that goes and comes back may never leave that list.
+        own = None if is_complete else await tree.children_or_await(path)
         others = tuple(name for name in own or () if name not in CATEGORIES and name != self._layout.consumers)
         return InterfaceLists(providers or (), sides, others, providers is not None or own is not None)
 
@@ -73,7 +74,7 @@ class Walker:
     async def read_place(self, path: str, known: Known) -> tuple[Place | None, Known]:
         """Return what is below a top node, None if it is gone; nodes that are known are not read again."""
         found: dict[str, CuratorNode | None] = {}
-        names = await self._tree.children(path)
+        names = await self._tree.children_or_await(path)
         if names is None:
             return None, found
         await self._read_level(path, names, known, found)

@@ -1,0 +1,123 @@
+"""A running ZooKeeper source in a test, and what its updates add up to."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from meshregistry.model.events import ScopeListing, SidecarChanges, SourceSynced, SourceUpdate
+from meshregistry.model.instance import Instance, Scope
+from meshregistry.sources.polling import PollOptions
+from meshregistry.sources.zookeeper.options import Mode, ResyncOptions, ZooKeeperOptions, ZooKeeperServerOptions
+from meshregistry.sources.zookeeper.session import SessionOptions
+from meshregistry.sources.zookeeper.source import ZooKeeperSource
+from meshregistry.telemetry.metrics import Metrics
+
+TIMEOUT_S = 30.0
+QUIET = ResyncOptions(period_s=0.0)
+"""Nothing is read again but at a connection: what events alone bring."""
+
+Changes = Mapping[str, object]
+
+MODES: dict[str, Changes] = {
+    "trees": {"mode": Mode.WATCHING, "resync": QUIET},
+    "nodes": {"mode": Mode.WATCHING, "resync": QUIET, "recursive": False},
+    "polling": {"mode": Mode.POLLING},
+}
+"""How a source may read: what is published is the same."""
+
+Found = dict[str, dict[str, tuple[Instance, ...]]]
+"""Interface, or "" for Spring Cloud, → service → instances."""
+
+
+class View:
+    """A sink that does with updates what the store does, and remembers them."""
+
+    def __init__(self) -> None:
+        self.scopes: dict[Scope, dict[str, tuple[Instance, ...]]] = {}
+        self.listings: list[ScopeListing] = []
+        self.sidecars: list[SidecarChanges] = []
+        self.synced: list[SourceSynced] = []
+        self.source: ZooKeeperSource
+        self.metrics = Metrics()
+
+    async def publish(self, update: SourceUpdate) -> None:
+        """Take an update."""
+        match update:
+            case ScopeListing():
+                self.listings.append(update)
+                known = self.scopes.get(update.scope, {})
+                self.scopes[update.scope] = {
+                    name: each for name, each in {**known, **update.services}.items() if name in update.names
+                }
+            case SidecarChanges():
+                self.sidecars.append(update)
+            case SourceSynced():
+                self.synced.append(update)
+
+    @property
+    def found(self) -> Found:
+        """What is there now; interfaces without services are left out."""
+        return {scope.group: services for scope, services in self.scopes.items() if services}
+
+    @property
+    def addresses(self) -> dict[str, list[str]]:
+        """Service → addresses of its instances."""
+        return {
+            name: [instance.address for instance in instances]
+            for services in self.scopes.values()
+            for name, instances in services.items()
+        }
+
+    @property
+    def registry(self) -> dict[str, object]:
+        """The first registry on the status page."""
+        return self.source.registries()[0]
+
+    async def until(self, condition: Callable[["View"], object], timeout_s: float = TIMEOUT_S) -> None:
+        """Wait until the condition holds."""
+        async with asyncio.timeout(timeout_s):
+            while not condition(self):  # noqa: ASYNC110 - the status page has no event to wait for
+                await asyncio.sleep(0.01)
+
+    async def until_addresses(self, expected: Mapping[str, list[str]], timeout_s: float = TIMEOUT_S) -> None:
+        """Wait until everything was read and exactly these services are there; else the comparison is the failure."""
+        try:
+            await self.until(lambda view: view.synced and view.addresses == expected, timeout_s)
+        except TimeoutError:
+            assert expected == self.addresses
+
+    async def until_read(self, cause: str = "", times: int = 1) -> None:
+        """Wait for readings of everything that begin after now."""
+
+        def count() -> int:
+            readings = self.registry["readings_total"]
+            assert isinstance(readings, dict)
+            return int(readings.get(cause, 0)) if cause else sum(readings.values())
+
+        wanted = count() + times
+        await self.until(lambda view: count() >= wanted and view.registry["healthy"])
+
+
+def server_options(hosts: str, **changes: object) -> ZooKeeperServerOptions:
+    """Return the options of one registry on these hosts."""
+    session = {"hosts": tuple(hosts.split(",")), "request_timeout_s": 10.0, **dict(_take(changes, "session"))}
+    return ZooKeeperServerOptions(session=SessionOptions(**session), **changes)  # type: ignore[arg-type]
+
+
+def _take(changes: dict[str, object], name: str) -> Changes:
+    taken = changes.pop(name, {})
+    assert isinstance(taken, Mapping)
+    return taken
+
+
+@asynccontextmanager
+async def reading(*servers: ZooKeeperServerOptions, **changes: object) -> AsyncIterator[View]:
+    """Run a source with a short period as long as the context is open."""
+    polling = PollOptions(refresh_period_s=0.1, first_retry_s=0.05)
+    fields: dict[str, object] = {"polling": polling, **changes}
+    view = View()
+    view.source = ZooKeeperSource(ZooKeeperOptions(servers=servers, **fields), view.metrics)  # type: ignore[arg-type]
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(view.source.run(view))
+        yield view
+        task.cancel()
