@@ -1,14 +1,14 @@
 """One peer of one registry, spoken to with the registry's credentials: answers as replies."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from urllib.parse import quote
 
 from meshregistry.errors import SourceDataError, SourceError
 from meshregistry.sources.decoding import fingerprint
 from meshregistry.sources.eureka.client import Node, NotFound
 from meshregistry.sources.eureka.options import EurekaServerOptions
-from meshregistry.sources.eureka.wire import Reply, decode_application, decode_applications
+from meshregistry.sources.eureka.wire import Reply, decode_application, decode_applications, decode_in_steps
 from meshregistry.sources.failures import worst
 
 Get = Callable[[Node, str, str, Mapping[str, str]], Awaitable[bytes]]
@@ -31,7 +31,11 @@ class Connection:
 
     async def get_all(self) -> list[Reply]:
         """Return the whole registry. Raises SourceError; cancelling it is safe."""
-        return [await self._get(_ALL, decode_applications)]
+        body = await self._get_body(self.node, _ALL, self._regions, self._headers)
+        try:
+            return [await _take_turns(decode_in_steps(body))]
+        except SourceDataError as error:
+            raise SourceDataError(f"{self.node}{_ALL}: {error}") from error
 
     async def get_delta(self, known: int | None) -> tuple[int, Reply | None]:
         """Return the fingerprint of the latest changes and these, None when the fingerprint is the known one.
@@ -82,3 +86,14 @@ class Connection:
             return decode(body)
         except SourceDataError as error:
             raise SourceDataError(f"{self.node}{path}: {error}") from error
+
+
+async def _take_turns(steps: Generator[None, None, Reply]) -> Reply:
+    """Return what the steps come to, with the event loop's turn after each."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            reply: Reply = done.value
+            return reply
+        await asyncio.sleep(0)

@@ -5,6 +5,7 @@ application first, so that a large one can be decoded in slices; what does not h
 `dialects`.
 """
 
+from collections.abc import Generator
 from typing import NamedTuple
 
 import msgspec
@@ -14,6 +15,14 @@ from meshregistry.errors import SourceDataError
 from meshregistry.sources.decoding import DECODE_ERRORS, mend, understood
 from meshregistry.sources.eureka import dialects
 from meshregistry.sources.eureka.dialects import Record
+
+PIECE_BYTES = 2 * 1024 * 1024
+"""As much as is cut in one step: some milliseconds."""
+
+_LIST = b'"application":['
+_END = b"]}}"
+_SEAM = b']},{"name":"'
+_HEAD_BYTES = 256
 
 
 class Reply(NamedTuple):
@@ -86,6 +95,29 @@ def decode_applications(body: bytes) -> Reply:
     if listed.hash is None or listed.version is None:
         return _decode_loosely(body)
     return Reply(listed.application, dialects.number(listed.version), listed.hash)
+
+
+def decode_in_steps(body: bytes, piece_bytes: int = PIECE_BYTES) -> Generator[None, None, Reply]:
+    """Read `/apps` as `decode_applications` does, with a yield wherever the caller may do something else.
+
+    A long answer is cut where one application seems to end and the next to begin. If that was anywhere else, a piece
+    is no JSON, and the answer is read at once. Raises SourceDataError.
+    """
+    start, end = body.find(_LIST, 0, _HEAD_BYTES) + len(_LIST), len(body) - len(_END)
+    if len(body) < piece_bytes or start < len(_LIST) or not body.endswith(_END):
+        return decode_applications(body)
+    head = decode_applications(body[:start] + _END)
+    applications: list[Raw] = []
+    try:
+        while start < end:
+            seam = body.find(_SEAM, start + piece_bytes, end)
+            stop = end if seam < 0 else seam + 2
+            applications += dialects.items(Raw(b"[" + body[start:stop] + b"]"))
+            start = stop + 1
+            yield
+    except DECODE_ERRORS:
+        return decode_applications(body)
+    return head._replace(applications=applications)
 
 
 def decode_application(body: bytes) -> Reply:

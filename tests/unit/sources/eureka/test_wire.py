@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from meshregistry.errors import SourceDataError
 from meshregistry.sources.eureka.wire import (
+    Reply,
     decode_application,
     decode_applications,
+    decode_in_steps,
     open_application,
 )
 from tests.unit.sources.eureka.bodies import captured, raw
@@ -22,6 +24,43 @@ def test_a_captured_full_answer_is_read() -> None:
 
     assert (1, "STARTING_1_UP_9_", NAMES) == (reply.version, reply.hash, [each.name for each in applications])
     assert 10 == sum(len(each.records) for each in applications)
+
+
+def in_steps(body: bytes, piece_bytes: int) -> tuple[int, Reply]:
+    """Return how many steps an answer took, and what it is."""
+    steps, count = decode_in_steps(body, piece_bytes), 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return count, done.value
+        count += 1
+
+
+@pytest.mark.parametrize(("piece_bytes", "count"), [(1, 9), (2000, 3), (100_000, 0)])
+def test_a_long_answer_is_read_in_steps(piece_bytes: int, count: int) -> None:
+    body = captured("apps.json").strip()
+    assert (count, decode_applications(body)) == in_steps(body, piece_bytes)
+
+
+@given(
+    st.lists(
+        st.text(max_size=5)
+        | st.sampled_from([']},{"name":"', '"application":[', [{"x": []}, {"name": "nested"}], {"a": [{}, {"b": 1}]}])
+    ),
+    st.integers(1, 200),
+)
+def test_steps_change_nothing_wherever_an_application_seems_to_end(values: list[object], piece_bytes: int) -> None:
+    applications = [{"name": f"A{number}", "instance": [{"metadata": value}]} for number, value in enumerate(values)]
+    listed = {"versions__delta": "1", "apps__hashcode": "UP_1_", "application": applications}
+    body = msgspec.json.encode({"applications": listed})
+    assert decode_applications(body) == in_steps(body, piece_bytes)[1]
+
+
+def test_a_long_answer_that_breaks_off_is_an_error() -> None:
+    body = captured("apps.json")
+    with pytest.raises(SourceDataError):
+        in_steps(body[: len(body) // 2] + b"]}}", 10)
 
 
 def test_a_captured_delta_says_what_was_deleted() -> None:
