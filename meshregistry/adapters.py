@@ -1,15 +1,17 @@
 """What the pages see of the other rooms: the Protocols of `http.views`, satisfied."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
 import msgspec
 
 from meshregistry.http.views import ClientHolding, Why
+from meshregistry.model.call_model import ApplicationCalls
 from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.service_entry import Kind
 from meshregistry.persistence import Keeper
+from meshregistry.sources.zookeeper.source import ZooKeeperSource
 from meshregistry.store.explain import Question
 from meshregistry.store.reducer import Reducer
 from meshregistry.store.staleness import Staleness
@@ -143,6 +145,32 @@ class SourcesPage:
     def sources(self) -> Mapping[str, object]:
         """Return source kind → the status of its registries."""
         return {kind: source.registries() for kind, source in self._sources.items()}
+
+
+class DubboPage:
+    """What the ZooKeeper source knows, while there is one."""
+
+    def __init__(self, sources: Mapping[str, DescribedSource]) -> None:
+        self._sources = sources
+
+    def instances(self, interface: str) -> Iterable[tuple[str, str, tuple[Instance, ...]]]:
+        """Return interface, service and instances of everything that was read; "" is all interfaces."""
+        source = self._source()
+        return source.instances(interface) if source else ()
+
+    def calls(self) -> Mapping[str, ApplicationCalls]:
+        """Return what every application provides and calls now."""
+        source = self._source()
+        return source.calls() if source else {}
+
+    def used_calls(self) -> Mapping[str, ApplicationCalls]:
+        """Return the same as it stands in the Sidecars that are served."""
+        source = self._source()
+        return source.used_calls() if source else {}
+
+    def _source(self) -> ZooKeeperSource | None:
+        source = self._sources.get("zookeeper")
+        return source if isinstance(source, ZooKeeperSource) else None
 
 
 class RegistriesPage:

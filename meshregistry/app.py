@@ -7,7 +7,15 @@ import os
 import signal
 import time
 
-from meshregistry.adapters import ClientsPage, Readiness, RegistriesPage, SourcesPage, StalenessPage, WhyDesk
+from meshregistry.adapters import (
+    ClientsPage,
+    DubboPage,
+    Readiness,
+    RegistriesPage,
+    SourcesPage,
+    StalenessPage,
+    WhyDesk,
+)
 from meshregistry.changes import compose, keep_fixed, plan_changes
 from meshregistry.errors import SettingsError
 from meshregistry.fleet import Fleet, build_source
@@ -84,6 +92,7 @@ class App:
             rejects=self._reducer,
             journal=self._reducer.journal,
             why=WhyDesk(self._reducer, self._fleet.sources, clients, self._store),
+            dubbo=DubboPage(self._fleet.sources),
             registries={kind: RegistriesPage(kind, self._fleet.sources) for kind in SOURCE_KINDS},
             args=self._render_args,
             create_time=settings.mcp.create_time,

@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from meshregistry.http.debug import DebugPages, RegistryPage
+from meshregistry.http.dubbo import DubboPages
 from meshregistry.http.journal import JournalPage
 from meshregistry.http.probes import MetricsPage, ProbePages
 from meshregistry.http.streaming import TURNS
@@ -39,6 +40,7 @@ class Page(msgspec.Struct, frozen=True):
 def module_pages(views: Views, send_timeout_s: float) -> list[Page]:
     """Return the pages of the module, with paths relative to its prefix."""
     debug, probes = DebugPages(views), ProbePages(views.readiness, views.staleness)
+    dubbo = DubboPages(views, send_timeout_s)
     pages = [
         Page(
             "/xdsCache",
@@ -51,6 +53,10 @@ def module_pages(views: Views, send_timeout_s: float) -> list[Page]:
         Page("/rejects", "what was dropped or repaired: resource, reason, limit", debug.rejects),
         Page("/journal", "what changed lately, and why: since, host, limit", JournalPage(views.journal).get),
         Page("/why", "why a host has an endpoint or not: host, address, format=json", WhyPage(views.why).get),
+        Page("/zk", "what Dubbo interfaces have become: interfaceName, registry_services=true", dubbo.zk),
+        Page("/zks", "endpoints by Dubbo service: iface, all", dubbo.zks),
+        Page("/dubboCallModel", "which application provides and calls what now: app", dubbo.calls),
+        Page("/sidecarDubboCallModel", "the same as it stands in Sidecars: app", dubbo.sidecar_calls),
         Page("/args", "the effective settings, without secrets", debug.args),
     ]
     return pages + [

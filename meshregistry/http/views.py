@@ -4,13 +4,15 @@ Nothing behind a view may hand out a secret; the pages print what they are given
 JSON-able: strings, numbers, booleans, None, sequences and mappings of these, or msgspec records of them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
+from meshregistry.model.call_model import ApplicationCalls
+from meshregistry.model.instance import Instance
 from meshregistry.model.rejects import Reject
 from meshregistry.store.explain import ResourceAnswer
 from meshregistry.store.journal import Entry
@@ -135,6 +137,22 @@ class WhyView(Protocol):
         ...
 
 
+class DubboView(Protocol):
+    """What is known of Dubbo services beyond their entries; empty without a ZooKeeper."""
+
+    def instances(self, interface: str) -> Iterable[tuple[str, str, tuple[Instance, ...]]]:
+        """Yield interface, service and instances of everything that was read; "" is all interfaces."""
+        ...
+
+    def calls(self) -> Mapping[str, ApplicationCalls]:
+        """Return what every application provides and calls now."""
+        ...
+
+    def used_calls(self) -> Mapping[str, ApplicationCalls]:
+        """Return the same as it stands in the Sidecars that are served."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
     """Everything the pages show."""
@@ -147,6 +165,7 @@ class Views:
     rejects: RejectsView
     journal: JournalView
     why: WhyView
+    dubbo: DubboView
 
     registries: Mapping[str, RegistriesView]
     """Source kind → its registries; each kind gets a page of its own."""

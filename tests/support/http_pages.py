@@ -9,6 +9,8 @@ from aiohttp import ClientSession
 
 from meshregistry.http.server import HttpOptions, HttpServer
 from meshregistry.http.views import RegistriesView, Views, Why
+from meshregistry.model.call_model import ApplicationCalls
+from meshregistry.model.instance import Instance
 from meshregistry.model.rejects import Reject
 from meshregistry.model.service_entry import Kind, ServiceEntry, ServicePort, WorkloadEntry
 from meshregistry.store.journal import Journal
@@ -48,6 +50,9 @@ class PlainViews:
     states: Mapping[str, object] = field(default_factory=dict)
     servers: Sequence[Mapping[str, object]] = ()
     rejected: Sequence[Reject] = ()
+    registered: Sequence[tuple[str, str, tuple[Instance, ...]]] = ()
+    called: Mapping[str, ApplicationCalls] = field(default_factory=dict)
+    called_by_sidecars: Mapping[str, ApplicationCalls] = field(default_factory=dict)
     journal: Journal = field(default_factory=lambda: Journal(100))
     answers: Mapping[tuple[str, str], Sequence[Why]] = field(default_factory=dict)
 
@@ -59,6 +64,15 @@ class PlainViews:
 
     def registries(self) -> Sequence[Mapping[str, object]]:
         return self.servers
+
+    def instances(self, interface: str) -> Iterable[tuple[str, str, tuple[Instance, ...]]]:
+        return [each for each in self.registered if interface in ("", each[0])]
+
+    def calls(self) -> Mapping[str, ApplicationCalls]:
+        return self.called
+
+    def used_calls(self) -> Mapping[str, ApplicationCalls]:
+        return self.called_by_sidecars
 
     def explain(self, host: str, address: str) -> Sequence[Why]:
         return self.answers.get((host, address), ())
@@ -88,6 +102,7 @@ def views_of(store: SnapshotStore, plain: PlainViews | None = None, sources: Ite
         rejects=plain,
         journal=plain.journal,
         why=plain,
+        dubbo=plain,
         registries=registries,
         args=lambda: '{"RegistryStartDelay": "0s"}',
         create_time=CREATED,
