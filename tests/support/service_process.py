@@ -38,7 +38,7 @@ class ServiceProcess:
 
     def __init__(self, folder: Path, nacos: str, namespace: str = "public", period_s: float = 0.2) -> None:
         self.ads, self.http = free_ports(2)
-        self.siblings: list["ServiceProcess"] = []
+        self.siblings: list[ServiceProcess] = []
         self.data_dir = folder / "data"
         self._folder = folder
         self._nacos = nacos
@@ -99,9 +99,11 @@ class ServiceProcess:
     async def until(self, condition: Callable[[int, str], bool]) -> tuple[int, str]:
         """Wait until `/meshregistry/ready` satisfies a condition."""
         async with asyncio.timeout(TIMEOUT_S):
-            while not condition(*(answer := await self.ready())):
+            while True:
+                answer = await self.ready()
+                if condition(*answer):
+                    return answer
                 await asyncio.sleep(0.02)
-        return answer
 
     async def until_fresh(self) -> None:
         """Wait until it is ready and nothing is stale."""
@@ -110,7 +112,9 @@ class ServiceProcess:
     async def until_saved(self, text: str) -> None:
         """Wait until the saved snapshot holds a text."""
         async with asyncio.timeout(TIMEOUT_S):
-            while not any(text.encode() in path.read_bytes() for path in self.data_dir.glob("snapshot.meshregistry")):
+            while True:
+                if any(text.encode() in path.read_bytes() for path in self.data_dir.glob("snapshot.meshregistry")):
+                    return
                 await asyncio.sleep(0.02)
 
 
