@@ -18,7 +18,14 @@ _log = logging.getLogger(__name__)
 _NAMES_SHOWN = 5
 _COMMITS_KEPT = 10_000
 _BY_OPERATOR = {Verdict.ACCEPTED, Verdict.REJECTED, Verdict.FROZEN, Verdict.THAWED}
-_GOOD_NEWS = {Verdict.RETURNED, Verdict.RECOVERED}
+_LEVELS = {
+    Verdict.GROWN: logging.DEBUG,
+    Verdict.RETURNED: logging.DEBUG,
+    Verdict.ENDED: logging.INFO,
+    Verdict.RECOVERED: logging.INFO,
+}
+"""What goes on for a while is told at its end; what is not here is a warning."""
+
 _MERGE = Origin("merge")
 
 
@@ -68,7 +75,7 @@ class Chronicle:
         """Write the guard's decisions about shrinks down; what is held and what is let go is a warning."""
         for event in events:
             self._metrics.guard_decisions.labels(event.verdict.value).inc()
-            level = logging.INFO if event.verdict in _GOOD_NEWS else logging.WARNING
+            level = _LEVELS.get(event.verdict, logging.WARNING)
             text = "guard.%s hold=%d scope=%s endpoints=%d resources=%s detail=%s"
             shown = ",".join(print_subject(name) for name in event.resources[:_NAMES_SHOWN])
             unit = print_subject(str(event.unit)) or "everything"

@@ -1,6 +1,6 @@
 """Gathers what is known of a host from the reducer's parts, for `store/explain.py` to judge. Reads only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import NamedTuple
 
 from meshregistry.model.assembly import ConversionCache
@@ -43,18 +43,32 @@ class Explainer:
 
         At most `MAX_RESOURCES`; none for a host that nobody knows. Without a host, those that serve the address.
         """
-        known = dict(testimony.known())
-        hidden = {key for key in known if self._is_hidden(key, question.host)} if question.host else set()
         names = sorted(self._find_names(question))[:MAX_RESOURCES]
+        evidences = [self._collect(name) for name in names]
+        wanted = {claim.key for each in evidences for claim in each.claims}.union(*(each.held for each in evidences))
+        known, hidden = self._hear(testimony, wanted, question.host)
         cache = ConversionCache(_CACHED)
         policies = {source: rules.conversion for source, rules in self._parts.rules.items()}
         answers = []
-        for name in names or ([question.host] if hidden else []):
-            evidence = self._collect(name)
+        for evidence in evidences or ([self._collect(question.host)] if hidden else []):
             keys = {claim.key for claim in evidence.claims} | evidence.held.keys() | hidden
             registered: dict[ServiceKey, tuple[Instance, ...]] = {key: known[key] for key in keys if key in known}
             answers.append(explain_resource(evidence, question, registered, policies, cache))
         return answers
+
+    def _hear(
+        self, testimony: Testimony, wanted: Set[ServiceKey], host: str
+    ) -> tuple[dict[ServiceKey, tuple[Instance, ...]], set[ServiceKey]]:
+        """Return what is remembered of the wanted services and of those that would have the host; the latter again."""
+        known: dict[ServiceKey, tuple[Instance, ...]] = {}
+        hidden: set[ServiceKey] = set()
+        for key, found in testimony.known():
+            if key in wanted:
+                known[key] = found
+            elif host and self._is_hidden(key, host):
+                known[key] = found
+                hidden.add(key)
+        return known, hidden
 
     def _find_names(self, question: Question) -> set[str]:
         resources = self._store.current.collection(Kind.SERVICE_ENTRY).resources
@@ -88,7 +102,6 @@ class Explainer:
             if hold is not None:
                 holds[claim.key] = tuple(dict.fromkeys((*holds.get(claim.key, ()), str(hold.number))))
         rule = self._parts.rules_in_use.get(name)
-        shown = print_subject(name)
         return Evidence(
             name,
             collection.resources.get(name),
@@ -97,5 +110,5 @@ class Explainer:
             held,
             holds,
             rule.value if rule is not None else "",
-            tuple(each for each in self._parts.rejects.all() if each.resource == shown),
+            self._parts.rejects.about(print_subject(name)),
         )

@@ -28,6 +28,7 @@ class Verdict(StrEnum):
     EXPIRED = "expired"
     RECOVERED = "recovered"
     RETURNED = "returned"
+    ENDED = "ended"
     SUPERSEDED = "superseded"
     ACCEPTED = "accepted"
     REJECTED = "rejected"

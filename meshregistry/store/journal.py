@@ -105,14 +105,20 @@ class Journal:
         )
 
     def note_decision(self, what: str, origin: Origin, endpoints: int, resources: Iterable[str], at: Moment) -> None:
-        """Add a line about a decision of the guard or of an operator."""
+        """Add a line about a decision of the guard or of an operator; it takes the place of the same one just before.
+
+        A shrink or return of a thousand pushes is one line, with the number and the resources of the last of them.
+        """
         self._last += 1
         shown = ",".join(print_subject(name) for name in islice(resources, _SHOWN))
         where = _describe(origin.scope)
         detail = print_subject(origin.detail)
-        self._entries.append(
-            Entry(self._last, at.time, at.sequence, *where, shown, "", what, origin.why, "", detail, endpoints)
-        )
+        entry = Entry(self._last, at.time, at.sequence, *where, shown, "", what, origin.why, "", detail, endpoints)
+        before = self._entries[-1] if self._entries else None
+        if before is not None and _is_same_decision(before, entry):
+            self._entries.pop()
+            entry = msgspec.structs.replace(entry, endpoints=before.endpoints + entry.endpoints)
+        self._entries.append(entry)
 
     def list_since(self, number: int, host: str, limit: int) -> list[Entry]:
         """Return the oldest lines after a number, of one host or resource when asked, at most `limit`."""
@@ -121,6 +127,11 @@ class Journal:
     def list_newest(self, host: str, limit: int) -> list[Entry]:
         """Return the newest lines, of one host or resource when asked, at most `limit`, the oldest first."""
         return list(islice((each for each in reversed(self._entries) if _is_about(each, host)), limit))[::-1]
+
+
+def _is_same_decision(before: Entry, after: Entry) -> bool:
+    same = ("what", "why", "detail", "source", "scope", "host")
+    return all(getattr(before, name) == getattr(after, name) for name in same)
 
 
 def _is_about(entry: Entry, host: str) -> bool:

@@ -244,6 +244,8 @@ class MassGuard:
         name = departure.claim.resource_name
         self._tell_one(GuardEvent(verdict, hold.number, hold.unit, len(places), (name,), detail))
         self._close_empty(hold)
+        if hold.number not in self._holds:
+            self._tell(Verdict.ENDED, hold, ())
         return {name}
 
     def _is_massive(self, unit: Scope, now: float) -> bool:

@@ -26,6 +26,12 @@ class RejectLedger:
         """Return the services of a scope that have rejects."""
         return {origin.name for origin in self._by_origin if isinstance(origin, ServiceKey) and origin.scope == scope}
 
+    def about(self, resource: str) -> tuple[Reject, ...]:
+        """Return the rejects of one resource (named as rejects name it), sorted."""
+        return tuple(
+            sorted(each for rejects in self._by_origin.values() for each in rejects if each.resource == resource)
+        )
+
     def all(self) -> list[Reject]:
         """Return every reject, sorted by resource, reason and subject."""
         return sorted(reject for rejects in self._by_origin.values() for reject in rejects)

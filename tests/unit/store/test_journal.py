@@ -1,5 +1,7 @@
 """The journal: what it says of a change, how much it keeps, and who is told why."""
 
+import logging
+
 import pytest
 
 from meshregistry.model.events import ScopeConfirmed
@@ -86,3 +88,20 @@ async def test_a_poll_without_news_writes_nothing() -> None:
     await world.take(ScopeConfirmed(Scope(*SCOPE)))
 
     assert 1 == world.reducer.journal.last
+
+
+async def test_a_shrink_and_a_return_in_many_pieces_are_few_lines(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    world = GuardedWorld()
+    services = fleet(10, 10)
+    await world.show(services)
+    known = world.reducer.journal.last
+    for found in ({}, services):
+        for name in services:
+            await world.read(name, found.get(name, ()))
+
+    said = [entry for entry in world.reducer.journal.list_newest("", 100) if entry.number > known and not entry.host]
+    counts = [(each.what, each.endpoints) for each in said]
+    assert [("held", 40), ("grown", 60), ("returned", 100), ("ended", 0)] == counts
+    told = [message.split()[0] for message in caplog.messages if message.startswith("guard.") and "hold=" in message]
+    assert ["guard.held", "guard.ended"] == told
