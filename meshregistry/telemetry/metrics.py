@@ -80,9 +80,7 @@ class Metrics:
             "source_pushes", "Pushed service contents: changed, unchanged, unreadable.", "source", "result"
         )
         self.stale_pushes = self._counter("stale_pushes", "Pushes older than what was held.", "source")
-        self.missed_events = self._counter(
-            "missed_events", "Changes that a listing showed and no push did.", "source"
-        )
+        self.missed_events = self._counter("missed_events", "Changes that a listing showed and no push did.", "source")
 
     def _declare_store(self) -> None:
         self.rejects = self._gauge("rejects", "Endpoints and services dropped or repaired now.", "reason")
@@ -103,7 +101,9 @@ class Metrics:
             "reduce_seconds", "Seconds from taking an update to the commit.", _LATENCY_BUCKETS
         )
         self.complete = self._gauge("snapshot_complete", "1 once every source has been read completely.")
-        self.stale = self._gauge("snapshot_stale", "1 while a source's part is restored and not confirmed yet.", "source")
+        self.stale = self._gauge(
+            "snapshot_stale", "1 while a source's part is restored and not confirmed yet.", "source"
+        )
         self._declare_saved()
 
     def _declare_saved(self) -> None:
