@@ -10,6 +10,8 @@ from meshregistry.adapters import DescribedSource
 from meshregistry.model.events import Sink, Source
 from meshregistry.sources.eureka.options import EurekaOptions
 from meshregistry.sources.eureka.source import EurekaSource
+from meshregistry.sources.files.options import FilesOptions
+from meshregistry.sources.files.source import FilesSource
 from meshregistry.sources.nacos.options import NacosOptions
 from meshregistry.sources.nacos.source import NacosSource
 from meshregistry.sources.zookeeper.options import ZooKeeperOptions
@@ -35,6 +37,8 @@ def build_source(options: SourceOptions, metrics: Metrics) -> FleetSource:
             return NacosSource(options, metrics)
         case EurekaOptions():
             return EurekaSource(options, metrics)
+        case FilesOptions():
+            return FilesSource(options, metrics)
         case ZooKeeperOptions():
             return ZooKeeperSource(options, metrics)
 

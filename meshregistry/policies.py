@@ -5,12 +5,14 @@ from collections.abc import Mapping
 import msgspec
 
 from meshregistry.model.instance import Pairs, sort_pairs
+from meshregistry.model.merge_policy import MergePolicy, MergeRule, Sharing
 from meshregistry.model.policy import ConversionPolicy, ExtraMeta, MergedPorts, Profile, Territory
 from meshregistry.model.relabel import NamePart, PartKind, RelabelStep, ServiceNaming
 from meshregistry.model.selection import EndpointSelector, LabelRequirement, Operator, Selection
 from meshregistry.model.service_entry import Location
 from meshregistry.settings import selection
 from meshregistry.settings.eureka import EurekaSource
+from meshregistry.settings.merge import Merge
 from meshregistry.settings.nacos import NacosSource
 from meshregistry.settings.root import Settings
 from meshregistry.settings.source import Source
@@ -19,7 +21,7 @@ _AS_REGISTERED = ServiceNaming((NamePart(PartKind.INSTANCE, "service"),))
 
 
 def conversion_policy(settings: Settings, source: str) -> ConversionPolicy:
-    """Return how the instances of a source (`nacos`, `eureka`, `zookeeper`) become ServiceEntries.
+    """Return how the instances of a source (`nacos`, `eureka`, `zookeeper`, `files`) become ServiceEntries.
 
     Rules for which source a key counts in Slime: pkg/bootstrap/args.go and the sources; here the keys that Slime has
     for Nacos alone count for every source.
@@ -28,7 +30,12 @@ def conversion_policy(settings: Settings, source: str) -> ConversionPolicy:
         return _complete_nacos(_common_policy(settings, settings.nacos_source, source), settings.nacos_source)
     if source == "eureka":
         return _complete_eureka(_common_policy(settings, settings.eureka_source, source), settings.eureka_source)
-    return _common_policy(settings, settings.sources()[f"{source}_source"], source)
+    return _common_policy(settings, settings.sources()[section_name(source)], source)
+
+
+def section_name(source: str) -> str:
+    """Return the section of the settings that a source has; that of files is what Slime calls it."""
+    return "k8s_source" if source == "files" else f"{source}_source"
 
 
 def _common_policy(settings: Settings, options: Source, source: str) -> ConversionPolicy:
@@ -59,6 +66,7 @@ def _common_policy(settings: Settings, options: Source, source: str) -> Conversi
         entry_label_keys=shared.se_label_selector_keys,
         revision=shared.istio_revision,
         registry_id_meta_key=shared.registry_id_meta_key,
+        merging=_merge_policy(settings.merge),
         vip_range=shared.virtual_addresses,
         max_label_value_bytes=shared.max_label_value_bytes,
         max_labels_bytes=shared.max_labels_bytes,
@@ -111,6 +119,13 @@ def _territory(options: Source) -> Territory | None:
     if not options.allow_hosts and not options.allow_namespaces:
         return None
     return Territory(options.allow_hosts, options.allow_namespaces)
+
+
+def _merge_policy(merge: Merge) -> MergePolicy:
+    return MergePolicy(
+        MergeRule(("*",), Sharing(merge.policy), merge.order),
+        tuple(MergeRule(each.hosts, Sharing(each.policy), each.order or merge.order) for each in merge.hosts),
+    )
 
 
 def _selection(options: Source) -> Selection:

@@ -30,7 +30,7 @@ class SettingsOrigin(msgspec.Struct, frozen=True):
     path: Path
     """As it was given: a file, or a folder with one."""
 
-    environ: Mapping[str, str]
+    environment: Mapping[str, str]
     digest: str
     loaded: Loaded
 
@@ -133,7 +133,7 @@ class Reload:
     def _judge(self, text: SettingsText) -> Loaded:
         """Return the settings in a text. Raises SettingsError when they must not take effect."""
         try:
-            wanted = _load(text, self._origin.environ)
+            wanted = _load(text, self._origin.environment)
         except SettingsError:
             raise
         except Exception as error:  # noqa: BLE001 - the edge: no file may end a running service

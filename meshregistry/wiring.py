@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from meshregistry.errors import SettingsError
 from meshregistry.http.server import HttpOptions
 from meshregistry.model.policy import ConversionPolicy
-from meshregistry.policies import conversion_policy
+from meshregistry.policies import conversion_policy, section_name
 from meshregistry.policies_zookeeper import zookeeper_policy
 from meshregistry.replica.options import ReplicaOptions, ReplicaTls
 from meshregistry.settings.eureka import EurekaServer
@@ -16,6 +15,7 @@ from meshregistry.settings.nacos import NacosServer, NacosSource
 from meshregistry.settings.root import Settings
 from meshregistry.settings.source import Source
 from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions, HoldOptions, Mode, TlsFiles
+from meshregistry.sources.files.options import FilesOptions
 from meshregistry.sources.nacos.options import GrpcTls, NacosOptions, NacosScope, NacosServerOptions, WatchOptions
 from meshregistry.sources.nacos.signature import AccessKey
 from meshregistry.sources.polling import PollOptions
@@ -24,34 +24,26 @@ from meshregistry.store.fingerprint import fingerprint_conversion
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.rules import SourceRules
 from meshregistry.store.saved import Terms
+from meshregistry.wiring_files import files_options, reads_files
 from meshregistry.wiring_zookeeper import zookeeper_options
 from meshregistry.xds.options import AdsOptions, Limits, Rhythm, TlsOptions
 from meshregistry.xds.selection import Selection
 
-SourceOptions = NacosOptions | EurekaOptions | ZooKeeperOptions
+SourceOptions = NacosOptions | EurekaOptions | ZooKeeperOptions | FilesOptions
 """The options of a source of any kind."""
 
 _LEAST_STALE_S = 90.0
 _STALE_READINGS = 3
 
-SOURCE_KINDS = ("nacos", "eureka", "zookeeper")
+SOURCE_KINDS = ("nacos", "eureka", "zookeeper", "files")
 """Every kind that can be read; each has a page."""
-
-_UNREADABLE = {"k8s_source": "configuration files"}
 
 
 def check_readable(settings: Settings) -> None:
-    """Raise SettingsError when the settings ask for a registry that this version cannot read.
+    """Raise SettingsError when the settings ask for something that this version cannot read.
 
     Serving the rest would delete in every istiod what the missing part had delivered before.
     """
-    faults = [
-        f"{name}.enabled: this version cannot read {_UNREADABLE[name]}, and half a catalogue deletes the other half"
-        for name, source in settings.sources().items()
-        if source.enabled and name in _UNREADABLE
-    ]
-    if faults:
-        raise SettingsError(faults)
     if settings.zookeeper_source.enabled:
         zookeeper_options(settings)
 
@@ -65,6 +57,8 @@ def source_options(settings: Settings) -> dict[str, SourceOptions]:
         options["eureka"] = eureka_options(settings)
     if settings.zookeeper_source.enabled:
         options["zookeeper"] = zookeeper_options(settings)
+    if reads_files(settings):
+        options["files"] = files_options(settings)
     return options
 
 
@@ -72,7 +66,7 @@ def source_rules(settings: Settings) -> dict[str, SourceRules]:
     """Return how the services of each enabled source are converted and guarded."""
     sources = settings.sources()
     return {
-        kind: SourceRules(_source_policy(settings, kind), guard_policy(settings, sources[f"{kind}_source"]))
+        kind: SourceRules(_source_policy(settings, kind), guard_policy(settings, sources[section_name(kind)]))
         for kind in source_options(settings)
     }
 

@@ -18,6 +18,7 @@ from meshregistry.sources.zookeeper.options import (
 )
 from meshregistry.sources.zookeeper.schedule import split_lines
 from meshregistry.sources.zookeeper.session import SessionOptions, TlsFiles
+from meshregistry.wiring_files import reads_files
 
 
 def zookeeper_options(settings: Settings) -> ZooKeeperOptions:
@@ -49,7 +50,8 @@ def zookeeper_options(settings: Settings) -> ZooKeeperOptions:
 def held_kinds(settings: Settings) -> frozenset[Kind]:
     """Return the kinds that sources produce: they must not be served before everything has been read."""
     with_sidecars = settings.zookeeper_source.enabled and _sidecars(settings) is not None
-    return frozenset({Kind.SERVICE_ENTRY, Kind.SIDECAR} if with_sidecars else {Kind.SERVICE_ENTRY})
+    with_files = reads_files(settings)
+    return frozenset({Kind.SERVICE_ENTRY, Kind.SIDECAR} if with_sidecars or with_files else {Kind.SERVICE_ENTRY})
 
 
 def _server(source: ZookeeperSource, server: ZookeeperServer) -> ZooKeeperServerOptions:

@@ -34,6 +34,10 @@ def _entry_json(entry: ServiceEntry) -> JsonObject:
         spec["endpoints"] = [_endpoint_json(endpoint) for endpoint in entry.endpoints]
     if entry.export_to:
         spec["exportTo"] = entry.export_to
+    if entry.subject_alt_names:
+        spec["subjectAltNames"] = entry.subject_alt_names
+    if entry.workload_selector:
+        spec["workloadSelector"] = {"labels": dict(entry.workload_selector)}
     return spec
 
 
@@ -101,8 +105,12 @@ def _endpoint_json(endpoint: WorkloadEntry) -> JsonObject:
         fields["ports"] = dict(endpoint.ports)
     if endpoint.labels:
         fields["labels"] = dict(endpoint.labels)
+    if endpoint.network:
+        fields["network"] = endpoint.network
     if endpoint.locality:
         fields["locality"] = endpoint.locality
     if endpoint.weight:
         fields["weight"] = endpoint.weight
+    if endpoint.service_account:
+        fields["serviceAccount"] = endpoint.service_account
     return fields

@@ -16,6 +16,7 @@ from meshregistry.model.dubbo_key import DUBBO_NAMESPACE
 from meshregistry.model.dubbo_policy import DubboPolicy
 from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.labels import label_entry
+from meshregistry.model.merging import choose_claims, name_ports, order_claims, report_choice
 from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.ports import extend_map, limit_ports
 from meshregistry.model.rejects import Reject, RejectNotes
@@ -85,38 +86,65 @@ def convert_service(
 def merge_claims(claims: Sequence[Claim], cache: ConversionCache) -> Validated:
     """Return the entry that all claims of one resource make together; equal for any order of the claims.
 
-    Endpoints are united, each address and port once. The smallest service key supplies what an entry has once: host,
-    location, metadata, and the protocol of a port number that several use. Two services on one host are merged and
-    reported; of exclusive ones only the smallest stays. What istiod would reject is dropped or held back
-    (`validate_entry`). Raises ValueError for no claims.
+    Endpoints are united, each address and port once, unless the host's rule leaves it to one source. The first claim
+    in the order of the rule, then of the service keys, supplies what an entry has once: name, host, location,
+    metadata, and the protocol of a port number that several use. Two services on one host are merged and reported; of
+    exclusive ones only the first stays. What istiod would reject is dropped or held back (`validate_entry`). Raises
+    ValueError for no claims.
     """
     if not claims:
         raise ValueError("nobody claims the resource")
-    ordered, left_out = _exclude(sorted(claims, key=_claim_order))
+    if len(claims) == 1:
+        return _assemble(claims[0], [claims[0]], (), cache)
+    rule = claims[0].policy.merging.find(min(claim.hosts[0] for claim in claims))
+    candidates = order_claims(claims, rule)
+    choice = choose_claims(candidates, rule)
+    reports = report_choice(candidates[0].resource_name, choice, rule.sharing)
+    ordered, left_out = _exclude([name_ports(claim) for claim in choice.chosen] if choice.chosen[1:] else choice.chosen)
+    return _assemble(candidates[0], ordered, (*reports, *left_out), cache)
+
+
+def _assemble(lead: Claim, ordered: list[Claim], left_out: tuple[Reject, ...], cache: ConversionCache) -> Validated:
+    """Return the entry of claims in order, under the name that `lead` gives it."""
     winner = ordered[0]
     ports, endpoints = (winner.ports, winner.endpoints) if len(ordered) == 1 else _unite(ordered)
     policy = winner.policy
     hosts = _unite_hosts(ordered)
     is_dns = any(claim.resolution is Resolution.DNS for claim in ordered)
+    resolution = Resolution.DNS if is_dns else Resolution.STATIC
+    if winner.written is not None:
+        resolution = resolution if len(ordered) > 1 else winner.written.resolution
+        entry = msgspec.structs.replace(
+            winner.written,
+            namespace=lead.namespace,
+            name=lead.name,
+            hosts=hosts,
+            ports=ports,
+            endpoints=endpoints,
+            resolution=resolution,
+        )
+        return _finish(entry, ordered, left_out, cache)
     entry = ServiceEntry(
-        winner.namespace,
-        winner.name,
+        lead.namespace,
+        lead.name,
         hosts,
         ports,
         endpoints,
-        Resolution.DNS if is_dns else Resolution.STATIC,
+        resolution,
         policy.location,
         _list_addresses(winner.hosts[0], ports, policy),
         labels=label_entry(endpoints, hosts, policy, winner.labels),
         annotations=winner.annotations,
     )
-    validated = validate_entry(entry, policy.profile, cache.legal_pairs())
+    return _finish(entry, ordered, left_out, cache)
+
+
+def _finish(
+    entry: ServiceEntry, ordered: list[Claim], left_out: tuple[Reject, ...], cache: ConversionCache
+) -> Validated:
+    validated = validate_entry(entry, ordered[0].policy.profile, cache.legal_pairs())
     shared = (*left_out, *(_report_sharing(ordered) if len(ordered) > 1 else ()))
     return Validated(validated.entry, (*shared, *validated.rejects)) if shared else validated
-
-
-def _claim_order(claim: Claim) -> ServiceKey:
-    return claim.key
 
 
 def _exclude(claims: list[Claim]) -> tuple[list[Claim], tuple[Reject, ...]]:
@@ -153,6 +181,9 @@ def _unite_hosts(claims: Sequence[Claim]) -> tuple[str, ...]:
     if len(claims) == 1 and len(claims[0].hosts) == 1:
         return claims[0].hosts
     host = claims[0].hosts[0]
+    if claims[0].written is not None:
+        further = {alias for claim in claims[1:] for alias in claim.hosts[1:]} - {*claims[0].hosts}
+        return (*claims[0].hosts, *sorted(further))
     aliases = {alias for claim in claims for alias in claim.hosts[1:]} - {host}
     if claims[0].policy.profile is Profile.SLIME:
         return tuple(sorted({host, *aliases}))

@@ -7,7 +7,7 @@ import msgspec
 from meshregistry.model.instance import Pairs, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.rejects import Reject
-from meshregistry.model.service_entry import Resolution, ServicePort, WorkloadEntry
+from meshregistry.model.service_entry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -35,6 +35,9 @@ class Claim(msgspec.Struct, frozen=True):
     service: str = ""
     """The service's name where naming has moved instances to another; "" is the registry's."""
 
+    written: ServiceEntry | None = None
+    """The entry as a person wrote it, its endpoints left out; None for what comes from a registry."""
+
     @property
     def service_name(self) -> str:
         """The service that the instances belong to."""
@@ -51,6 +54,23 @@ class Conversion(msgspec.Struct, frozen=True):
 
     claims: tuple[Claim, ...] = ()
     rejects: tuple[Reject, ...] = ()
+
+
+def claim_entry(key: ServiceKey, entry: ServiceEntry, policy: ConversionPolicy) -> Claim:
+    """Return what an entry that a person wrote contributes: itself."""
+    return Claim(
+        key,
+        entry.namespace,
+        entry.name,
+        entry.hosts,
+        entry.ports,
+        entry.endpoints,
+        entry.resolution,
+        policy,
+        entry.labels,
+        entry.annotations,
+        written=msgspec.structs.replace(entry, endpoints=()),
+    )
 
 
 def unify_endpoints(endpoints: Sequence[WorkloadEntry]) -> tuple[WorkloadEntry, ...]:

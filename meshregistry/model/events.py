@@ -10,6 +10,8 @@ from typing import Protocol
 import msgspec
 
 from meshregistry.model.instance import Instance, Scope, ServiceKey
+from meshregistry.model.rejects import Reject
+from meshregistry.model.service_entry import ServiceEntry
 from meshregistry.model.sidecar import ValidatedSidecar
 
 
@@ -72,7 +74,16 @@ class SidecarChanges(msgspec.Struct, frozen=True):
     observed_at: float = 0.0
 
 
-SourceUpdate = ScopeListing | ServiceReading | ScopeConfirmed | SidecarChanges | SourceSynced
+class EntryListing(msgspec.Struct, frozen=True):
+    """A complete listing of the entries that people wrote, by resource name, and what was refused of them."""
+
+    scope: Scope
+    entries: Mapping[str, ServiceEntry]
+    rejects: tuple[Reject, ...] = ()
+    observed_at: float = 0.0
+
+
+SourceUpdate = EntryListing | ScopeListing | ServiceReading | ScopeConfirmed | SidecarChanges | SourceSynced
 
 
 class Sink(Protocol):

@@ -6,6 +6,7 @@ import msgspec
 
 from meshregistry.model.dubbo_policy import DubboPolicy
 from meshregistry.model.instance import Pairs
+from meshregistry.model.merge_policy import MergePolicy
 from meshregistry.model.relabel import RelabelStep, ServiceNaming
 from meshregistry.model.selection import Selection
 from meshregistry.model.service_entry import Location
@@ -143,6 +144,9 @@ class ConversionPolicy(msgspec.Struct, frozen=True, cache_hash=True):
 
     meta_key_cluster: str = ""
     """The same for the cluster of an instance."""
+
+    merging: MergePolicy = MergePolicy()
+    """How hosts that other sources claim too are merged; the same for every source."""
 
     vip_range: str = "241.0.0.0/8"
     """Network of the virtual addresses of hosts with a TCP port, istio profile only; "" is none."""

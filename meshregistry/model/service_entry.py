@@ -31,11 +31,12 @@ class Location(IntEnum):
 
 
 class Resolution(IntEnum):
-    """ServiceEntry.resolution, as far as we emit it."""
+    """ServiceEntry.resolution."""
 
     NONE = 0
     STATIC = 1
     DNS = 2
+    DNS_ROUND_ROBIN = 3
 
 
 class ServicePort(msgspec.Struct, frozen=True, gc=False, order=True):
@@ -59,6 +60,9 @@ class WorkloadEntry(msgspec.Struct, frozen=True, gc=False, order=True):
     """`region/zone/subzone`, or ""."""
 
     weight: int = 0
+    network: str = ""
+    service_account: str = ""
+    """These two come from files only: registry data must not steer the mesh."""
 
 
 class ServiceEntry(msgspec.Struct, frozen=True, gc=False):
@@ -78,6 +82,9 @@ class ServiceEntry(msgspec.Struct, frozen=True, gc=False):
     export_to: tuple[str, ...] = ()
     labels: Pairs = ()
     annotations: Pairs = ()
+    subject_alt_names: tuple[str, ...] = ()
+    workload_selector: Pairs = ()
+    """Labels of the workloads that are its endpoints; in place of `endpoints`."""
 
     @property
     def resource_name(self) -> str:

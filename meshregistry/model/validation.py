@@ -42,6 +42,7 @@ _FORBIDDEN_ANNOTATIONS = frozenset(
         "internal.istio.io/parent-namespace",
     )
 )
+_RESOLVED = (Resolution.DNS, Resolution.DNS_ROUND_ROBIN)
 _MAX_PORT = 65535
 _MAX_UINT32 = 2**32 - 1
 
@@ -126,7 +127,7 @@ class _Gate:
         resolution: Resolution,
     ) -> tuple[str, ...]:
         """Several hosts need ports on which a request names its host; else the first host stays alone."""
-        is_legal = is_fqdn if resolution is Resolution.DNS and not endpoints else is_host
+        is_legal = is_fqdn if resolution in _RESOLVED and not endpoints else is_host
         hosts = self._keep(hosts, is_legal, "host_invalid", str)
         if len(hosts) <= 1 or resolution is Resolution.NONE:
             return hosts
@@ -152,7 +153,7 @@ class _Gate:
         return self._keep(ports, is_new, "port_duplicate", _port_subject)
 
     def _check_addresses(self, entry: ServiceEntry) -> tuple[str, ...]:
-        is_legal = is_ip if entry.resolution is Resolution.DNS else is_ip_or_cidr
+        is_legal = is_ip if entry.resolution in _RESOLVED else is_ip_or_cidr
         return self._keep(entry.addresses, is_legal, "address_invalid", str)
 
     def _check_endpoints(

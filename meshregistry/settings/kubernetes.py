@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from meshregistry.settings.fields import Section, setting
-from meshregistry.settings.source import Source, restate
+from meshregistry.settings.fields import Count, PositiveDuration, Section, setting
+from meshregistry.settings.source import Source
 
 _UNUSED = "Slime never reads it"
 
@@ -27,12 +27,16 @@ class KubernetesSource(Source):
 
     ignored: ClassVar[Mapping[str, str]] = {"WatchedNamespaces": _UNUSED}
 
-    enabled: bool = restate("enabled", False, later="the files source")
-
     enable_config_file: bool = setting(
         False, "Whether to read the files; needs config_path as well.", slime="EnableConfigFile"
     )
     config_path: str = setting("", "The directory with the files.", slime="ConfigPath")
     watch_config_files: bool = setting(False, "Whether to follow changes.", slime="WatchConfigFiles")
-    collections: tuple[str, ...] = setting((), "Preset names of kinds to read.", slime="Collections")
+    collections: tuple[str, ...] = setting(
+        (), "Preset names of kinds to read; every preset has those that are served.", slime="Collections"
+    )
     excluded_resource_kinds: tuple[str, ...] = setting((), "Kinds to leave out.", slime="ExcludedResourceKinds")
+    check_interval: PositiveDuration = setting(
+        10.0, "The folder is looked at this often where the system does not tell of its changes."
+    )
+    max_file_bytes: Count = setting(16_777_216, "A longer file, decompressed, is refused.", unit="bytes")

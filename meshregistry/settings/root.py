@@ -20,6 +20,7 @@ from meshregistry.settings.fields import (
 from meshregistry.settings.guard import Guard
 from meshregistry.settings.kubernetes import Kubernetes, KubernetesSource
 from meshregistry.settings.mcp import Mcp
+from meshregistry.settings.merge import Merge
 from meshregistry.settings.nacos import NacosSource
 from meshregistry.settings.reload import Reload
 from meshregistry.settings.replicas import Replicas
@@ -63,6 +64,9 @@ class Http(Section):
         {}, "Further paths for pages: alias → page (`global.misc.pathRedirect` in a Slime wrapper)."
     )
     send_timeout: PositiveDuration = setting(30.0, "How long a client may leave an answer unread.")
+    journal_size: Annotated[int, Field(ge=0)] = setting(
+        10_000, "How many of the newest changes and decisions /meshregistry/journal keeps; 0 = none.", unit="lines"
+    )
     stop_timeout: Duration = setting(2.0, "The time that requests in progress get at a stop.")
 
 
@@ -123,6 +127,7 @@ class Settings(Section):
         ("default",), "Preset names of kinds for the files source, beside its own list.", slime="Snapshots"
     )
     conversion: Conversion = setting(Conversion(), "Conversion options shared by all sources.")
+    merge: Merge = setting(Merge(), "Hosts that several sources claim.")
     guard: Guard = setting(Guard(), "Protection against shrinking.")
     http: Http = setting(Http(), "The HTTP pages.")
     log: Log = setting(Log(), "The log.")

@@ -3,6 +3,8 @@
 The conversion gives a host the address that follows from its name; two hosts can share it. Owned by the reducer.
 """
 
+from ipaddress import ip_address, ip_network
+
 import msgspec
 
 from meshregistry.model.rejects import Reject, print_subject
@@ -15,13 +17,14 @@ class AddressBook:
 
     def __init__(self, network: str) -> None:
         self._addresses = VirtualAddresses(network)
+        self._network = ip_network(network) if network else None
         self._hosts: dict[str, str] = {}
         self._resources: dict[str, set[str]] = {}
         self._touched: set[str] = set()
 
     def settle(self, name: str, entry: ServiceEntry | None) -> ServiceEntry | None:
         """Return what is served of a resource with the address that its host has now."""
-        host = entry.hosts[0] if entry is not None and entry.addresses else ""
+        host = entry.hosts[0] if entry is not None and self._is_virtual(entry.addresses) else ""
         before = self._hosts.get(name, "")
         if host != before:
             self._withdraw(name, before)
@@ -46,6 +49,12 @@ class AddressBook:
         """Return the resources whose address has changed since the last call, for building them again."""
         touched, self._touched = self._touched, set()
         return touched
+
+    def _is_virtual(self, addresses: tuple[str, ...]) -> bool:
+        """Whether it is an address that the conversion gave; those that people write stay as they are."""
+        if self._network is None or len(addresses) != 1 or "/" in addresses[0]:
+            return False
+        return ip_address(addresses[0]) in self._network
 
     def _enter(self, name: str, host: str) -> None:
         if host:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from meshregistry.model.events import EntryListing, ScopeConfirmed, ScopeListing, ServiceReading
 from meshregistry.model.instance import Scope
 from meshregistry.model.rejects import print_subject
 from meshregistry.model.service_entry import ServiceEntry
@@ -21,6 +22,13 @@ class Origin(NamedTuple):
     why: str
     scope: Scope | None = None
     detail: str = ""
+
+
+def origin_of(update: EntryListing | ScopeListing | ServiceReading | ScopeConfirmed) -> Origin:
+    """Return why a registry's statement changes resources."""
+    if isinstance(update, ServiceReading):
+        return Origin("registry", update.key.scope)
+    return Origin("guard" if isinstance(update, ScopeConfirmed) else "registry", update.scope)
 
 
 class Moment(NamedTuple):

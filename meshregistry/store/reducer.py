@@ -10,8 +10,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from meshregistry.model.assembly import ConversionCache, convert_service, merge_claims
-from meshregistry.model.claim import Claim
-from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SidecarChanges, SourceSynced
+from meshregistry.model.claim import Claim, claim_entry
+from meshregistry.model.events import (
+    EntryListing,
+    ScopeConfirmed,
+    ScopeListing,
+    ServiceReading,
+    SidecarChanges,
+    SourceSynced,
+)
 from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.model.rejects import Reject as Rejected
 from meshregistry.model.service_entry import Kind
@@ -23,7 +30,7 @@ from meshregistry.store.freshness import Freshness
 from meshregistry.store.guard import Decision, GuardPolicy, History, Rule, decide
 from meshregistry.store.holds import HoldReport
 from meshregistry.store.inbox import Inbox
-from meshregistry.store.journal import Journal, Origin
+from meshregistry.store.journal import Journal, Origin, origin_of
 from meshregistry.store.mass import MassGuard
 from meshregistry.store.operator import Accept, Freeze, OperatorDecision, Reject, ServeAnyway, StoreUpdate, Thaw
 from meshregistry.store.reject_ledger import RejectLedger
@@ -145,6 +152,7 @@ class Reducer:
             dict(self._histories),
             dict(self._owners),
             self._mass.export(),
+            self._store.current.collection(Kind.SIDECAR).resources,
         )
 
     async def restore(self, world: World, wall: float) -> None:
@@ -172,6 +180,7 @@ class Reducer:
             await self._breathe()
         self._addresses.take_touched()
         self._publish(world.resources.values(), (), 0.0)
+        self._sidecars.restore(world.sidecars.values())
         self._staleness.begin(
             world.as_of, self._pending & world.fingerprints.keys(), {key.scope for key in world.claims}
         )
@@ -216,7 +225,7 @@ class Reducer:
             if isinstance(update, OperatorDecision):
                 dirty |= self._mark(self._obey(update), Origin("operator", None, update.by))
                 continue
-            dirty |= self._mark(await self._apply(update), _origin_of(update))
+            dirty |= self._mark(await self._apply(update), origin_of(update))
             observed_at = observed_at or update.observed_at
         dirty |= self._mark(self._confirm(synced) | self._confirm_withdrawn(), _NOT_READ)
         dirty |= self._mark(self._mass.settle(self._clock()), _HELD)
@@ -237,6 +246,8 @@ class Reducer:
         guarded = {name for name, rules in update.rules.items() if self._guard_of(name) != rules.guard}
         self._rules.update(update.rules)
         scopes = self._contributions.scopes()
+        for source in update.retired:
+            self._sidecars.note(SidecarChanges(source, {}, is_complete=True))
         for source in update.restarted:
             self._turnover.expect(source, scopes)
         if not self._store.current.complete:
@@ -283,10 +294,12 @@ class Reducer:
                 self._release(decision.sources or self.pending_sources)
         return set()
 
-    async def _apply(self, update: ScopeListing | ServiceReading | ScopeConfirmed) -> set[str]:
+    async def _apply(self, update: EntryListing | ScopeListing | ServiceReading | ScopeConfirmed) -> set[str]:
         """Replace the contributions an update speaks of; returns the resources it touches."""
         if isinstance(update, ScopeConfirmed):
             return self._take_statement(update.scope)
+        if isinstance(update, EntryListing):
+            return self._take_entries(update)
         if isinstance(update, ServiceReading):
             self._metrics.updates.labels(update.key.scope.source).inc()
             self._hear(update.key.scope)
@@ -300,6 +313,20 @@ class Reducer:
         for name, instances in update.services.items():
             dirty |= self._read(ServiceKey(update.scope, name), instances)
             await self._breathe()
+        return dirty | self._take_statement(update.scope)
+
+    def _take_entries(self, update: EntryListing) -> set[str]:
+        """Replace what people wrote; returns the resources it touches."""
+        self._metrics.updates.labels(update.scope.source).inc()
+        self._hear(update.scope)
+        self._rejects.replace(ServiceKey(update.scope, ""), update.rejects)
+        policy = self._rules[update.scope.source].conversion
+        dirty: set[str] = set()
+        for name in self._contributions.names(update.scope) - update.entries.keys():
+            dirty |= self._claim(ServiceKey(update.scope, name), ())
+        for name, entry in update.entries.items():
+            key = ServiceKey(update.scope, name)
+            dirty |= self._claim(key, (claim_entry(key, entry, policy),))
         return dirty | self._take_statement(update.scope)
 
     def _take_statement(self, scope: Scope) -> set[str]:
@@ -420,9 +447,3 @@ class Reducer:
             self._store.complete()
             self._metrics.complete.set(1)
             _log.info("store.complete resources=%d", len(self._store.current.collection(Kind.SERVICE_ENTRY).resources))
-
-
-def _origin_of(update: ScopeListing | ServiceReading | ScopeConfirmed) -> Origin:
-    if isinstance(update, ServiceReading):
-        return Origin("registry", update.key.scope)
-    return Origin("guard" if isinstance(update, ScopeConfirmed) else "registry", update.scope)

@@ -22,8 +22,8 @@ Item = TypeVar("Item")
 Row = TypeVar("Row")
 Index = Annotated[int, msgspec.Meta(ge=0)]
 PortRow = tuple[int, str, str, int]
-EndpointRow = tuple[str, Index, Index, str, int]
-"""Address, ports, labels, locality, weight."""
+EndpointRow = tuple[str, Index, Index, str, int, str, str]
+"""Address, ports, labels, locality, weight, network, service account."""
 
 
 class EntryRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -40,6 +40,8 @@ class EntryRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     export_to: tuple[str, ...]
     labels: Index
     annotations: Index
+    subject_alt_names: tuple[str, ...] = ()
+    workload_selector: Pairs = ()
 
 
 class ResourceRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -66,6 +68,8 @@ class ClaimRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     annotations: Index
     is_exclusive: bool
     service: str
+    written: Index | None = None
+    """The entry that a person wrote."""
 
 
 class HistoryRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -217,7 +221,16 @@ class _Writer:
     def _write_endpoints(self, endpoints: tuple[WorkloadEntry, ...]) -> tuple[EndpointRow, ...]:
         ports, labels = self._ports.index, self._labels.index
         return tuple(
-            (each.address, ports(each.ports), labels(each.labels), each.locality, each.weight) for each in endpoints
+            (
+                each.address,
+                ports(each.ports),
+                labels(each.labels),
+                each.locality,
+                each.weight,
+                each.network,
+                each.service_account,
+            )
+            for each in endpoints
         )
 
     def _write_entry(self, entry: ServiceEntry) -> EntryRow:
@@ -233,6 +246,8 @@ class _Writer:
             entry.export_to,
             self._labels.index(entry.labels),
             self._labels.index(entry.annotations),
+            entry.subject_alt_names,
+            entry.workload_selector,
         )
 
     def _write_claim(self, place: int, claim: Claim) -> ClaimRow:
@@ -250,6 +265,7 @@ class _Writer:
             self._labels.index(claim.annotations),
             claim.is_exclusive,
             claim.service,
+            None if claim.written is None else self._entries.index(claim.written),
         )
 
     def _write_history(self, name: str, owner: str, history: History) -> HistoryRow:
@@ -293,8 +309,8 @@ class _Reader:
         return Resource(sidecar.resource_name, row.version, sidecar, row.any_bytes)
 
     def _read_endpoint(self, row: EndpointRow) -> WorkloadEntry:
-        address, ports, labels, locality, weight = row
-        return WorkloadEntry(address, self._ports[ports], self._labels[labels], locality, weight)
+        address, ports, labels, locality, weight, network, account = row
+        return WorkloadEntry(address, self._ports[ports], self._labels[labels], locality, weight, network, account)
 
     def _read_entry(self, row: EntryRow) -> ServiceEntry:
         return ServiceEntry(
@@ -309,6 +325,8 @@ class _Reader:
             row.export_to,
             self._labels[row.labels],
             self._labels[row.annotations],
+            row.subject_alt_names,
+            row.workload_selector,
         )
 
     def _read_resource(self, row: ResourceRow) -> Resource:
@@ -329,6 +347,7 @@ class _Reader:
             self._labels[row.annotations],
             row.is_exclusive,
             row.service,
+            None if row.written is None else self._entries[row.written],
         )
 
     def _read_history(self, row: HistoryRow) -> tuple[str, str, History]:

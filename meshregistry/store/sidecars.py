@@ -22,18 +22,21 @@ class SidecarShelf:
         self._metrics = metrics
         self._changed: dict[str, Resource | None] = {}
         self._sources: dict[str, str] = {}
+        self._owners: dict[str, str] = {}
 
     def note(self, update: SidecarChanges) -> None:
         """Take changed Sidecars; one that must not be published leaves the last good one."""
         if update.is_complete:
             known = self._store.current.collection(Kind.SIDECAR).resources
             for name in known.keys() - update.sidecars.keys():
+                if self._owners.get(name, update.source) != update.source:
+                    continue
                 self._changed[name], self._sources[name] = None, update.source
         for name, made in update.sidecars.items():
             self._rejects.replace(f"{Kind.SIDECAR} {name}", made.rejects)
             if made.sidecar is not None or not made.rejects:
                 self._changed[name] = encode_sidecar(made.sidecar, self._create_time) if made.sidecar else None
-                self._sources[name] = update.source
+                self._sources[name] = self._owners[name] = update.source
 
     def restore(self, resources: Iterable[Resource]) -> None:
         """Go on with the Sidecars of another process, until their source tells all of its own.

@@ -100,6 +100,9 @@ class ResourceEncoder:
         parts += [number(b"\x20", entry.location), number(b"\x28", entry.resolution)]
         parts += map(self._encode_endpoint, entry.endpoints)
         parts += [text(b"\x3a", export) for export in entry.export_to]
+        parts += [text(b"\x42", name) for name in entry.subject_alt_names]
+        if entry.workload_selector:
+            parts.append(frame(b"\x4a", string_map(b"\x0a", entry.workload_selector)))
         return b"".join(parts)
 
     def _encode_endpoint(self, endpoint: WorkloadEntry) -> bytes:
@@ -110,8 +113,10 @@ class ResourceEncoder:
             text(b"\x0a", endpoint.address)
             + (self._ports.get(endpoint.ports) or self._keep_ports(endpoint.ports))
             + (self._labels.get(endpoint.labels) or self._keep_labels(endpoint.labels))
+            + text(b"\x22", endpoint.network)
             + text(b"\x2a", endpoint.locality)
             + number(b"\x30", endpoint.weight)
+            + text(b"\x3a", endpoint.service_account)
         )
         encoded = frame(b"\x32", payload)
         _make_room(self._endpoints, self._cache_size)

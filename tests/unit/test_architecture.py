@@ -17,13 +17,17 @@ COMPOSITION_ROOT = {
     "__main__",
     "adapters",
     "app",
+    "changes",
     "cli",
     "demo",
+    "fleet",
     "policies",
     "policies_zookeeper",
+    "reload",
     "slime_entry",
     "supervision",
     "wiring",
+    "wiring_files",
     "wiring_zookeeper",
 }
 LEAVES = {"", "errors", "telemetry"}
@@ -58,6 +62,7 @@ FOREIGN_PLACES: dict[str, tuple[str, ...]] = {
     "aiohttp": ("http", "sources", "sim"),
     "prometheus_client": ("telemetry", "http"),
     "pydantic": ("settings",),
+    "watchfiles": ("sources/files",),
     "aiozk": (),
     "kazoo": (),
 }

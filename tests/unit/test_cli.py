@@ -77,14 +77,14 @@ def test_a_file_that_is_not_text_is_an_error_and_no_traceback(settings: Path) ->
 
 
 @pytest.mark.parametrize("command", [["check-config"], ["run", "--config"]])
-def test_registries_that_cannot_be_read_are_refused(command: list[str], settings: Path) -> None:
-    settings.write_text("k8s_source: {enabled: true}\n")
+def test_what_a_source_cannot_use_is_refused(command: list[str], settings: Path) -> None:
+    source = "{enabled: true, address: ['127.0.0.1:2181'], watching_resync_cron: often}"
+    settings.write_text(f"zookeeper_source: {source}\n")
 
     result = run(*command, settings)
 
     assert (2, "") == (result.exit_code, result.stdout)
-    (files,) = result.stderr.splitlines()
-    assert files.startswith(f"error: {settings}: k8s_source.enabled: ")
+    assert result.stderr.startswith(f"error: {settings}: zookeeper_source.watching_resync_cron")
 
 
 @pytest.mark.parametrize("taken", ["aux_addr", "mcp"])

@@ -3,17 +3,28 @@
 import pytest
 
 from meshregistry.errors import SettingsError
+from meshregistry.model.merge_policy import MergePolicy, MergeRule, Sharing
 from meshregistry.model.policy import Profile
 from meshregistry.model.service_entry import Location
 from meshregistry.settings.load import load_settings
 from meshregistry.settings.mcp import Mcp
 from meshregistry.settings.root import Settings
 from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions, HoldOptions, Mode, TlsFiles
+from meshregistry.sources.files.documents import Reading
+from meshregistry.sources.files.options import FilesOptions
 from meshregistry.sources.nacos.options import GrpcTls, WatchOptions
 from meshregistry.sources.nacos.signature import AccessKey
 from meshregistry.sources.polling import PollOptions
 from meshregistry.store.guard import GuardPolicy
-from meshregistry.wiring import ads_listeners, check_readable, eureka_options, http_options, nacos_options, source_rules
+from meshregistry.wiring import (
+    ads_listeners,
+    check_readable,
+    eureka_options,
+    http_options,
+    nacos_options,
+    source_options,
+    source_rules,
+)
 from meshregistry.xds.options import AdsOptions, TlsOptions
 from meshregistry.xds.selection import Selection
 
@@ -216,7 +227,6 @@ def test_the_token_and_aliases_reach_the_pages() -> None:
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("k8s_source: {enabled: true}", "k8s_source.enabled"),
         (
             "zookeeper_source: {enabled: true, address: ['127.0.0.1:2181'], watching_resync_cron: '* *'}",
             "zookeeper_source.watching_resync_cron",
@@ -228,6 +238,29 @@ def test_what_cannot_be_read_yet_is_refused_rather_than_left_out(text: str, path
         check_readable(load(text))
 
     assert [path] == [fault.split(":")[0] for fault in refused.value.faults]
+
+
+def test_files_are_read_when_all_that_slime_wants_is_said() -> None:
+    text = "k8s_source: {enabled: true, enable_config_file: %s, config_path: '%s', watch_config_files: true, "
+    text += "resource_ns: mesh, excluded_resource_kinds: [Sidecar]}"
+
+    assert {} == source_options(load(text % ("false", "/etc/mesh")))
+    assert {} == source_options(load(text % ("true", "")))
+    settings = load(text % ("true", "/etc/mesh"))
+    kinds = frozenset({"Endpoints", "Namespace", "Node", "Pod", "Service", "Sidecar"})
+    expected = FilesOptions(path="/etc/mesh", reading=Reading("mesh", Profile.ISTIO, kinds), is_watched=True)
+    assert {"files": expected} == source_options(settings)
+    assert "files" == source_rules(settings)["files"].conversion.source
+
+
+def test_how_hosts_are_merged_reaches_every_source() -> None:
+    merge = "merge: {policy: failover, order: [nacos], hosts: [{hosts: ['*.x'], policy: prefer, order: [eureka]}]}"
+    rules = source_rules(load(NACOS % "" + EUREKA % "" + merge))
+
+    expected = MergePolicy(
+        MergeRule(("*",), Sharing.FAILOVER, ("nacos",)), (MergeRule(("*.x",), Sharing.PREFER, ("eureka",)),)
+    )
+    assert [expected, expected] == [each.conversion.merging for each in rules.values()]
 
 
 def test_what_can_be_read_is_not_refused() -> None:
@@ -247,7 +280,6 @@ mcp:
     listeners = ads_listeners(load(text).mcp)
 
     assert [(17000, False), (18000, False), (18001, True)] == [(each.port, each.incremental) for each in listeners]
-    assert ("INC", 60.0) == (listeners[2].incremental_marker, listeners[2].clean_zombie_interval_s)
     assert ("INC", 60.0) == (listeners[2].incremental_marker, listeners[2].clean_zombie_interval_s)
 
 

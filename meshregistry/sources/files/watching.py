@@ -54,7 +54,6 @@ def _notices(folder: Path, period_s: float, *, recursive: bool) -> AsyncGenerato
         rust_timeout=max(1, int(period_s * 1000)),
         yield_on_timeout=True,
         recursive=recursive,
-        ignore_permission_denied=True,
     )
 
 

@@ -38,4 +38,4 @@ def test_a_withdrawn_scope_is_one_until_it_is_heard_of_again() -> None:
     assert {KEPT} == turnover.confirm(SourceSynced("nacos"))
 
     turnover.hear(GONE)
-    assert () == turnover.withdrawn
+    assert not turnover.withdrawn
