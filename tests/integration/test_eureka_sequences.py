@@ -88,6 +88,14 @@ async def _live(options: NodeOptions, steps: list[Step]) -> None:
     assert error is None
     assert world.shown(in_use) == world.view.services
 
+    # A change that no delta shows is found by the hash, long before everything is due again.
+    world.register(in_use, "LAST", "last", "10.0.0.3")
+    world.nodes[in_use].registry.forget_changes()
+    for _ in range(3):
+        assert await world.poll(31.0) is None
+    assert world.shown(in_use) == world.view.services
+    assert "LAST" in world.view.services
+
 
 def _act(world: EurekaWorld, step: Step) -> None:
     """Let a step happen to a server."""
