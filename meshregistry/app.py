@@ -62,7 +62,8 @@ class App:
 
         self._metrics = Metrics()
         self._store = SnapshotStore(held_kinds(settings) if rules else ())
-        self._reducer = Reducer(self._store, ResourceEncoder(settings.mcp.create_time), rules, self._metrics)
+        encoder, journal = ResourceEncoder(settings.mcp.create_time), settings.http.journal_size
+        self._reducer = Reducer(self._store, encoder, rules, self._metrics, journal_size=journal)
         self._inbox = Inbox(self._metrics)
         keeper, terms = KeeperOptions(settings.data_dir, settings.save_interval), saved_terms(settings, rules)
         self._keeper = Keeper(keeper, terms, self._store, self._reducer, self._metrics)
