@@ -6,6 +6,7 @@ GOAWAY h2 refuses further frames, trailers included.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Collection
 from typing import cast
 
@@ -41,6 +42,7 @@ class Listener(Server):
         super().__init__(services, codec=BytesCodec(), config=_CONFIGURATION)
         self._certificate = certificate
         self._connections: set[Connection] = set()
+        self._new: deque[Connection] = deque()
         self._all_lost = asyncio.Event()
         self._all_lost.set()
 
@@ -95,10 +97,19 @@ class Listener(Server):
         if alive:
             self._connections.add(connection)
             self._all_lost.clear()
+            self._new.append(connection)
+            if len(self._new) == 1:
+                asyncio.get_running_loop().call_soon(self._begin_next)
             return
         self._connections.discard(connection)
         if not self._connections:
             self._all_lost.set()
+
+    def _begin_next(self) -> None:
+        # All that wait are accepted in one iteration of the loop, which has no time for the HTTP/2 of a hundred.
+        self._new.popleft().begin()
+        if self._new:
+            asyncio.get_running_loop().call_soon(self._begin_next)
 
 
 class Connection(H2Protocol):
@@ -114,23 +125,46 @@ class Connection(H2Protocol):
         super().__init__(handler, config, h2_config)
         self._note = note
         self._transport: asyncio.Transport | None = None
+        self._early: list[bytes] | None = []
+        """What arrived before the conversation began; None from then on."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the HTTP/2 conversation."""
-        super().connection_made(transport)
+        """Wait for a turn to begin."""
         # uvloop's transports are none by inheritance.
         self._transport = cast("asyncio.Transport", transport)
         self._note(self, alive=True)
 
+    def begin(self) -> None:
+        """Begin the HTTP/2 conversation, unless the connection is lost already."""
+        early, self._early = self._early, None
+        if self._transport is None or self._transport.is_closing():
+            return
+        super().connection_made(self._transport)
+        for data in early or ():
+            super().data_received(data)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sends."""
+        if self._early is not None:
+            self._early.append(data)
+        elif self._has_begun:
+            super().data_received(data)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """End every stream of the connection."""
-        super().connection_lost(exc)
+        if self._has_begun:
+            super().connection_lost(exc)
+        else:
+            self.handler.close()
         self._transport = None
         self._note(self, alive=False)
 
     def say_goodbye(self) -> None:
         """Send GOAWAY and close once everything before it is written."""
         if self._transport is None or self._transport.is_closing():
+            return
+        if not self._has_begun:
+            self._transport.close()
             return
         try:
             self.connection._connection.close_connection()
@@ -140,6 +174,10 @@ class Connection(H2Protocol):
         else:
             self.connection.flush()
         self.connection.close()
+
+    @property
+    def _has_begun(self) -> bool:
+        return hasattr(self, "connection")
 
     def cut(self) -> None:
         """Close at once, unwritten data or not."""
