@@ -17,6 +17,8 @@ _DEEPEST = 8
 """Levels of an application's name: names with slashes nest."""
 
 _MAPPINGS_AT_ONCE = 256
+_MOST_ATTEMPTS = 5
+"""Nodes that appear while an interface is read have it read again."""
 
 Known = Mapping[str, CuratorNode | None]
 """What nodes say by their path, None for one that is no instance."""
@@ -49,19 +51,28 @@ class Walker:
 
     async def list_interface(self, node: str, sides: Sides | None) -> InterfaceLists:
         """Return the lists of an interface by the name of its node; `sides` are read unless they are given."""
-        tree, path = self._tree, f"{self._layout.root}/{node}"
-        providers = await tree.children(f"{path}/providers")
-        is_complete = providers is not None
-        if sides is None:
-            overrides = await tree.children(f"{path}/configurators") if self._layout.rules else ()
-            consumers = await tree.children(f"{path}/{self._layout.consumers}") if self._layout.consumers else ()
-            # Without a watch on the whole tree, the list of what is there tells when something missing appears.
-            is_complete = is_complete and (not tree.by_node or None not in (overrides, consumers))
-            sides = Sides(overrides or (), consumers or ())
-        # Awaited also where the list of the root is watched: a node that goes and comes back may never leave that list.
-        own = None if is_complete else await tree.children_or_await(path)
+        path = f"{self._layout.root}/{node}"
+        for _ in range(_MOST_ATTEMPTS):
+            lists = await self._list_categories(path, sides)
+            # Nobody tells of the others: without a watch on the whole tree a list is watched only if it is there.
+            missing = {name for name, found in lists.items() if found is None}
+            if "providers" not in missing and not (missing and self._tree.by_node):
+                own: tuple[str, ...] | None = ()
+                break
+            # Awaited although the list of the root is watched: what goes and comes back may never leave that list.
+            own = await self._tree.children_or_await(path)
+            if missing.isdisjoint(own or ()):
+                break
+        known = sides or Sides(lists.get("configurators") or (), lists.get(self._layout.consumers) or ())
         others = tuple(name for name in own or () if name not in CATEGORIES and name != self._layout.consumers)
-        return InterfaceLists(providers or (), sides, others, providers is not None or own is not None)
+        return InterfaceLists(lists["providers"] or (), known, others, own is not None)
+
+    async def _list_categories(self, path: str, sides: Sides | None) -> dict[str, tuple[str, ...] | None]:
+        names = ["providers"]
+        if sides is None:
+            names += ["configurators"] if self._layout.rules else []
+            names += [self._layout.consumers] if self._layout.consumers else []
+        return {name: await self._tree.children(f"{path}/{name}") for name in names}
 
     async def read_rules(self) -> dict[str, bytes]:
         """Return the rule nodes, name to data."""

@@ -1,0 +1,83 @@
+"""What a new reading of an interface differs in."""
+
+import pytest
+
+from meshregistry.errors import SourceDataError
+from meshregistry.sources.zookeeper.dubbo.applications import Offer
+from meshregistry.sources.zookeeper.dubbo.rules import Rule, RuleSet
+from meshregistry.sources.zookeeper.interfaces import InterfaceBoard, InterfaceNodes, InterfaceReading
+from tests.support.dubbo_names import encode, provider
+
+ORDERS = "com.acme.Orders"
+ONE, TWO = provider("10.0.0.1:20880", version="1"), provider("10.0.0.2:20880", version="2")
+
+
+def nodes(*providers: str, **changes: object) -> InterfaceNodes:
+    return InterfaceNodes(providers, (), (), ())._replace(**changes)  # type: ignore[arg-type]
+
+
+def adopt(board: InterfaceBoard, given: InterfaceNodes) -> InterfaceReading:
+    reading = board.compare(ORDERS, given, 1.0)
+    assert reading is not None
+    board.adopt(ORDERS, reading.published)
+    return reading
+
+
+def test_the_first_reading_is_published_even_if_it_is_empty() -> None:
+    listing = adopt(InterfaceBoard("east", frozenset()), nodes()).listing
+    assert listing is not None
+    assert (("zookeeper", "east", "dubbo", ORDERS), frozenset(), {}) == (listing.scope, listing.names, listing.services)
+
+
+def test_the_same_nodes_in_any_order_are_nothing_new() -> None:
+    board = InterfaceBoard("", frozenset())
+    adopt(board, nodes(ONE, TWO))
+    assert board.compare(ORDERS, nodes(TWO, ONE), 2.0) is None
+
+
+def test_only_services_that_changed_are_published() -> None:
+    board = InterfaceBoard("", frozenset())
+    adopt(board, nodes(ONE, TWO))
+    before = board.services(ORDERS)[f"{ORDERS}::1"]
+    listing = adopt(board, nodes(ONE, provider("10.0.0.3:20880", version="2"))).listing
+    assert listing is not None
+    assert {f"{ORDERS}::1", f"{ORDERS}::2"} == listing.names
+    assert {f"{ORDERS}::2"} == listing.services.keys()
+    assert before is board.services(ORDERS)[f"{ORDERS}::1"]
+
+
+def test_nodes_that_say_the_same_are_remembered_and_not_published() -> None:
+    board = InterfaceBoard("", frozenset({"pid"}))
+    adopt(board, nodes(provider("10.0.0.1:20880", pid="1")))
+    assert adopt(board, nodes(provider("10.0.0.1:20880", pid="2"))).listing is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"overrides": (encode(f"override://0.0.0.0/{ORDERS}?version=1&weight=7"),)},
+        {"rules": (RuleSet((Rule((("weight", "7"),)),)),)},
+        {"offers": (Offer(ORDERS, "tri", "10.0.0.9", 50051, "shop", (("application", "shop"),), "", True),)},
+    ],
+)
+def test_what_surrounds_the_providers_counts(change: dict[str, object]) -> None:
+    board = InterfaceBoard("", frozenset())
+    adopt(board, nodes(ONE))
+    assert adopt(board, nodes(ONE, **change)).listing is not None
+    assert board.compare(ORDERS, nodes(ONE, **change), 2.0) is None
+
+
+def test_nothing_usable_keeps_what_is_known() -> None:
+    board = InterfaceBoard("", frozenset())
+    adopt(board, nodes(ONE))
+    with pytest.raises(SourceDataError):
+        board.compare(ORDERS, nodes("nonsense"), 2.0)
+    assert {f"{ORDERS}::1"} == board.services(ORDERS).keys()
+
+
+def test_what_is_forgotten_is_new_again() -> None:
+    board = InterfaceBoard("", frozenset())
+    adopt(board, nodes(ONE))
+    board.forget(ORDERS)
+    assert (0, {}) == (len(board), board.services(ORDERS))
+    assert adopt(board, nodes(ONE)).listing is not None

@@ -1,0 +1,90 @@
+"""When Sidecars are published, and which."""
+
+import asyncio
+
+import pytest
+
+from meshregistry.model.call_model import ApplicationCalls, ServiceCalls
+from meshregistry.model.events import SidecarChanges
+from meshregistry.model.sidecar import SidecarPolicy
+from meshregistry.sources.zookeeper.options import SidecarOptions
+from meshregistry.sources.zookeeper.sidecars import SidecarDesk
+from tests.support.source_fakes import ManualClock, RecordingSink
+
+pytestmark = pytest.mark.anyio
+
+SHOP = "dubbo/shop.dubbo.generated"
+
+
+def calls(service: str, *consumers: str) -> list[ServiceCalls]:
+    return [ServiceCalls(service, frozenset({"store"}), frozenset(consumers))]
+
+
+def desk(clock: ManualClock, *registries: str, remove_after_s: float = 0.0) -> SidecarDesk:
+    options = SidecarOptions(policy=SidecarPolicy(), remove_after_s=remove_after_s)
+    return SidecarDesk(options, frozenset(registries or ("",)), clock.clock)
+
+
+def hosts(update: object, name: str = SHOP) -> tuple[str, ...]:
+    assert isinstance(update, SidecarChanges)
+    sidecar = update.sidecars[name].sidecar
+    return sidecar.egress[0].hosts if sidecar else ()
+
+
+async def test_nothing_is_published_before_every_registry_has_been_read() -> None:
+    sink, made = RecordingSink(), desk(ManualClock(), "east", "west")
+    made.replace("east", "a", calls("a.dubbo", "shop"))
+    await made.note_read("east", sink)
+    assert [] == sink.updates
+    made.replace("west", "b", calls("b.dubbo", "shop"))
+    await made.note_read("west", sink)
+    await made.note_read("west", sink)
+
+    (update,) = sink.updates
+    assert isinstance(update, SidecarChanges)
+    assert (True, ("*/a.dubbo", "*/b.dubbo")) == (update.is_complete, hosts(update))
+
+
+async def test_a_first_publication_without_sidecars_tells_that_there_are_none() -> None:
+    sink = RecordingSink()
+    await desk(ManualClock()).note_read("", sink)
+    assert [SidecarChanges("zookeeper", {}, is_complete=True)] == sink.updates
+
+
+async def test_changes_are_published_together_and_what_is_gone_is_told() -> None:
+    clock, sink = ManualClock(), RecordingSink()
+    made = desk(clock)
+    made.replace("", "a", calls("a.dubbo", "shop"))
+    await made.note_read("", sink)
+    running = asyncio.ensure_future(made.run(sink))
+    made.replace("", "b", calls("b.dubbo", "shop"))
+    made.replace("", "c", calls("c.dubbo", "shop"))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (2, ("*/a.dubbo", "*/b.dubbo", "*/c.dubbo")) == (len(sink.updates), hosts(sink.updates[-1]))
+
+    for interface in "abc":
+        made.replace("", interface, ())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    running.cancel()
+    last = sink.updates[-1]
+    assert isinstance(last, SidecarChanges)
+    assert (None, ()) == (last.sidecars[SHOP].sidecar, last.sidecars[SHOP].rejects)
+    assert {} == made.used_calls()
+
+
+async def test_a_dependency_that_is_gone_leaves_the_sidecar_after_its_time() -> None:
+    clock, sink = ManualClock(), RecordingSink()
+    made = desk(clock, remove_after_s=0.05)
+    made.replace("", "a", calls("a.dubbo", "shop"))
+    await made.note_read("", sink)
+    made.replace("", "a", ())
+    assert {} == made.calls()
+    assert {"shop": ApplicationCalls((), ("a.dubbo",)), "store": ApplicationCalls((), ())} == made.used_calls()
+    running = asyncio.ensure_future(made.run(sink))
+    clock.time += 1.0
+    for _ in range(5):
+        await asyncio.sleep(0)
+    running.cancel()
+    assert () == hosts(sink.updates[-1])

@@ -1,0 +1,243 @@
+"""The whole source over a tree in memory: what is read when, and what failures come to."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from meshregistry.errors import SourceUnavailable
+from meshregistry.model.events import ScopeConfirmed, ScopeListing, SidecarChanges, SourceSynced
+from meshregistry.model.sidecar import SidecarPolicy
+from meshregistry.sources.polling import PollOptions
+from meshregistry.sources.zookeeper.options import (
+    Mode,
+    ResyncOptions,
+    SidecarOptions,
+    ZooKeeperOptions,
+    ZooKeeperServerOptions,
+)
+from meshregistry.sources.zookeeper.session import AccessRefused, AuthRefused, SessionOptions
+from meshregistry.sources.zookeeper.source import ZooKeeperSource
+from meshregistry.telemetry.metrics import Metrics
+from tests.support.dubbo_names import encode, provider
+from tests.support.source_fakes import RecordingSink
+from tests.support.zookeeper_fake import FakeTree
+
+pytestmark = pytest.mark.anyio
+
+ORDERS, USERS = "com.acme.Orders", "com.acme.Users"
+SERVER = ZooKeeperServerOptions(session=SessionOptions(hosts=("zk:2181",)))
+RHYTHM = PollOptions(refresh_period_s=0.05, first_retry_s=0.02, jitter=0.0)
+QUIET = ResyncOptions(period_s=0.0)
+
+
+def path_of(address: str, interface: str = ORDERS) -> str:
+    return f"/dubbo/{interface}/providers/{provider(f'{address}:20880', interface)}"
+
+
+class Running:
+    """A source, its tree and what it published."""
+
+    def __init__(self, tree: FakeTree, options: ZooKeeperOptions) -> None:
+        self.tree = tree
+        self.sink = RecordingSink()
+        self.metrics = Metrics()
+        self.source = ZooKeeperSource(options, self.metrics, open_session=tree.open_session)
+
+    @property
+    def listings(self) -> list[ScopeListing]:
+        return [each for each in self.sink.updates if isinstance(each, ScopeListing)]
+
+    @property
+    def is_synced(self) -> bool:
+        return SourceSynced("zookeeper") in self.sink.updates
+
+    @property
+    def page(self) -> dict[str, object]:
+        return self.source.registries()[0]
+
+    @property
+    def addresses(self) -> dict[str, list[str]]:
+        return {service: [each.address for each in found] for _, service, found in self.source.instances()}
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():  # noqa: ASYNC110 - the status page has no event to wait for
+                await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def running(tree: FakeTree, **changes: object) -> AsyncIterator[Running]:
+    fields: dict[str, object] = {"servers": (SERVER,), "polling": RHYTHM, "resync": QUIET, **changes}
+    made = Running(tree, ZooKeeperOptions(**fields))  # type: ignore[arg-type]
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(made.source.run(made.sink))
+        yield made
+        task.cancel()
+
+
+async def test_a_change_costs_the_reading_of_one_list() -> None:
+    tree = FakeTree()
+    for number in range(20):
+        tree.put(path_of("10.0.0.1", f"com.acme.S{number}"))
+    async with running(tree) as made:
+        await made.until(lambda: made.is_synced)
+        tree.reads.clear()
+        tree.put(path_of("10.0.0.2", "com.acme.S7"))
+        await made.until(lambda: len(made.addresses["com.acme.S7"]) == 2)
+        await asyncio.sleep(0.02)
+        assert ["/dubbo/com.acme.S7/providers"] == tree.reads
+
+
+async def test_many_changes_of_one_interface_are_few_readings() -> None:
+    tree = FakeTree()
+    tree.put(path_of("10.0.0.1"))
+    async with running(tree) as made:
+        await made.until(lambda: made.is_synced)
+        tree.reads.clear()
+        for number in range(2, 102):
+            tree.put(path_of(f"10.0.0.{number}"))
+        await made.until(lambda: len(made.addresses[ORDERS]) == 101)
+        assert len(tree.reads) <= 4
+
+
+async def test_a_list_without_an_answer_fails_the_reading_and_keeps_its_interface() -> None:
+    tree = FakeTree()
+    tree.put(path_of("10.0.0.1"))
+    tree.put(path_of("10.0.0.2", USERS))
+    async with running(tree, mode=Mode.POLLING) as made:
+        await made.until(lambda: made.is_synced)
+        tree.errors[f"/dubbo/{ORDERS}/providers"] = SourceUnavailable("no answer")
+        tree.put(path_of("10.0.0.3"))
+        tree.put(path_of("10.0.0.4", USERS))
+        await made.until(lambda: not made.page["healthy"])
+        await made.until(lambda: made.addresses == {ORDERS: ["10.0.0.1"], USERS: ["10.0.0.2", "10.0.0.4"]})
+        assert "1 lists could not be read" in str(made.page["last_error"])
+        tree.errors.clear()
+        await made.until(lambda: made.page["healthy"])
+        assert {ORDERS: ["10.0.0.1", "10.0.0.3"], USERS: ["10.0.0.2", "10.0.0.4"]} == made.addresses
+
+
+async def test_the_first_reading_is_complete_only_without_transient_failures() -> None:
+    tree = FakeTree()
+    tree.put(path_of("10.0.0.1"))
+    tree.put(path_of("10.0.0.2", USERS))
+    tree.errors[f"/dubbo/{ORDERS}/providers"] = SourceUnavailable("no answer")
+    async with running(tree) as made:
+        await made.until(lambda: made.addresses == {USERS: ["10.0.0.2"]})
+        await asyncio.sleep(0.05)
+        assert not made.is_synced
+        tree.errors[f"/dubbo/{ORDERS}/providers"] = AccessRefused("not allowed")
+        await made.until(lambda: made.is_synced)
+        assert (1, {USERS: ["10.0.0.2"]}) == (made.page["unread_total"], made.addresses)
+
+
+async def test_refused_credentials_are_told_and_empty_nothing() -> None:
+    tree = FakeTree()
+    tree.put(path_of("10.0.0.1"))
+    async with running(tree, mode=Mode.POLLING) as made:
+        await made.until(lambda: made.is_synced)
+        tree.errors["/"] = AuthRefused("credentials refused")
+        await made.until(lambda: not made.page["healthy"])
+        await asyncio.sleep(0.1)
+        assert {ORDERS: ["10.0.0.1"]} == made.addresses
+        reasons = {"source": "zookeeper", "reason": "auth"}
+        assert made.metrics.registry.get_sample_value("meshregistry_source_failures_total", reasons)
+
+
+async def test_a_lost_connection_is_a_status_and_the_next_one_reads_everything() -> None:
+    tree = FakeTree()
+    tree.put(path_of("10.0.0.1"))
+    async with running(tree) as made:
+        await made.until(lambda: made.is_synced)
+        count = len(made.listings)
+        tree.sessions[0].listener.disconnected("reset")
+        assert (False, "reset") == (made.page["healthy"], made.page["last_error"])
+        tree.is_mute = True
+        tree.remove(path_of("10.0.0.1"))
+        tree.put(path_of("10.0.0.2"))
+        await asyncio.sleep(0.02)
+        assert count == len(made.listings)
+        tree.sessions[0].listener.connected(new_session=False)
+        await made.until(lambda: made.addresses == {ORDERS: ["10.0.0.2"]} and made.page["healthy"])
+        assert (1, {"connected": 2}) == (made.page["missed_events_total"], made.page["readings_total"])
+
+
+async def test_an_event_that_got_lost_is_found_by_interval_and_counted() -> None:
+    tree = FakeTree()
+    tree.put(path_of("10.0.0.1"))
+    async with running(tree, resync=ResyncOptions(period_s=0.05)) as made:
+        await made.until(lambda: made.is_synced)
+        tree.is_mute = True
+        tree.put(path_of("10.0.0.2"))
+        await made.until(lambda: len(made.addresses[ORDERS]) == 2)
+        assert 1 == made.page["missed_events_total"]
+
+
+async def test_without_tree_watches_every_node_is_watched() -> None:
+    tree = FakeTree(has_tree_watches=False)
+    async with running(tree) as made:
+        await made.until(lambda: made.is_synced)
+        assert "nodes" == made.page["watches"]
+        tree.put(path_of("10.0.0.1"))
+        await made.until(lambda: made.addresses == {ORDERS: ["10.0.0.1"]})
+        tree.remove("/dubbo")
+        await made.until(lambda: made.addresses == {})
+        tree.put(path_of("10.0.0.2"))
+        await made.until(lambda: made.addresses == {ORDERS: ["10.0.0.2"]})
+        assert 0 == made.page["missed_events_total"]
+
+
+async def test_too_many_changes_have_everything_read() -> None:
+    tree = FakeTree()
+    async with running(tree, backlog=3, concurrency=1) as made:
+        await made.until(lambda: made.is_synced)
+        for number in range(10):
+            tree.put(path_of("10.0.0.1", f"com.acme.S{number}"))
+        await made.until(lambda: len(made.addresses) == 10)
+        assert {"connected": 1, "overflow": 1} == made.page["readings_total"]
+
+
+async def test_every_reading_confirms_what_was_published_and_so_does_a_standing_watch() -> None:
+    async with running(FakeTree()) as made:
+        await made.until(lambda: made.is_synced)
+        confirmed = [each for each in made.sink.updates if isinstance(each, ScopeConfirmed)]
+        assert ["dubbo", "services"] == [each.scope.namespace for each in confirmed]
+        assert made.sink.updates.index(confirmed[-1]) < made.sink.updates.index(SourceSynced("zookeeper"))
+        await made.until(
+            lambda: sum(isinstance(each, ScopeConfirmed) for each in made.sink.updates) >= 4,
+        )
+
+
+async def test_consumers_become_sidecars_before_the_source_is_complete() -> None:
+    tree = FakeTree()
+    tree.put(path_of("10.0.0.1"))
+    tree.put(f"/dubbo/{ORDERS}/consumers/" + encode(f"consumer://10.0.0.9/{ORDERS}?application=shop"))
+    sidecars = SidecarOptions(policy=SidecarPolicy(), remove_after_s=0.0)
+    async with running(tree, sidecars=sidecars) as made:
+        await made.until(lambda: made.is_synced)
+        (first,) = [each for each in made.sink.updates if isinstance(each, SidecarChanges)]
+        assert made.sink.updates.index(first) < made.sink.updates.index(SourceSynced("zookeeper"))
+        assert {"dubbo/shop.dubbo.generated"} == {name for name, each in first.sidecars.items() if each.sidecar}
+        assert (("com.acme.orders.dubbo",), {"shop"}) == (
+            made.source.calls()["shop"].consumes,
+            set(made.source.used_calls()),
+        )
+
+
+async def test_without_sidecars_no_consumers_are_read() -> None:
+    tree = FakeTree()
+    tree.put(path_of("10.0.0.1"))
+    tree.put(f"/dubbo/{ORDERS}/consumers/x")
+    async with running(tree) as made:
+        await made.until(lambda: made.is_synced)
+        assert [] == [path for path in tree.reads if "consumers" in path]
+        assert ({}, {}) == (made.source.calls(), made.source.used_calls())
+
+
+async def test_an_unread_source_is_complete_after_the_wait_time() -> None:
+    tree = FakeTree(errors={"/": SourceUnavailable("no answer")})
+    async with running(tree, wait_time_s=0.02) as made:
+        await made.until(lambda: SourceSynced("zookeeper", "wait_time") in made.sink.updates)
+        assert not made.is_synced
