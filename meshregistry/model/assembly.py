@@ -83,14 +83,14 @@ def convert_service(
     return conversion if policy.territory is None else confine(conversion, policy.territory)
 
 
-def merge_claims(claims: Sequence[Claim], cache: ConversionCache) -> Validated:
+def merge_claims(claims: Sequence[Claim], cache: ConversionCache, name: str = "") -> Validated:
     """Return the entry that all claims of one resource make together; equal for any order of the claims.
 
     Endpoints are united, each address and port once, unless the host's rule leaves it to one source. The first claim
     in the order of the rule, then of the service keys, supplies what an entry has once: name, host, location,
     metadata, and the protocol of a port number that several use. Two services on one host are merged and reported; of
-    exclusive ones only the first stays. What istiod would reject is dropped or held back (`validate_entry`). Raises
-    ValueError for no claims.
+    exclusive ones only the first stays. Where the claims have several names, `name` is the resource's. What istiod
+    would reject is dropped or held back (`validate_entry`). Raises ValueError for no claims.
     """
     if not claims:
         raise ValueError("nobody claims the resource")
@@ -98,10 +98,11 @@ def merge_claims(claims: Sequence[Claim], cache: ConversionCache) -> Validated:
         return _assemble(claims[0], [claims[0]], (), cache)
     rule = claims[0].policy.merging.find(min(claim.hosts[0] for claim in claims))
     candidates = order_claims(claims, rule)
+    lead = next((claim for claim in candidates if claim.resource_name == name), candidates[0])
     choice = choose_claims(candidates, rule)
-    reports = report_choice(candidates[0].resource_name, choice, rule.sharing)
+    reports = report_choice(lead.resource_name, choice, rule.sharing)
     ordered, left_out = _exclude([name_ports(claim) for claim in choice.chosen] if choice.chosen[1:] else choice.chosen)
-    return _assemble(candidates[0], ordered, (*reports, *left_out), cache)
+    return _assemble(lead, ordered, (*reports, *left_out), cache)
 
 
 def _assemble(lead: Claim, ordered: list[Claim], left_out: tuple[Reject, ...], cache: ConversionCache) -> Validated:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope, ServiceKey
+from meshregistry.store.homes import Homes
 
 
 class Contributions:
@@ -16,19 +17,24 @@ class Contributions:
         self._by_service: dict[ServiceKey, tuple[Claim, ...]] = {}
         self._by_resource: dict[str, dict[ServiceKey, Claim]] = {}
         self._by_scope: dict[Scope, set[str]] = {}
+        self._homes = Homes()
 
     def replace(self, key: ServiceKey, claims: tuple[Claim, ...]) -> set[str]:
         """Make `claims` all that a service contributes; no claims forgets the service."""
         before = self._by_service.get(key, ())
         if before == claims:
             return set()
+        changed = [claim for claim in (*before, *claims) if claim not in before or claim not in claims]
+        hosts = {claim.hosts[0] for claim in changed}
+        touched = self._homes.names(hosts)
         for claim in before:
             self._withdraw(key, claim)
         for claim in claims:
             self._by_resource.setdefault(claim.resource_name, {})[key] = claim
+            self._homes.add(claim)
         self._remember(key, claims)
         # An entry that merges ports is claimed by every service: endpoints that come and go must not touch it.
-        return {claim.resource_name for claim in (*before, *claims) if claim not in before or claim not in claims}
+        return touched | self._homes.names(hosts) | {claim.resource_name for claim in changed}
 
     def copy(self) -> dict[ServiceKey, tuple[Claim, ...]]:
         """Return all claims by their service, apart from later changes."""
@@ -61,13 +67,22 @@ class Contributions:
     def claims(self, resource_name: str) -> tuple[Claim, ...]:
         """Return all claims of one resource in the order of their services."""
         by_key = self._by_resource.get(resource_name)
-        return tuple(by_key[key] for key in sorted(by_key)) if by_key else ()
+        if not by_key:
+            return ()
+        if self._homes.is_shared:
+            return tuple(sorted(self._homes.settle(resource_name, by_key.values()), key=lambda claim: claim.key))
+        return tuple(by_key[key] for key in sorted(by_key))
+
+    def is_claimed(self, host: str) -> bool:
+        """Whether somebody claims a host, under whatever name; never in the slime profile, which keeps names apart."""
+        return self._homes.knows(host)
 
     def resources(self, keys: Iterable[ServiceKey]) -> set[str]:
         """Return the names of the resources that the services contribute to."""
         return {claim.resource_name for key in keys for claim in self._by_service.get(key, ())}
 
     def _withdraw(self, key: ServiceKey, claim: Claim) -> None:
+        self._homes.remove(claim)
         by_key = self._by_resource.get(claim.resource_name)
         if by_key is None:
             return

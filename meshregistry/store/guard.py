@@ -93,6 +93,10 @@ def decide(
     in its last good form, never dropped). `standing` says that it has no endpoints by nature: then it is served
     without.
     """
+    if standing and history is not None and history.served.endpoints:
+        waiting = _shrink(history, now, policy)
+        if waiting.rule is Rule.EMPTY_GRACE:
+            return waiting
     if assembled is not None and (assembled.endpoints or standing):
         return _serve(history, assembled, now, policy)
     if history is None:

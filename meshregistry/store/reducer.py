@@ -267,10 +267,8 @@ class Reducer:
 
     def _confirm_withdrawn(self) -> set[str]:
         """Let the configuration itself confirm what it took away: no registry speaks of it any more."""
-        dirty: set[str] = set()
-        for scope in self._turnover.withdrawn if self._mass.held_endpoints else ():
-            dirty |= self._mass.confirm(scope, self._clock())
-        return dirty
+        scopes = self._turnover.withdrawn if self._mass.held_endpoints else ()
+        return set().union(*(self._mass.confirm(scope, self._clock()) for scope in scopes))
 
     def _mark(self, names: set[str], origin: Origin) -> set[str]:
         """Remember why resources are looked at; the first reason of a batch counts."""
@@ -388,7 +386,9 @@ class Reducer:
         """Decide what is served under a resource name now, and remember when to decide again."""
         claims = self._freshness.admit((*self._contributions.claims(name), *self._mass.claims(name)))
         history = self._histories.get(name)
-        assembled = merge_claims(claims, self._cache) if claims else None
+        if not claims and history is not None and self._contributions.is_claimed(history.served.hosts[0]):
+            history = None  # the host lives on under another name: two resources of it would be two services
+        assembled = merge_claims(claims, self._cache, name) if claims else None
         decision = decide(
             history,
             assembled.entry if assembled else None,
@@ -399,8 +399,8 @@ class Reducer:
         )
         self._note(name, decision)
         entry = self._addresses.settle(name, decision.entry)
-        rejects = assembled.rejects if assembled else ()
-        self._rejects.replace(name, (*rejects, *self._addresses.judge(name, decision.entry)))
+        judged = self._addresses.judge(name, decision.entry)
+        self._rejects.replace(name, (*assembled.rejects, *judged) if assembled else judged)
         return self._encoder.encode(entry) if entry is not None else None
 
     def _guard(self, name: str, claims: tuple[Claim, ...]) -> GuardPolicy:

@@ -1,0 +1,76 @@
+"""Which resource a host has that several sources claim under several names. Bookkeeping only, owned by contributions.
+
+One host in two resources would be two services for istiod, each with a part of the endpoints. Names differ where the
+sources' `resource_ns` do, and what people write has any name. Slime keeps them apart, and so does its profile.
+"""
+
+from collections.abc import Iterable
+
+from meshregistry.model.claim import Claim
+from meshregistry.model.instance import ServiceKey
+from meshregistry.model.merging import order_claims
+from meshregistry.model.policy import Profile
+
+
+class Homes:
+    """All claims by their first host; equal for any order of arrival."""
+
+    def __init__(self) -> None:
+        self._by_host: dict[str, dict[tuple[ServiceKey, str], Claim]] = {}
+        self._shared: set[str] = set()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there is any host with several names."""
+        return bool(self._shared)
+
+    def knows(self, host: str) -> bool:
+        """Whether somebody claims a host."""
+        return host in self._by_host
+
+    def add(self, claim: Claim) -> None:
+        """Note a claim."""
+        if claim.policy.profile is Profile.ISTIO:
+            host = claim.hosts[0]
+            self._by_host.setdefault(host, {})[claim.key, claim.resource_name] = claim
+            self._judge(host)
+
+    def remove(self, claim: Claim) -> None:
+        """Forget a claim; one that is not known is none."""
+        host = claim.hosts[0]
+        claims = self._by_host.get(host, {})
+        if claims.pop((claim.key, claim.resource_name), None) is not None:
+            if not claims:
+                del self._by_host[host]
+            self._judge(host)
+
+    def names(self, hosts: Iterable[str]) -> set[str]:
+        """Return every resource under which somebody claims one of the hosts, of those with several names."""
+        return {claim.resource_name for host in hosts if host in self._shared for claim in self._by_host[host].values()}
+
+    def settle(self, name: str, claims: Iterable[Claim]) -> list[Claim]:
+        """Return the claims that a resource has, of those under its name: without what has its home elsewhere, and
+        with what other names bring to a host that has its home here."""
+        settled: list[Claim] = []
+        at_home: set[str] = set()
+        for claim in claims:
+            host = claim.hosts[0]
+            home = self._find(host) if host in self._shared else name
+            if home == name:
+                settled.append(claim)
+                at_home.add(host)
+        guests = (claim for host in at_home & self._shared for claim in self._by_host[host].values())
+        return [*settled, *(claim for claim in guests if claim.resource_name != name)]
+
+    def _find(self, host: str) -> str:
+        claims = self._by_host[host].values()
+        rule = next(iter(claims)).policy.merging.find(host)
+        return order_claims(claims, rule)[0].resource_name
+
+    def _judge(self, host: str) -> None:
+        claims = self._by_host.get(host, {})
+        sources = {key.scope.source for key, _ in claims}
+        if len(sources) > 1 and len({name for _, name in claims}) > 1:
+            self._shared.add(host)
+        else:
+            self._shared.discard(host)
