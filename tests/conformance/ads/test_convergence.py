@@ -181,7 +181,7 @@ class IstiodConversation(Conversation):
         resources = self.store.current.collection(Kind.SERVICE_ENTRY).resources.values()
         revision = self.model.node.revision
         expected = {
-            resource.name: (resource.version, resource.record.hosts)
+            resource.name: (resource.version, resource.entry.hosts)
             for resource in resources
             if not revision or resource.revision in ("", revision)
         }
