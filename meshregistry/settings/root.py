@@ -20,6 +20,7 @@ from meshregistry.settings.fields import (
 from meshregistry.settings.guard import Guard
 from meshregistry.settings.kubernetes import Kubernetes, KubernetesSource
 from meshregistry.settings.mcp import Mcp
+from meshregistry.settings.merge import Merge
 from meshregistry.settings.nacos import NacosSource
 from meshregistry.settings.reload import Reload
 from meshregistry.settings.replicas import Replicas
@@ -126,6 +127,7 @@ class Settings(Section):
         ("default",), "Preset names of kinds for the files source, beside its own list.", slime="Snapshots"
     )
     conversion: Conversion = setting(Conversion(), "Conversion options shared by all sources.")
+    merge: Merge = setting(Merge(), "Hosts that several sources claim.")
     guard: Guard = setting(Guard(), "Protection against shrinking.")
     http: Http = setting(Http(), "The HTTP pages.")
     log: Log = setting(Log(), "The log.")
