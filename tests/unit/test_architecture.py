@@ -33,6 +33,8 @@ COMPOSITION_ROOT = {
 LEAVES = {"", "errors", "telemetry"}
 """What anyone may import: the package itself (its version), the exceptions, metrics and logs."""
 
+COMPOSED = SERVER_ROOMS | COMPOSITION_ROOT | {"persistence", "replica", "settings", "watch", "sim"}
+
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
     "errors": set(),
@@ -49,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "watch": {"_proto"},
     "replica": {"model", "wire", "store", "_proto"},
     "sim": {"_proto"},
-    **{module: SERVER_ROOMS | COMPOSITION_ROOT | {"persistence", "replica", "settings", "watch", "sim"} for module in COMPOSITION_ROOT},
+    **{module: COMPOSED for module in COMPOSITION_ROOT},
 }
 """Room → rooms it may import, besides itself and the leaves."""
 
