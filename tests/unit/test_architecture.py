@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "watch": {"_proto"},
     "replica": {"model", "wire", "store", "_proto"},
     "sim": {"_proto"},
-    **{module: COMPOSED for module in COMPOSITION_ROOT},
+    **dict.fromkeys(COMPOSITION_ROOT, COMPOSED),
 }
 """Room → rooms it may import, besides itself and the leaves."""
 
