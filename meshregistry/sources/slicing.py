@@ -4,6 +4,11 @@ import asyncio
 import time
 
 SLICE_S = 0.005
+_PROBE_S = 0.05
+_CALM_CPU_S = 0.002
+"""Of a probe; an idle loop needs a tenth of it, and a busy one more even where it gets a tenth of a core."""
+
+_CALM_PROBES = 2
 
 
 class Slicer:
@@ -18,3 +23,17 @@ class Slicer:
         if time.perf_counter() >= self._until:
             await asyncio.sleep(0)
             self._until = time.perf_counter() + self._slice_s
+
+
+async def until_calm(timeout_s: float) -> None:
+    """Wait until the loop has little to do, at most `timeout_s`: what takes long and can wait lets others go first.
+
+    Counts the CPU time of the loop's thread, so that other processes of a busy machine do not matter. Cancelling it
+    is safe.
+    """
+    deadline = time.monotonic() + timeout_s
+    calm = 0
+    while calm < _CALM_PROBES and time.monotonic() < deadline:
+        before = time.thread_time()
+        await asyncio.sleep(_PROBE_S)
+        calm = calm + 1 if time.thread_time() - before < _CALM_CPU_S else 0

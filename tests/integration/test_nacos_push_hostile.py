@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -32,7 +33,7 @@ QUICK = RpcOptions(push_delay_s=0.02)
 QUICK_FUZZY = FuzzyOptions(first_sync_s=0.05, finish_s=0.02, change_s=0.02)
 WATCH = WatchOptions(list_period_s=0.1, reconnect_pause_s=0.2, first_connect_pause_s=0.2, linger_s=0.5)
 ORDERS = ServiceKey("orders")
-MANY = 1500
+MANY = 700
 
 
 @asynccontextmanager
@@ -205,6 +206,7 @@ async def _hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
 @pytest.mark.parametrize("talk", [_talk_rubbish, _promise_gigabytes, _say_nothing, _hang_up])
 async def test_what_is_no_nacos_on_the_grpc_port_leaves_polling_alone(talk: Talk) -> None:
     calls = 0
+    began = time.monotonic()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal calls
@@ -225,7 +227,7 @@ async def test_what_is_no_nacos_on_the_grpc_port_leaves_polling_alone(talk: Talk
     server.close()
     await asyncio.sleep(0.05)  # the server's side hears of the end
 
-    assert 1 <= calls <= 20
+    assert 1 <= calls <= 2 + (time.monotonic() - began) / 0.05
 
 
 # Floods.
@@ -248,7 +250,7 @@ async def test_many_services_that_come_and_go_leave_nothing_behind() -> None:
         keys = [ServiceKey(f"svc-{number}") for number in range(MANY)]
         for key in keys:
             sim.registry.register(key, SimInstance("10.0.0.9", 80))
-        await view.until(lambda view: len(view.services) == MANY + 1 and _is_up(view))
+        await view.until(lambda view: len(view.services) == MANY + 1 and _is_up(view), timeout_s=40.0)
         for key in keys:
             sim.registry.deregister(key, "10.0.0.9", 80)
             sim.registry.remove_service(key)

@@ -20,7 +20,7 @@ from meshregistry.sources.nacos.protocol import FuzzyNews, News, Reset, Session
 from meshregistry.sources.nacos.session import LiveSession, set_up
 from meshregistry.sources.nacos.subscription import Subscriptions
 from meshregistry.sources.polling import Clock
-from meshregistry.sources.slicing import Slicer
+from meshregistry.sources.slicing import Slicer, until_calm
 from meshregistry.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -30,6 +30,9 @@ Deliver = Callable[[Content, float], Awaitable[None]]
 
 _REDO_S = 3.0
 """Refused subscriptions are asked for again after this time, as by Nacos's Java client."""
+
+_CALM_TIMEOUT_S = 15.0
+"""Subscriptions wait at most so long for others to have used the first listing."""
 
 _SHOWN_ERRORS = 20
 _STEADY_S = 10.0
@@ -234,6 +237,7 @@ class NamespaceWatch:
     async def _subscribe_wanted(self, live: LiveSession) -> None:
         """Subscribe what is wanted, some at a time: workers live only while there is work."""
         await self._begun.wait()
+        await until_calm(_CALM_TIMEOUT_S)
         while True:
             await self._wanted.wait()
             self._wanted.clear()

@@ -1,10 +1,11 @@
 """Others run while long work goes on."""
 
 import asyncio
+import time
 
 import pytest
 
-from meshregistry.sources.slicing import Slicer
+from meshregistry.sources.slicing import Slicer, until_calm
 
 pytestmark = pytest.mark.anyio
 
@@ -43,3 +44,24 @@ async def test_within_a_slice_the_work_goes_on() -> None:
         assert 0 == turns
 
     assert 1 == turns
+
+
+async def _work(until: float) -> None:
+    while time.monotonic() < until:
+        sum(range(100))
+        await asyncio.sleep(0)
+
+
+async def test_what_can_wait_waits_for_the_work_of_others() -> None:
+    async with asyncio.TaskGroup() as group:
+        work = group.create_task(_work(time.monotonic() + 0.5))
+        await until_calm(60.0)
+        assert work.done()
+
+
+async def test_it_does_not_wait_for_ever() -> None:
+    async with asyncio.TaskGroup() as group:
+        work = group.create_task(_work(time.monotonic() + 60.0))
+        await until_calm(0.1)
+        assert not work.done()
+        work.cancel()
