@@ -384,9 +384,10 @@ class Reducer:
 
     def _build(self, name: str) -> Resource | None:
         """Decide what is served under a resource name now, and remember when to decide again."""
-        claims = self._freshness.admit((*self._contributions.claims(name), *self._mass.claims(name)))
+        known = (*self._contributions.claims(name), *self._mass.claims(name))
+        claims = self._freshness.admit(known)
         history = self._histories.get(name)
-        if not claims and history is not None and self._contributions.is_claimed(history.served.hosts[0]):
+        if not known and history is not None and self._contributions.is_claimed(history.served.hosts[0]):
             history = None  # the host lives on under another name: two resources of it would be two services
         assembled = merge_claims(claims, self._cache, name) if claims else None
         decision = decide(
