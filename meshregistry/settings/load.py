@@ -136,3 +136,8 @@ def _check(settings: Settings, draft: Draft, faulty: set[Path]) -> None:
             draft.conflict(*conflict)
     if not any(source.enabled for source in settings.sources().values()) and not draft.faults:
         draft.warnings.append(Finding((), None, "no source is enabled: only empty lists are served"))
+    files = settings.k8s_source
+    if files.enabled and not (files.enable_config_file and files.config_path):
+        path: Path = ("k8s_source", "enabled")
+        message = "without effect: as in Slime, files are read with enable_config_file and config_path only"
+        draft.warnings.append(Finding(path, draft.origin(path), message))

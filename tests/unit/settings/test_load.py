@@ -195,6 +195,12 @@ def test_settings_without_a_source_are_warned_about() -> None:
     assert ["settings: no source is enabled: only empty lists are served"] == load_settings("", {}).warnings
 
 
+def test_files_that_would_not_be_read_are_warned_about() -> None:
+    (warning,) = load_settings("k8s_source: {enabled: true, config_path: /etc}", {}).warnings
+    assert warning.startswith("k8s_source.enabled (line 1): without effect")
+    assert [] == load_settings("k8s_source: {enabled: true, enable_config_file: true, config_path: /a}", {}).warnings
+
+
 def test_a_field_without_effect_yet_is_named_once_and_only_when_it_is_changed() -> None:
     text = """
 nacos_source:

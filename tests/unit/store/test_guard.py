@@ -184,6 +184,15 @@ def test_an_entry_that_has_no_endpoints_by_nature_is_served_and_goes_like_any_ot
     assert Rule.EMPTY_GRACE is decide(decision.history, None, 1.0, POLICY).rule
 
 
+def test_an_entry_that_loses_the_endpoints_of_others_keeps_them_for_the_grace() -> None:
+    history = served(entry(endpoint("10.0.0.1")))
+
+    waiting = decide(history, entry(), 1.0, POLICY, standing=True)
+    assert (Rule.EMPTY_GRACE, history.served) == (waiting.rule, waiting.entry)
+    after = decide(waiting.history, entry(), 1.0 + POLICY.empty_grace_s, POLICY, standing=True)
+    assert (None, entry()) == (after.rule, after.entry)
+
+
 def test_a_kept_port_reaches_the_port_that_speaks_its_protocol() -> None:
     grpc = ServicePort(9000, "GRPC", "grpc-9000")
     both = endpoint("10.0.0.1", grpc_9000=9000, http_8080=8080, http_9090=8080)

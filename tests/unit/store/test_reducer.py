@@ -14,6 +14,7 @@ from meshregistry.model.policy import ConversionPolicy, MergedPorts, Profile
 from meshregistry.model.service_entry import Kind, ServiceEntry
 from meshregistry.store.guard import EMPTIED_LABEL, GuardPolicy
 from meshregistry.store.inbox import Inbox
+from meshregistry.store.operator import StoreUpdate
 from meshregistry.store.reducer import Reducer
 from meshregistry.store.rules import SourceRules
 from meshregistry.store.snapshot import Change
@@ -56,7 +57,7 @@ class World:
         encoder = ResourceEncoder(datetime(2100, 1, 1, tzinfo=UTC))
         self.reducer = Reducer(self.store, encoder, rules, self.metrics, lambda: self.now)
 
-    async def take(self, *updates: ScopeListing | ServiceReading | SourceSynced) -> list[Change]:
+    async def take(self, *updates: StoreUpdate) -> list[Change]:
         """Reduce one batch and return the changes it caused."""
         self.changes.clear()
         await self.reducer.reduce(updates)
@@ -64,7 +65,7 @@ class World:
 
     def entries(self) -> dict[str, ServiceEntry]:
         resources = self.store.current.collection(Kind.SERVICE_ENTRY).resources
-        return {name: resource.record for name, resource in resources.items()}
+        return {name: resource.entry for name, resource in resources.items()}
 
     def addresses(self, name: str) -> list[str]:
         return [endpoint.address for endpoint in self.entries()[name].endpoints]

@@ -22,8 +22,10 @@ class Shelf:
         self.rejects = RejectLedger(self.metrics)
         self.shelf = SidecarShelf(self.store, datetime(2100, 1, 1, tzinfo=UTC), self.rejects, self.metrics)
 
-    def take(self, sidecars: dict[str, ValidatedSidecar], *, is_complete: bool = False) -> None:
-        self.shelf.note(SidecarChanges("zookeeper", sidecars, is_complete))
+    def take(
+        self, sidecars: dict[str, ValidatedSidecar], *, is_complete: bool = False, source: str = "zookeeper"
+    ) -> None:
+        self.shelf.note(SidecarChanges(source, sidecars, is_complete))
         self.shelf.commit()
 
     @property
@@ -74,6 +76,14 @@ def test_a_complete_update_removes_what_it_does_not_name() -> None:
     shelf = Shelf()
     shelf.take({"dubbo/a.dubbo.generated": made("a", "x.dubbo"), "dubbo/b.dubbo.generated": made("b", "x.dubbo")})
     shelf.take({"dubbo/b.dubbo.generated": made("b", "x.dubbo")}, is_complete=True)
+    assert {"dubbo/b.dubbo.generated"} == shelf.names
+
+
+def test_a_complete_update_of_one_source_leaves_those_of_another() -> None:
+    shelf = Shelf()
+    shelf.take({"dubbo/a.dubbo.generated": made("a", "x.dubbo")}, is_complete=True)
+    shelf.take({"dubbo/b.dubbo.generated": made("b", "x.dubbo")}, is_complete=True, source="files")
+    shelf.take({}, is_complete=True)
     assert {"dubbo/b.dubbo.generated"} == shelf.names
 
 
