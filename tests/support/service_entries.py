@@ -34,6 +34,8 @@ def entries(keys: st.SearchStrategy[str] = keys) -> st.SearchStrategy[ServiceEnt
         labels=pairs,
         locality=words,
         weight=numbers,
+        network=words,
+        service_account=words,
     )
     return st.builds(
         ServiceEntry,
@@ -48,6 +50,8 @@ def entries(keys: st.SearchStrategy[str] = keys) -> st.SearchStrategy[ServiceEnt
         export_to=lists,
         labels=pairs,
         annotations=pairs,
+        subject_alt_names=lists,
+        workload_selector=pairs,
     )
 
 
@@ -69,8 +73,12 @@ def spec_message(entry: ServiceEntry) -> Message:
                 "labels": dict(endpoint.labels),
                 "locality": endpoint.locality,
                 "weight": endpoint.weight,
+                "network": endpoint.network,
+                "service_account": endpoint.service_account,
             }
             for endpoint in entry.endpoints
         ],
         export_to=entry.export_to,
+        subject_alt_names=entry.subject_alt_names,
+        workload_selector={"labels": dict(entry.workload_selector)} if entry.workload_selector else None,
     )
