@@ -42,6 +42,7 @@ class ZooKeeperRegistry:
         scopes += [spring_scope(server.registry_id)] if server.application_root else []
         self._statuses = [ScopeStatus(scope, equipment.metrics, equipment.clock) for scope in scopes]
         self._is_connected = False
+        self._is_ending = False
         self._reconnected = asyncio.Event()
         self._readings: dict[Cause, int] = {}
         self._last_reading_s: float | None = None
@@ -65,7 +66,8 @@ class ZooKeeperRegistry:
     def disconnected(self, reason: str) -> None:
         """Note that nothing is known from now on; everything stays."""
         self._is_connected = False
-        self._fail(SourceUnavailable(reason))
+        if not self._is_ending:
+            self._fail(SourceUnavailable(reason))
 
     def watch_fired(self, event: WatchEvent) -> None:
         """Note what an event makes worth reading."""
@@ -75,6 +77,7 @@ class ZooKeeperRegistry:
         """Read until cancelled. Cancelling it is safe: the session ends, nothing that was published is lost."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._session.run())
+            group.create_task(self._note_end())
             for _ in range(self._options.concurrency):
                 group.create_task(self._work(sink))
             if self._is_watching:
@@ -163,6 +166,14 @@ class ZooKeeperRegistry:
                     self._agenda.request_everything(Cause.FAILURE)
             finally:
                 self._agenda.done(task, self._clock.now())
+
+    async def _note_end(self) -> None:
+        """Tell our own end of the session, which takes a moment, from a loss of the connection."""
+        self._is_ending = False
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._is_ending = True
 
     async def _resync(self) -> None:
         """Have everything read from time to time: a server can lose an event, and an ACL can hide one."""

@@ -1,0 +1,179 @@
+"""Dubbo 2.7, Dubbo 3 and Spring Cloud register themselves; judged by what the mesh is offered."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from meshregistry.model.dubbo_naming import SERVICE_KEY_ANNOTATION
+from meshregistry.model.events import SourceUpdate
+from meshregistry.model.service_entry import Kind, ServiceEntry
+from meshregistry.model.sidecar import Sidecar
+from meshregistry.settings.load import load_settings
+from meshregistry.sources.zookeeper.source import ZooKeeperSource
+from meshregistry.store.reducer import Reducer
+from meshregistry.store.store import SnapshotStore
+from meshregistry.telemetry.metrics import Metrics
+from meshregistry.wire.resource import ResourceEncoder
+from meshregistry.wiring import source_rules
+from meshregistry.wiring_zookeeper import zookeeper_options
+from tests.support.dubbo_apps import (
+    Application,
+    DubboOptions,
+    dubbo3_consumer,
+    dubbo3_provider,
+    dubbo27_provider,
+    running,
+    spring_application,
+)
+from tests.support.zookeeper_rig import RealRig
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.parametrize("anyio_backend", ["asyncio"]),
+    pytest.mark.timeout(600),
+]
+
+TIMEOUT_S = 60.0
+GREETINGS = tuple(f"lab.api.GreetService{rest}" for rest in ("", "::2.0.0", ":g1:1.0.0", ":g2"))
+SERVICES = (*GREETINGS, "lab.api.OrderService::1.0.0", "lab.api.Outer$InnerService")
+STATIC = "lab.api.UserService:users:1.0.0"
+"""Registered with weight 0: in the slime profile it takes calls, in the istio profile nobody is sent there."""
+
+
+class Mesh:
+    """A source and the store behind it; the guard holds nothing back."""
+
+    def __init__(self, hosts: str, profile: str, extra: str = "") -> None:
+        guard = "guard: {empty_grace: 0s, delete_after: 0s, port_grace: 0s, mass_ratio: 0}"
+        source = f"zookeeper_source: {{enabled: true, address: ['{hosts}'], refresh_period: 1s, {extra}}}"
+        settings = load_settings(f"profile: {profile}\n{guard}\n{source}\n", {}).settings
+        metrics = Metrics()
+        self.store = SnapshotStore([Kind.SERVICE_ENTRY, Kind.SIDECAR])
+        encoder = ResourceEncoder(settings.mcp.create_time)
+        self._reducer = Reducer(self.store, encoder, source_rules(settings), metrics)
+        self.source = ZooKeeperSource(zookeeper_options(settings), metrics)
+
+    async def publish(self, update: SourceUpdate) -> None:
+        """Reduce an update at once."""
+        async with self._lock:
+            await self._reducer.reduce([update])
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator["Mesh"]:
+        """Run the source."""
+        self._lock = asyncio.Lock()
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(self.source.run(self))
+            yield self
+            task.cancel()
+
+    @property
+    def entries(self) -> dict[str, ServiceEntry]:
+        """Entries with endpoints, by name."""
+        resources = self.store.current.collection(Kind.SERVICE_ENTRY).resources
+        return {each.entry.name: each.entry for each in resources.values() if each.endpoint_count}
+
+    @property
+    def sidecars(self) -> dict[str, Sidecar]:
+        """Sidecars by name."""
+        found = [each.record for each in self.store.current.collection(Kind.SIDECAR).resources.values()]
+        return {each.name: each for each in found if isinstance(each, Sidecar)}
+
+    def protocols(self) -> dict[tuple[str, str], set[tuple[str, int]]]:
+        """Service key and protocol of the port → address and port of every endpoint."""
+        return {
+            (dict(entry.annotations).get(SERVICE_KEY_ANNOTATION, entry.name), entry.ports[0].protocol): {
+                (endpoint.address, endpoint.ports[0][1]) for endpoint in entry.endpoints
+            }
+            for entry in self.entries.values()
+        }
+
+    async def until_names(self, names: Iterable[str]) -> None:
+        """Wait until exactly these entries have endpoints; else the comparison is the failure."""
+        expected = set(names)
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                while set(self.entries) != expected:  # noqa: ASYNC110 - a snapshot has no event to wait for here
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            assert expected == set(self.entries)
+
+
+async def test_a_dubbo_27_provider_has_slimes_shape(real_zookeeper: RealRig, tmp_path: Path) -> None:
+    provider = dubbo27_provider(real_zookeeper.hosts, tmp_path)
+    async with Mesh(real_zookeeper.hosts, "slime").reading() as mesh:
+        async with running(provider):
+            await mesh.until_names({*SERVICES, STATIC})
+            entry = mesh.entries["lab.api.GreetService:g1:1.0.0"]
+            port = provider.port("DUBBO_PORT")
+            assert ("lab.api.GreetService:g1:1.0.0",) == entry.hosts
+            assert [(port, "DUBBO", f"dubbo-{port}")] == [
+                (each.number, each.protocol, each.name) for each in entry.ports
+            ]
+            (endpoint,) = entry.endpoints
+            assert ("10.20.30.40", ((f"dubbo-{port}", port),)) == (endpoint.address, endpoint.ports)
+            assert "demo-provider27" == dict(endpoint.labels)["application"]
+        await mesh.until_names(())
+
+
+async def test_dubbo_3_providers_are_reachable_by_name_and_protocol(real_zookeeper: RealRig, tmp_path: Path) -> None:
+    provider = dubbo3_provider(real_zookeeper.hosts, tmp_path)
+    async with Mesh(real_zookeeper.hosts, "istio").reading() as mesh:
+        async with running(provider):
+            dubbo, tri = provider.port("DUBBO_PORT"), provider.port("TRI_PORT")
+            await _until(lambda: "1-0-0.g1.lab.api.greetservice.dubbo" in mesh.entries)
+            await _until(lambda: len(mesh.protocols()) >= 10)
+            found = mesh.protocols()
+            assert {("10.20.30.40", dubbo)} == found[("lab.api.GreetService:g1:1.0.0", "TCP")]
+            assert {("10.20.30.40", tri)} <= set().union(*(found[key] for key in found if key[1] == "GRPC"))
+            assert set(SERVICES) <= {key for key, _ in found}
+            assert STATIC not in {key for key, _ in found}
+        await _until(lambda: not mesh.entries)
+
+
+async def test_a_consumer_becomes_a_sidecar(real_zookeeper: RealRig, tmp_path: Path) -> None:
+    provider = dubbo3_provider(real_zookeeper.hosts, tmp_path / "provider")
+    consumer = dubbo3_consumer(real_zookeeper.hosts, tmp_path / "consumer")
+    extra = "trim_dubbo_remove_dep_interval: 0s"
+    async with Mesh(real_zookeeper.hosts, "slime", extra).reading() as mesh, running(provider), running(consumer):
+        await _until(lambda: "demo-consumer.dubbo.generated" in mesh.sidecars)
+        await _until(lambda: len(mesh.sidecars["demo-consumer.dubbo.generated"].egress[0].hosts) >= 3)
+        sidecar = mesh.sidecars["demo-consumer.dubbo.generated"]
+        assert (("app", "demo-consumer"),) == sidecar.workload_labels
+        assert "*/lab.api.OrderService::1.0.0" in sidecar.egress[0].hosts
+
+
+async def test_an_application_that_registers_only_as_a_whole_is_offered(
+    real_zookeeper: RealRig, tmp_path: Path
+) -> None:
+    options = DubboOptions(register_mode="instance", metadata_type="remote", metadata_report=True)
+    provider = dubbo3_provider(real_zookeeper.hosts, tmp_path, options)
+    async with Mesh(real_zookeeper.hosts, "istio").reading() as mesh:
+        async with running(provider):
+            await _until(lambda: set(SERVICES) <= {key for key, _ in mesh.protocols()})
+            found = mesh.protocols()
+            assert {("10.20.30.40", provider.port("DUBBO_PORT"))} == found[("lab.api.OrderService::1.0.0", "TCP")]
+            assert "demo-provider3" in {key for key, _ in found}
+        await _until(lambda: not mesh.entries)
+
+
+async def test_a_spring_cloud_application_is_a_plain_http_service(real_zookeeper: RealRig, tmp_path: Path) -> None:
+    application: Application = spring_application(real_zookeeper.hosts, tmp_path)
+    async with Mesh(real_zookeeper.hosts, "istio").reading() as mesh:
+        async with running(application):
+            await _until(lambda: mesh.entries)
+            (entry,) = mesh.entries.values()
+            port = application.port("HTTP_PORT")
+            assert [(port, "HTTP")] == [(each.number, each.protocol) for each in entry.ports]
+            assert [("10.20.30.70", port)] == [(each.address, each.ports[0][1]) for each in entry.endpoints]
+            assert entry.hosts[0].startswith("demo-spring.")
+        await _until(lambda: not mesh.entries)
+
+
+async def _until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(TIMEOUT_S):
+        while not condition():  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.05)
