@@ -31,8 +31,8 @@ Deliver = Callable[[Content, float], Awaitable[None]]
 _REDO_S = 3.0
 """Refused subscriptions are asked for again after this time, as by Nacos's Java client."""
 
-_CALM_TIMEOUT_S = 15.0
-"""Subscriptions wait at most so long for others to have used the first listing."""
+_USE_S = 0.001
+"""Per service of the first listing: at most so long its subscriptions wait for others to have used it."""
 
 _SHOWN_ERRORS = 20
 _STEADY_S = 10.0
@@ -237,7 +237,8 @@ class NamespaceWatch:
     async def _subscribe_wanted(self, live: LiveSession) -> None:
         """Subscribe what is wanted, some at a time: workers live only while there is work."""
         await self._begun.wait()
-        await until_calm(_CALM_TIMEOUT_S)
+        if self._connections == 1:
+            await until_calm(_USE_S * len(self._subscriptions))
         while True:
             await self._wanted.wait()
             self._wanted.clear()
