@@ -82,30 +82,34 @@ async def send(stream: ByteStream, message: Message, timeout_s: float, pacer: Pa
     """
     head = _FRAME.pack(False, message.size) + message.head
     if message.size <= _WHOLE_BYTES:
-        await _send_part(stream._stream, b"".join((head, *message.body.chunks, message.tail)), timeout_s)
+        await _send_part(stream._stream, b"".join((head, *message.body.chunks, message.tail)), timeout_s, pacer)
         return
-    await _send_part(stream._stream, head, timeout_s)
+    await _send_part(stream._stream, head, timeout_s, pacer)
     written = 0
     for chunk in message.body.chunks:
-        await _send_part(stream._stream, chunk, timeout_s)
+        await _send_part(stream._stream, chunk, timeout_s, pacer)
         written += len(chunk)
         if written >= _WRITE_BYTES:
             await pacer.turn()
             written = 0
-    await _send_part(stream._stream, message.tail, timeout_s)
+    await _send_part(stream._stream, message.tail, timeout_s, pacer)
 
 
-async def _send_part(stream: HttpStream, part: bytes, timeout_s: float) -> None:
+async def _send_part(stream: HttpStream, part: bytes, timeout_s: float, pacer: Pacer) -> None:
     assert stream.id is not None
     rest = memoryview(part)
     async with asyncio.timeout(timeout_s):
         while rest:
-            await stream.connection.write_ready.wait()
+            if not stream.connection.write_ready.is_set():
+                await stream.connection.write_ready.wait()
+                await pacer.turn()
+                continue
             window = stream._h2_connection.local_flow_control_window(stream.id)
             if window <= 0:
                 stream.window_updated.clear()
                 await stream.window_updated.wait()
-                # Other streams of the connection may have been quicker.
+                # Many clients may grant at once; and other streams of the connection may be quicker.
+                await pacer.turn()
                 continue
             size = min(window, _WRITE_BYTES)
             _write_frames(stream, stream.id, rest[:size])
