@@ -62,7 +62,7 @@ OPTIONS = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(OPTIONS, st.lists(STEPS, max_size=40))
 def test_once_it_is_quiet_the_view_is_the_full_fetch(options: NodeOptions, steps: list[Step]) -> None:
     asyncio.run(_live(options, steps))
