@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from meshregistry.model.events import ScopeListing, ServiceReading, SourceSynced, SourceUpdate
+from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SourceSynced, SourceUpdate
 from meshregistry.model.instance import Instance, sort_pairs
 from meshregistry.sources.nacos import NacosOptions, NacosScope, NacosServerOptions, NacosSource
 from meshregistry.sources.nacos.options import WatchOptions
@@ -49,7 +49,9 @@ class View:
         self.metrics = Metrics()
 
     async def publish(self, update: SourceUpdate) -> None:
-        """Take an update."""
+        """Take an update; that nothing has changed is no news and is not remembered."""
+        if isinstance(update, ScopeConfirmed):
+            return
         self.updates.append(update)
         if isinstance(update, ScopeListing):
             kept = {name: known for name, known in self.services.items() if name in update.names}
