@@ -7,6 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
+from meshregistry.sources.failures import cause
 from meshregistry.sources.nacos.options import NacosOptions
 from meshregistry.telemetry.metrics import Metrics
 
@@ -130,7 +131,7 @@ class NacosClient:
                 body = await self._read(response, endpoint, path)
         except (aiohttp.ClientError, OSError) as error:
             self._count(succeeded=False)
-            raise SourceUnavailable(f"{endpoint.shown(path)}: {_cause(error)}") from error
+            raise SourceUnavailable(f"{endpoint.shown(path)}: {cause(error)}") from error
         self._count(succeeded=response.status == 200)
         return Answer(response.status, body)
 
@@ -158,19 +159,3 @@ def error_of(answer: Answer, endpoint: Endpoint, path: str) -> SourceError:
     if answer.status == 429 or answer.status >= 500 or answer.status < 400:
         return SourceUnavailable(text)
     return SourceDataError(text)
-
-
-def _cause(error: Exception) -> str:
-    """Return the reason in one line; aiohttp's own texts can hold URLs, which may hold a password."""
-    match error:
-        case TimeoutError():
-            return "no complete answer in time"
-        case aiohttp.InvalidURL():
-            return "not a usable URL"
-        case aiohttp.ClientConnectorError():
-            reason = str(error.os_error)
-        case aiohttp.ClientResponseError():
-            reason = error.message
-        case _:
-            reason = str(error)
-    return f"{type(error).__name__}: {excerpt(reason.encode())}"
