@@ -3,14 +3,14 @@
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from itertools import accumulate
 
 from benchmarks.ads_clients import Arrival, ClientKind
 from benchmarks.ads_probe import first_answer
 from benchmarks.ads_processes import Clients, Server, Unanswered, ads_server_process, clients_process
 from benchmarks.ads_server import Usage
+from benchmarks.arrivals import QUIET_S, WAIT_S, latency_rows, match_changes, take_first, take_until_quiet
 from benchmarks.measurements import INSTANCES, POLL_S, Result, Row, Table, parse_catalogue
 from benchmarks.processes import Simulator, service, simulator
 
@@ -20,8 +20,6 @@ IDLE_S = 10.0
 _FULL_CHANGES = 3
 """With a hundred clients that get everything in full: each change moves 1.5 GB."""
 
-_WAIT_S = 120.0
-_QUIET_S = 1.0
 _PAUSE_S = 0.2
 """Longer than the pause between two responses of a stream: what is measured is a push, not its rhythm."""
 
@@ -57,9 +55,9 @@ async def _clients(server: Server, services: int, kind: ClientKind) -> AsyncIter
     """Run a process for clients; one has come and gone, so that caches are warm as they are in daily life."""
     async with clients_process(server.port, kind) as clients:
         await clients.open(1)
-        await _take_first(clients, services)
+        await take_first(clients, services)
         await clients.close()
-        await asyncio.sleep(_QUIET_S)
+        await asyncio.sleep(QUIET_S)
         yield clients
 
 
@@ -74,31 +72,12 @@ async def _measure_own_share(server: Server) -> float:
     return cpu_s / (time.monotonic() - begun)
 
 
-async def _take_first(clients: Clients, services: int) -> tuple[Arrival, ...]:
-    """Wait for the first full answers; those of delta clients come in parts. Raises Unanswered."""
-    arrivals: tuple[Arrival, ...] = ()
-    deadline = time.monotonic() + _WAIT_S
-    while not _is_complete(arrivals, clients, services):
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
-            raise Unanswered(f"only {len(arrivals)} answers for {clients.count} clients")
-        arrivals += (await clients.take(1, left_s)).arrivals
-        await asyncio.sleep(0.05)
-    return arrivals
-
-
-def _is_complete(arrivals: tuple[Arrival, ...], clients: Clients, services: int) -> bool:
-    if clients.kind is ClientKind.DELTA:
-        return sum(each.resources for each in arrivals) >= services * clients.count
-    return len(arrivals) >= clients.count
-
-
 async def _measure_first(server: Server, clients: Clients, services: int, count: int, idle_share: float) -> list[Row]:
     await server.change()
     before_mb = server.resident_mb()
     opened_at = await clients.open(count)
-    arrivals = await _take_first(clients, services)
-    await asyncio.sleep(_QUIET_S)
+    arrivals = await take_first(clients, services)
+    await asyncio.sleep(QUIET_S)
     used = await server.change()
     spent_s = time.monotonic() - opened_at
     done_at = [max(each.at for each in arrivals if each.client == client) for client in {a.client for a in arrivals}]
@@ -131,7 +110,7 @@ async def _measure_changes(server: Server, clients: Clients, idle_share: float) 
     worst = Usage((), 0, max(each.block_s for each in used), max(each.block_cpu_s for each in used))
     cpu_s = sum(each.cpu_s for each in used) - idle_share * (time.monotonic() - begun)
     return [
-        *_latency_rows("change → every client has it", latencies),
+        *latency_rows("change → every client has it", latencies),
         Row("bytes per push", statistics.median(sizes) / 1e6, "MB"),
         Row("CPU per change", cpu_s / len(latencies) * 1000, "ms"),
         Row("CPU per push, its share of that", cpu_s / len(sizes) * 1000, "ms"),
@@ -140,7 +119,7 @@ async def _measure_changes(server: Server, clients: Clients, idle_share: float) 
 
 
 async def _take(clients: Clients, count: int) -> tuple[Arrival, ...]:
-    arrivals = (await clients.take(count, _WAIT_S)).arrivals
+    arrivals = (await clients.take(count, WAIT_S)).arrivals
     if len(arrivals) != count:
         raise Unanswered(f"{len(arrivals)} answers instead of {count}")
     return arrivals
@@ -155,13 +134,13 @@ async def _measure_reconnect(server: Server, services: int) -> Table:
     """Let a hundred clients of version stubs, all connected, come back at once."""
     async with _clients(server, services, ClientKind.STUBS) as clients:
         await clients.open(100)
-        await _take_first(clients, services)
+        await take_first(clients, services)
         await asyncio.sleep(5)
         await server.change()
         before_mb = server.resident_mb()
         await clients.close()
         opened_at = await clients.open(100)
-        arrivals, peak_mb = await _watch_memory(server, lambda: _take_first(clients, services))
+        arrivals, peak_mb = await _watch_memory(server, lambda: take_first(clients, services))
         used = await server.change()
         rows = [
             Row("until all have the full answer", max(each.at for each in arrivals) - opened_at, "s"),
@@ -197,10 +176,10 @@ async def _measure_burst(server: Server, services: int) -> Table:
     for kind, count in ((ClientKind.STUBS, 1), (ClientKind.STUBS, 10), (ClientKind.DELTA, 1), (ClientKind.DELTA, 100)):
         async with _clients(server, services, kind) as clients:
             await clients.open(count)
-            await _take_first(clients, services)
-            await asyncio.sleep(_QUIET_S)
+            await take_first(clients, services)
+            await asyncio.sleep(QUIET_S)
             made = await server.change(_BURST, _BURST)
-            arrivals = await _take_until_quiet(clients)
+            arrivals = await take_until_quiet(clients)
             who = f"{count} × {kind}"
             spread_s = made.changed_at[-1] - made.changed_at[0]
             late_s = max(each.at for each in arrivals) - made.changed_at[-1]
@@ -216,39 +195,19 @@ async def _measure_burst(server: Server, services: int) -> Table:
     return Table("1,000 changes within one second", rows)
 
 
-async def _take_until_quiet(clients: Clients) -> tuple[Arrival, ...]:
-    """Return everything that arrives until nothing does for a second; raises Unanswered when it never ends."""
-    arrivals: tuple[Arrival, ...] = ()
-    deadline = time.monotonic() + _WAIT_S
-    while time.monotonic() < deadline:
-        new = (await clients.take(1, _QUIET_S)).arrivals
-        if not new:
-            return arrivals
-        arrivals += new
-    raise Unanswered("responses do not end")
-
-
 async def _measure_rates(server: Server, services: int) -> Table:
     """Change at a steady pace; each change counts from the reducer's inbox to its resource at a delta client."""
     rows = []
     for per_s in _RATES:
         async with _clients(server, services, ClientKind.DELTA) as clients:
             await clients.open(1)
-            await _take_first(clients, services)
-            await asyncio.sleep(_QUIET_S)
+            await take_first(clients, services)
+            await asyncio.sleep(QUIET_S)
             count = min(int(per_s * 5), services)
             made = await server.change(count, per_s)
-            arrivals = await _take_until_quiet(clients)
-            rows += _latency_rows(f"{per_s:.0f} changes/s: change → wire", _match(made.changed_at, arrivals))
+            arrivals = await take_until_quiet(clients)
+            rows += latency_rows(f"{per_s:.0f} changes/s: change → wire", match_changes(made.changed_at, arrivals))
     return Table("Steady change, 1 × delta", rows)
-
-
-def _match(changed_at: Iterable[float], arrivals: Iterable[Arrival]) -> list[float]:
-    """Return the latency of each change: commits keep their order, so the n-th change came with the n-th resource."""
-    landed: list[float] = []
-    for arrival, total in zip(arrivals, accumulate(each.resources for each in arrivals), strict=True):
-        landed += [arrival.at] * (total - len(landed))
-    return [at - changed for changed, at in zip(changed_at, landed, strict=True)]
 
 
 async def _measure_polled(nacos: Simulator, services: int) -> Table:
@@ -256,15 +215,15 @@ async def _measure_polled(nacos: Simulator, services: int) -> Table:
     rows = []
     for kind in (ClientKind.STUBS, ClientKind.DELTA):
         with service(nacos.port, POLL_S) as under_test:
-            async with asyncio.timeout(_WAIT_S):
+            async with asyncio.timeout(WAIT_S):
                 probe, _ = await first_answer(under_test.ads)
             probe.close()
             async with clients_process(under_test.ads, kind) as clients:
                 await clients.open(100)
-                await _take_first(clients, services)
-                await asyncio.sleep(_QUIET_S)
+                await take_first(clients, services)
+                await asyncio.sleep(QUIET_S)
                 latencies = [await _change_polled(nacos, clients) for _ in range(CHANGES)]
-        rows += _latency_rows(f"100 × {kind}: poll answered → every client has it", latencies)
+        rows += latency_rows(f"100 × {kind}: poll answered → every client has it", latencies)
     return Table(f"With Nacos polled every {POLL_S:.0f} s", rows)
 
 
@@ -275,15 +234,6 @@ async def _change_polled(nacos: Simulator, clients: Clients) -> float:
     answered_at = traffic["answered_at"]
     assert isinstance(answered_at, float)
     return max(each.at for each in arrivals) - answered_at
-
-
-def _latency_rows(what: str, latencies: list[float]) -> list[Row]:
-    ordered = sorted(latencies)
-    p99 = ordered[min(int(len(ordered) * 0.99), len(ordered) - 1)]
-    return [
-        Row(f"{what}, p50", statistics.median(ordered) * 1000, "ms"),
-        Row(f"{what}, p99", p99 * 1000, "ms"),
-    ]
 
 
 def _block_rows(used: Usage, when: str) -> list[Row]:
