@@ -9,6 +9,8 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 
+from meshregistry.sources.cancellation import heed_cancellation
+
 _log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 1.0
@@ -32,6 +34,7 @@ async def supervise(
             await run()
             _log.error("task.ended task=%s restart_in_s=%.1f", name, pause_s)
         except Exception:  # noqa: BLE001 - the edge: whatever broke the task, the service goes on without it
+            heed_cancellation()
             _log.exception("task.failed task=%s restart_in_s=%.1f", name, pause_s)
         if loop.time() - started > LONGEST_PAUSE_S:
             pause_s = FIRST_PAUSE_S

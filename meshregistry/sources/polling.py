@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from meshregistry.errors import SourceError
+from meshregistry.sources.cancellation import heed_cancellation
 from meshregistry.telemetry.metrics import Metrics
 
 _LEAST_PAUSE = 0.1
@@ -83,6 +84,7 @@ class PollLoop:
                 period_s = await poll()
                 self._failures = 0
             except SourceError:
+                heed_cancellation()
                 self._failures += 1
             elapsed = self._clock.now() - started
             self._count(elapsed)

@@ -29,3 +29,29 @@ class RecordingSink:
     async def publish(self, update: SourceUpdate) -> None:
         """Take an update."""
         self.updates.append(update)
+
+
+class FailingGroup:
+    """A task group in which a child fails while another takes its time to end."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.is_winding_up = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def fail(self) -> None:
+        """Fail once `go_on` is set; raises an ExceptionGroup."""
+        self.runs += 1
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._linger())
+            tasks.create_task(self._break())
+
+    async def _linger(self) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            self.is_winding_up.set()
+            await self.go_on.wait()
+
+    async def _break(self) -> None:
+        raise ValueError("broken")

@@ -23,6 +23,7 @@ from meshregistry.sources.nacos.messages import ConnectionLost
 from meshregistry.sources.nacos.nodes import GrpcAddress
 from meshregistry.sources.nacos.options import GrpcTls
 from meshregistry.sources.nacos.payload import Payload, decode_payload, encode_payload
+from meshregistry.sources.nacos.waiting import FairWrapper
 
 UNARY = "/Request/request"
 STREAM = "/BiRequestStream/requestBiStream"
@@ -140,6 +141,7 @@ class NacosChannel:
             async with asyncio.timeout(self._options.request_timeout_s):
                 with _failures_named():
                     async with request as stream:
+                        stream._wrapper = FairWrapper()
                         await stream.send_message(encode_payload(message, headers), end=True)
                         data = await _receive(stream, self._options.max_body_bytes)
         except TimeoutError as error:
@@ -155,6 +157,7 @@ class NacosChannel:
         if self._channel is None:
             raise AssertionError("the channel is used outside its context")
         async with self._channel.request(STREAM, Cardinality.STREAM_STREAM, bytes, bytes) as stream:
+            stream._wrapper = FairWrapper()
             with _failures_named():
                 await stream.send_request()
             yield NacosStream(stream, self._options)

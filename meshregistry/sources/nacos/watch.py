@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from meshregistry.errors import SourceAuthError, SourceError, SourceUnavailable
+from meshregistry.sources.cancellation import heed_cancellation
 from meshregistry.sources.nacos.channel import ChannelOptions, NacosChannel
 from meshregistry.sources.nacos.client import Endpoint
 from meshregistry.sources.nacos.credentials import Credentials
@@ -133,6 +134,7 @@ class NamespaceWatch:
             try:
                 await self._connect(deliver)
             except* SourceError as group:
+                heed_cancellation()
                 self._note_end(_first(group))
             await self._clock.sleep(self._pause())
 

@@ -7,6 +7,7 @@ from meshregistry.errors import SourceError, SourceUnavailable
 from meshregistry.model.dubbo_key import DUBBO_NAMESPACE
 from meshregistry.model.events import ScopeConfirmed, Sink
 from meshregistry.model.instance import Scope
+from meshregistry.sources.cancellation import heed_cancellation
 from meshregistry.sources.polling import PollLoop, pause_after_failure
 from meshregistry.sources.readiness import Readiness
 from meshregistry.sources.status import ScopeStatus
@@ -118,6 +119,7 @@ class ZooKeeperRegistry:
                 await self._read(cause, sink, readiness)
                 failures = 0
             except SourceError:
+                heed_cancellation()
                 failures += 1
                 await self._pause(pause_after_failure(self._options.polling, failures, self._clock.dice()))
                 self._agenda.request_everything(Cause.FAILURE)
