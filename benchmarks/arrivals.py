@@ -46,7 +46,7 @@ async def take_until_quiet(clients: Clients) -> tuple[Arrival, ...]:
 
 
 def match_changes(changed_at: Iterable[float], arrivals: Iterable[Arrival]) -> list[float]:
-    """Return the seconds that each change took: commits keep their order, so the n-th change came with the n-th resource."""
+    """Return the seconds that each change took: the n-th came with the n-th resource, as commits keep their order."""
     landed: list[float] = []
     for arrival, total in zip(arrivals, accumulate(each.resources for each in arrivals), strict=True):
         landed += [arrival.at] * (total - len(landed))

@@ -16,6 +16,7 @@ from benchmarks.ads_measurements import measure_ads
 from benchmarks.eureka_measurements import measure_eureka
 from benchmarks.measurements import INSTANCES, Result, Row, Table
 from benchmarks.nacos_measurements import measure_nacos, measure_real
+from benchmarks.zookeeper_measurements import SETUP, measure_zookeeper
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -33,6 +34,7 @@ class Suite:
 _SUITES = {
     "nacos": Suite("Nacos", "nacos", "Simulated Nacos in its own process", measure_nacos),
     "eureka": Suite("Eureka", "eureka", "Simulated Eureka in its own process", measure_eureka),
+    "zookeeper": Suite("ZooKeeper", "zookeeper", SETUP, measure_zookeeper),
     "ads": Suite("ADS", "ads", "Server, registry and clients in processes of their own, on loopback", measure_ads),
 }
 
