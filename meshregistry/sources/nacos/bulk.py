@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Raw
 
 from meshregistry.errors import SourceDataError, SourceError
+from meshregistry.sources.decoding import fingerprint
 from meshregistry.sources.nacos import wire
 from meshregistry.sources.nacos.client import AccessDenied, NotOffered
 from meshregistry.sources.nacos.connection import Connection
@@ -102,7 +103,7 @@ class BulkReader:
     async def _read_page(self, connection: Connection, path: str, place: _PagePlace) -> _Page:
         params = {"pageNo": str(place[0]), "pageSize": str(place[1]), "withInstances": "true"}
         body = await connection.get(path, params | {"namespaceId": self._namespace})
-        digest = wire.fingerprint(body)
+        digest = fingerprint(body)
         remembered = self._pages.get(place)
         if remembered is not None and remembered.digest == digest and self._is_published(remembered):
             return remembered
@@ -138,7 +139,7 @@ class _Cut:
 
     def take(self, raw: Raw) -> None:
         """Take one item; it is decoded only if its bytes are not those of a published service."""
-        digest = wire.fingerprint(raw)
+        digest = fingerprint(raw)
         service = self._remembered.get(digest)
         item = None if service is not None else open_item(raw)
         if item is not None:

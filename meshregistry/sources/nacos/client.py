@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
-from meshregistry.sources.failures import cause
+from meshregistry.sources.failures import cause, displayed, excerpt
 from meshregistry.sources.nacos.options import NacosOptions
 from meshregistry.telemetry.metrics import Metrics
 
-_EXCERPT_CHARACTERS = 160
 _NOT_OFFERED = frozenset({404, 405, 410, 501})
 _IDLE_CONNECTIONS_OUTLIVE_PERIOD_S = 5.0
 
@@ -50,20 +48,6 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
-
-
-def displayed(address: str) -> str:
-    """Return a base URL fit for logs and pages: without user, password and query."""
-    parts = urlsplit(address)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
-
-
-def excerpt(body: bytes) -> str:
-    """Return the beginning of a body on one printable line."""
-    text = body[: 4 * _EXCERPT_CHARACTERS].decode("utf-8", "replace")
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return line if len(line) <= _EXCERPT_CHARACTERS else f"{line[:_EXCERPT_CHARACTERS]}…"
 
 
 class NacosClient:

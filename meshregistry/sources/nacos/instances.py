@@ -11,6 +11,7 @@ import msgspec
 
 from meshregistry.errors import SourceDataError
 from meshregistry.model.instance import Instance, Pairs
+from meshregistry.sources.decoding import DECODE_ERRORS, understood
 from meshregistry.sources.interning import Interner
 from meshregistry.sources.nacos import wire
 from meshregistry.sources.nacos.options import DEFAULT_CLUSTER
@@ -60,7 +61,7 @@ def open_item(raw: msgspec.Raw) -> OpenedItem | None:
     for decode in (_ITEM.decode, _LOOSE_ITEM.decode, _KEY.decode):
         try:
             item = decode(raw)
-        except wire.DECODE_ERRORS:
+        except DECODE_ERRORS:
             continue
         return item if item.service_name else None
     return None
@@ -88,8 +89,8 @@ class InstanceReader:
         """Read the v1 instance list of one service; raises SourceDataError as `read_item` does."""
         try:
             hosts = _LIST.decode(body).hosts or ()
-        except wire.DECODE_ERRORS:
-            raws = wire.understood(_LOOSE_LIST.decode, body).hosts or ()
+        except DECODE_ERRORS:
+            raws = understood(_LOOSE_LIST.decode, body).hosts or ()
             return self._harvest((None, raw) for raw in raws)
         return self._harvest((None, host) for host in hosts)
 
@@ -148,7 +149,7 @@ class InstanceReader:
 def _decode_host(raw: msgspec.Raw) -> wire.Host:
     try:
         return _HOST.decode(raw)
-    except wire.DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise BadRecord("malformed") from error
 
 
@@ -158,7 +159,7 @@ def _texts(raw: bytes) -> dict[str, str]:
         return {}
     try:
         return {key: value for key, value in _TEXTS.decode(raw).items() if value is not None}
-    except wire.DECODE_ERRORS:
+    except DECODE_ERRORS:
         return _loose_texts(raw)
 
 
@@ -170,5 +171,5 @@ def _loose_texts(raw: bytes) -> dict[str, str]:
             for key, value in values.items()
             if value != b"null"
         }
-    except wire.DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise BadRecord("metadata") from error

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
-from meshregistry.sources.nacos import wire
+from meshregistry.sources.decoding import understood
 from meshregistry.sources.nacos.payload import Payload
 
 T = TypeVar("T")
@@ -166,7 +166,7 @@ def response(kind: str, request_id: str) -> Payload:
 def decode(payload: Payload, kind: type[T]) -> T:
     """Read a body. Raises SourceDataError that names the message."""
     try:
-        return wire.understood(_DECODERS[kind].decode, payload.body)  # type: ignore[return-value]
+        return understood(_DECODERS[kind].decode, payload.body)  # type: ignore[return-value]
     except SourceDataError as error:
         raise SourceDataError(f"{payload.type}: {error}") from error
 
@@ -202,7 +202,7 @@ def read_content(raw: Raw, fallback: ServiceName | None = None) -> Content:
     """Return the content of a service; `fallback` names it where the server does not. Raises SourceDataError."""
     body = bytes(raw)
     try:
-        info = wire.understood(_INFO.decode, body)
+        info = understood(_INFO.decode, body)
     except SourceDataError as error:
         raise SourceDataError(f"service content {error}") from error
     service = split_grouped(info.name, info.group_name)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from meshregistry.errors import SourceDataError
-from meshregistry.sources.nacos import wire
+from meshregistry.sources.decoding import understood
 from meshregistry.sources.nacos.client import AccessDenied, NotOffered
 from meshregistry.sources.nacos.connection import Connection
 from meshregistry.sources.nacos.options import DEFAULT_NAMESPACE
@@ -29,7 +29,7 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 
 def decode_namespaces(body: bytes) -> dict[str, str]:
     """Return id → shown name; `public` is listed as "" by 1.x and 2.x. Raises SourceDataError."""
-    answer = wire.understood(_ANSWER.decode, body)
+    answer = understood(_ANSWER.decode, body)
     return {each.namespace or DEFAULT_NAMESPACE: each.namespace_show_name or "" for each in answer.data}
 
 

@@ -9,7 +9,7 @@ import msgspec
 from meshregistry.model.events import ScopeListing, ServiceReading, Sink
 from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.model.rejects import print_subject
-from meshregistry.sources.nacos import wire
+from meshregistry.sources.decoding import fingerprint
 from meshregistry.sources.nacos.hold import Kept, keep
 from meshregistry.sources.nacos.instances import Harvest, InstanceReader
 from meshregistry.sources.nacos.memory import Known, Listing, Memory, Reading
@@ -293,4 +293,4 @@ def _pushed(kept: Kept, harvest: Harvest, before: Known | None, arrived_at: floa
 
 def digest_instances(instances: tuple[Instance, ...]) -> int:
     """Return a hash of what is published of a service."""
-    return wire.fingerprint(_ENCODER.encode(instances))
+    return fingerprint(_ENCODER.encode(instances))

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TypeVar
 
-from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
+from meshregistry.errors import SourceError, SourceUnavailable
 from meshregistry.model.events import ScopeConfirmed, Sink
 from meshregistry.model.instance import Instance, Scope, ServiceKey
+from meshregistry.sources.failures import displayed, worst
 from meshregistry.sources.nacos.channel import ChannelOptions
-from meshregistry.sources.nacos.client import Endpoint, NacosClient, displayed
+from meshregistry.sources.nacos.client import Endpoint, NacosClient
 from meshregistry.sources.nacos.connection import Connection, connect
 from meshregistry.sources.nacos.credentials import Credentials
 from meshregistry.sources.nacos.login import Login
@@ -310,13 +311,3 @@ def configured_scopes(server: NacosServerOptions) -> tuple[Scope, ...]:
         return ()
     filled = dict.fromkeys(scope.filled() for scope in server.scopes)
     return tuple(Scope("nacos", server.registry_id, scope.namespace, scope.group) for scope in filled)
-
-
-def worst(errors: list[SourceError]) -> SourceError:
-    """Return one error for what every node answered: of the kind that needs a human soonest, with all texts."""
-    if not errors:
-        return SourceUnavailable("no address is configured")
-    for kind in (SourceAuthError, SourceDataError):
-        if any(isinstance(error, kind) for error in errors):
-            return kind("; ".join(str(error) for error in errors))
-    return SourceUnavailable("; ".join(str(error) for error in errors))

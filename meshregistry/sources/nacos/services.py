@@ -9,6 +9,7 @@ from typing import Protocol
 
 from meshregistry.errors import SourceDataError, SourceError
 from meshregistry.model.instance import Scope
+from meshregistry.sources.decoding import fingerprint
 from meshregistry.sources.nacos import wire
 from meshregistry.sources.nacos.connection import Connection
 from meshregistry.sources.nacos.dialects import INSTANCE_LIST, SERVICE_LIST
@@ -52,7 +53,7 @@ class HttpCalls:
             params = {"pageNo": str(number), "pageSize": str(size), "groupName": self._scope.group}
             body = await self._connection.get(SERVICE_LIST, params | {"namespaceId": self._scope.namespace})
             page = wire.decode_names(body)
-            return NamesPage(wire.fingerprint(body), tuple(page.doms), len(page.doms), page.count)
+            return NamesPage(fingerprint(body), tuple(page.doms), len(page.doms), page.count)
 
         try:
             pages = await read_pages(read, self._page_size, frozenset(known))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from meshregistry.errors import SourceDataError, SourceError, SourceUnavailable
+from meshregistry.sources.decoding import fingerprint
 from meshregistry.sources.nacos import messages
 from meshregistry.sources.nacos.channel import NacosChannel, NacosStream
 from meshregistry.sources.nacos.client import Endpoint
@@ -12,7 +13,6 @@ from meshregistry.sources.nacos.messages import ConnectionLost, Content, Request
 from meshregistry.sources.nacos.paging import NamesPage, read_pages
 from meshregistry.sources.nacos.payload import Payload
 from meshregistry.sources.nacos.protocol import News, Reset, Session, State
-from meshregistry.sources.nacos.wire import fingerprint
 from meshregistry.sources.polling import Clock
 from meshregistry.sources.slicing import Slicer
 

@@ -5,27 +5,14 @@ so that only services whose bytes changed are decoded at all.
 """
 
 import re
-from collections.abc import Callable
-from typing import Annotated, NamedTuple, TypeVar
+from typing import Annotated, NamedTuple
 
 import msgspec
-import xxhash
 from msgspec import Raw
 
-from meshregistry.errors import SourceDataError
-
-T = TypeVar("T")
-
-DECODE_ERRORS = (ValueError, RecursionError)
-"""What msgspec raises for bad bytes: DecodeError and ValidationError, UnicodeDecodeError, RecursionError."""
+from meshregistry.sources.decoding import DECODE_ERRORS, fingerprint, understood
 
 _BUILT_AT = re.compile(rb'"lastRefTime":\d+')
-_PAIR = rb"u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-_HALF = rb"u[dD][89a-fA-F][0-9a-fA-F]{2}"
-_ESCAPE = re.compile(rb"\\(?:" + _PAIR + rb"|(" + _HALF + rb")|.)")
-"""An escape in JSON; the group matches half of a surrogate pair without its other half."""
-
-_REPLACEMENT = rb"\ufffd"
 _DEFAULT_TTL_S = 18_000
 _FAR = 2**31
 """Numbers beyond are malformed; within, the conversion judges them."""
@@ -185,32 +172,6 @@ def decode_login(body: bytes) -> LoginGrant | None:
         return None
     token = grant.access_token
     return grant if token and token.isascii() and token.isprintable() else None
-
-
-def understood(decode: Callable[[bytes], T], body: bytes) -> T:
-    """Decode a whole answer; raises SourceDataError, whose text has no part of the body in it.
-
-    Halves of surrogate pairs, which no decoder takes, become replacement characters: one text of one instance must
-    not cost the whole listing.
-    """
-    if not body:
-        raise SourceDataError("empty body")
-    try:
-        return decode(body)
-    except DECODE_ERRORS as error:
-        mended = _replace_halves(body)
-        if mended != body:
-            return understood(decode, mended)
-        raise SourceDataError(f"not understood: {error}") from error
-
-
-def _replace_halves(body: bytes) -> bytes:
-    return _ESCAPE.sub(lambda escape: _REPLACEMENT if escape[1] else escape[0], body)
-
-
-def fingerprint(body: bytes | Raw) -> int:
-    """Return the 64-bit xxh3 of an answer or a part of one."""
-    return xxhash.xxh3_64_intdigest(body)
 
 
 def fingerprint_of_instance_list(body: bytes) -> int:

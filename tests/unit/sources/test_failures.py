@@ -13,6 +13,7 @@ from meshregistry.sources.failures import cause, displayed, excerpt, worst
         ("http://eureka:8761/eureka/", "http://eureka:8761/eureka"),
         ("https://u:p@eureka/base/", "https://eureka/base"),
         ("http://u:p@[::1]:8761?token=t", "http://[::1]:8761"),
+        ("http://nacos:8848?token=t", "http://nacos:8848"),
     ],
 )
 def test_addresses_are_shown_without_secrets(address: str, shown: str) -> None:
@@ -21,6 +22,7 @@ def test_addresses_are_shown_without_secrets(address: str, shown: str) -> None:
 
 def test_an_excerpt_is_one_short_printable_line() -> None:
     assert "a b c" == excerpt(b"a\r\n\tb \x00\x1b c")
+    assert "\N{REPLACEMENT CHARACTER}" == excerpt(b"\xff")
     assert 161 == len(excerpt(b"x" * 10_000))
 
 
@@ -40,6 +42,7 @@ def test_a_cause_is_one_line_without_urls(error: Exception, text: str) -> None:
     ("errors", "kind", "text"),
     [
         ([], SourceUnavailable, "no address is configured"),
+        ([SourceUnavailable("a"), SourceUnavailable("b")], SourceUnavailable, "a; b"),
         ([SourceUnavailable("a"), SourceDataError("b")], SourceDataError, "a; b"),
         ([SourceDataError("a"), SourceAuthError("b"), SourceUnavailable("c")], SourceAuthError, "a; b; c"),
     ],

@@ -1,4 +1,4 @@
-"""What a status means, and what may be shown of an address and a body."""
+"""What a status means, and what is shown of a node."""
 
 import pytest
 
@@ -8,9 +8,7 @@ from meshregistry.sources.nacos.client import (
     Answer,
     Endpoint,
     NotOffered,
-    displayed,
     error_of,
-    excerpt,
 )
 from tests.unit.sources.nacos.bodies import captured
 
@@ -53,22 +51,3 @@ def test_the_url_keeps_credentials_and_what_is_shown_does_not() -> None:
     assert "http://user:s3cret@10.0.0.1:8848/nacos/v1/x" == NODE.url("/v1/x")
     assert "http://10.0.0.1:8848/nacos/v1/x" == NODE.shown("/v1/x")
     assert "http://10.0.0.1:8848" == str(NODE)
-
-
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [
-        ("http://nacos:8848", "http://nacos:8848"),
-        ("https://u:p@nacos/base/", "https://nacos/base"),
-        ("http://u:p@[::1]:8848", "http://[::1]:8848"),
-        ("http://nacos:8848?token=t", "http://nacos:8848"),
-    ],
-)
-def test_addresses_are_shown_without_secrets(address: str, shown: str) -> None:
-    assert shown == displayed(address)
-
-
-def test_an_excerpt_is_one_short_printable_line() -> None:
-    assert "a b c" == excerpt(b"a\r\n\tb \x00\x1b c")
-    assert "\N{REPLACEMENT CHARACTER}" == excerpt(b"\xff")
-    assert 161 == len(excerpt(b"x" * 10_000))
