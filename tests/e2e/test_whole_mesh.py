@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.whole_mesh import SERVICES, running_mesh, wait_until
+from tests.support.http_get import fetch, wait_until
+from tests.support.whole_mesh import SERVICES, running_mesh
 
 pytestmark = pytest.mark.timeout(300)
 """Three servers on the Java machine start one beside the other."""
@@ -20,6 +21,6 @@ def test_a_request_reaches_an_instance_that_only_a_registry_knows(tmp_path: Path
             if mesh.proxy:
                 wait_until(partial(mesh.answers, host), f"answer of {host}")
                 assert (200, f"{host} answered by 127.0.0.1:{mesh.service}\n") == mesh.call(host)
-            assert (200, f"{host} answered by 127.0.0.1:{mesh.service}\n") == mesh.fetch(
+            assert (200, f"{host} answered by 127.0.0.1:{mesh.service}\n") == fetch(
                 f"http://127.0.0.1:{mesh.service}/", host
             )

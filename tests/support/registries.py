@@ -30,7 +30,8 @@ NO_DEBIAN_ZOOKEEPER = (
     f"{DEBIAN_ZOOKEEPER} is missing, which the tests on ZooKeeper 3.8 need: "
     "apt-get install --no-install-recommends libzookeeper-java libslf4j-java"
 )
-_INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends", "libzookeeper-java", "libslf4j-java")
+_APT = "apt-get"
+_PACKAGES = ("libzookeeper-java", "libslf4j-java", "debootstrap")
 
 
 class RegistryUnavailable(Exception):
@@ -52,6 +53,15 @@ def prepare(name: str) -> Path:
             _build(project)
             stamp.write_text(source)
     return project
+
+
+def install_debian_packages() -> None:
+    """Install what the tests need of Debian where that is allowed; they say what is missing where it is not."""
+    if DEBIAN_ZOOKEEPER.is_file() and shutil.which("debootstrap"):
+        return
+    if os.geteuid() == 0 and shutil.which(_APT):
+        for command in ((_APT, "update"), (_APT, "install", "--yes", "--no-install-recommends", *_PACKAGES)):
+            subprocess.run(command, capture_output=True, timeout=_BUILD_TIMEOUT_S, check=False)
 
 
 def last_lines(text: str) -> str:
@@ -103,15 +113,7 @@ def main() -> None:
             prepare(name)
         except RegistryUnavailable as error:
             sys.exit(str(error))
-    if not DEBIAN_ZOOKEEPER.is_file():
-        _install_zookeeper()
-
-
-def _install_zookeeper() -> None:
-    """Install Debian's ZooKeeper where that is allowed; its tests fail, naming the command, where it is not."""
-    if os.geteuid() == 0 and shutil.which(_INSTALL[0]):
-        for command in ((_INSTALL[0], "update"), _INSTALL):
-            subprocess.run(command, capture_output=True, timeout=_BUILD_TIMEOUT_S, check=False)
+    install_debian_packages()
     if not DEBIAN_ZOOKEEPER.is_file():
         sys.stderr.write(f"{NO_DEBIAN_ZOOKEEPER}\n")
 

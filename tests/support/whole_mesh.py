@@ -10,10 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,6 +18,7 @@ from pathlib import Path
 
 from meshregistry.sim.nacos.views import Dialect
 from tests.support.eureka_servers import EurekaProcess
+from tests.support.http_get import fetch, wait_until
 from tests.support.nacos_servers import NacosServer, ServerKind
 from tests.support.running_service import free_ports
 from tests.support.zookeeper_servers import Flavour, ServerOptions, ZooKeeperServer
@@ -30,7 +28,6 @@ COMPOSE = ROOT / "compose"
 SERVICES = {"orders.nacos.svc.cluster.local": "nacos", "payments.eureka.svc.cluster.local": "eureka"}
 """Host in the mesh → the only registry that knows it."""
 
-_READY_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 10.0
 _ISTIOD = (
     *("discovery", "--registries=", "--networksConfig=/nonexistent", "--httpsAddr=", "--secureGRPCAddr="),
@@ -59,37 +56,17 @@ class Mesh:
     service: int
     proxy: int
 
-    def fetch(self, url: str, host: str = "") -> tuple[int, str]:
-        """Return status and body of a GET, with another Host header where one is named."""
-        request = urllib.request.Request(url, headers={"Host": host} if host else {})
-        try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode(errors="replace")
-        except OSError as error:
-            return 0, str(error)
-
     def offered(self) -> str:
         """Return the page with everything that the mesh is offered."""
-        return self.fetch(f"http://127.0.0.1:{self.pages}/meshregistry/xdsCache")[1]
+        return fetch(f"http://127.0.0.1:{self.pages}/meshregistry/xdsCache")[1]
 
     def call(self, host: str) -> tuple[int, str]:
         """Send a request for a host through Envoy."""
-        return self.fetch(f"http://127.0.0.1:{self.proxy}/", host)
+        return fetch(f"http://127.0.0.1:{self.proxy}/", host)
 
     def answers(self, host: str) -> bool:
         """Tell whether a request for a host is answered through Envoy."""
         return self.call(host)[0] == 200
-
-
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = _READY_TIMEOUT_S) -> None:
-    """Wait for something; raises TimeoutError naming it."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"no {what} within {timeout_s:.0f} s")
-        time.sleep(0.2)
 
 
 @contextmanager
@@ -104,7 +81,7 @@ def running_mesh(home: Path, istiod: str = "") -> Iterator[Mesh]:
         settings = _write(home, "meshregistry.yaml", _settings(mesh))
         _launch(stack, home, "meshregistry", [sys.executable, "-m", "meshregistry", "run", "--config", str(settings)])
         ready = f"http://127.0.0.1:{mesh.pages}/modules/readyz"
-        wait_until(lambda: mesh.fetch(ready)[0] == 200, "readiness of Meshregistry")
+        wait_until(lambda: fetch(ready)[0] == 200, "readiness of Meshregistry")
         if istiod:
             _start_istio(stack, home, istiod, mesh)
         yield mesh
