@@ -60,8 +60,9 @@ lock: ## lock the dependencies again (needs uv)
 	uv pip compile -q --group build --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --universal --upgrade -o requirements/build.txt
 
-docs: $(STAMP) ## write docs/settings.md from the schema
+docs: $(STAMP) ## write docs/settings.md and docs/telemetry.md from what is declared
 	$(BIN)/python -m meshregistry.settings.reference > docs/settings.md
+	$(BIN)/python -m meshregistry.telemetry.reference > docs/telemetry.md
 
 bench: $(STAMP) ## measure speed and memory, print a table
 	$(BIN)/python -m benchmarks.run

@@ -17,6 +17,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.labels: dict[str, tuple[str, ...]] = {}
+        """Full name → names of its labels, of all that are declared here."""
+
         self._declare_slime_names()
         self._declare_sources()
         self._declare_store()
@@ -24,13 +27,18 @@ class Metrics:
         self._declare_process()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"meshregistry_{name}", text, labels, registry=self.registry)
+        return Counter(self._named(name, labels), text, labels, registry=self.registry)
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(f"meshregistry_{name}", text, labels, registry=self.registry)
+        return Gauge(self._named(name, labels), text, labels, registry=self.registry)
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(f"meshregistry_{name}", text, labels, buckets=buckets, registry=self.registry)
+        return Histogram(self._named(name, labels), text, labels, buckets=buckets, registry=self.registry)
+
+    def _named(self, name: str, labels: tuple[str, ...]) -> str:
+        full = f"meshregistry_{name}"
+        self.labels[full] = labels
+        return full
 
     def _declare_slime_names(self) -> None:
         self.enabled_source = self._gauge("enabled_source", "Number of enabled sources.")

@@ -10,8 +10,11 @@ import yaml
 from meshregistry.cli import main
 from meshregistry.http.pages import module_pages, process_pages, under_prefix
 from meshregistry.settings.load import load_settings
+from meshregistry.telemetry.events import EVENTS
 from meshregistry.telemetry.metrics import Metrics
+from meshregistry.telemetry.reference import render_reference
 from tests.support.http_pages import store_of, views_of
+from tests.support.log_events import written_events
 
 ROOT = Path(__file__).resolve().parents[2]
 _LISTED = subprocess.check_output(("git", "ls-files", "-z"), cwd=ROOT, text=True).split("\0")
@@ -104,6 +107,18 @@ def test_the_readme_has_every_page_in_its_table() -> None:
     _, _, table = (ROOT / "README.md").read_text("utf-8").partition("## Pages")
     rows = [row.split("|")[1] for row in table.partition("\n## ")[0].splitlines() if row.startswith("|")]
     assert sorted(page.path for page in pages) == sorted(re.findall(r"`(/[^`]*)`", "".join(rows)))
+
+
+def test_the_page_of_metrics_and_log_events_is_up_to_date() -> None:
+    assert render_reference() == (ROOT / "docs/telemetry.md").read_text("utf-8"), "make docs"
+
+
+def test_every_log_event_is_listed_with_its_level() -> None:
+    listed = {event.name: event.levels.split(", ") for event in EVENTS}
+    written = list(written_events())
+
+    assert sorted({name for name, _ in written}) == sorted(listed)
+    assert [] == [(name, level) for name, level in written if level and level not in listed[name]]
 
 
 def test_no_file_names_a_package_registry_or_a_place_on_one_machine() -> None:
