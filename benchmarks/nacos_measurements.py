@@ -10,6 +10,7 @@ from benchmarks.ads_probe import Probe, first_answer
 from benchmarks.measurements import CHANGES, INSTANCES, Result, Row, Table, measure, parse_catalogue
 from benchmarks.nacos_registrant import Registrant, registered
 from benchmarks.processes import Service, Simulator, service, simulator
+from benchmarks.start_measurements import measure_saved_start
 
 IDLE_S = 60.0
 PERIOD_S = 30.0
@@ -39,7 +40,8 @@ async def measure_nacos(services: int) -> Result:
 
         pushes = Table("One client, push", await _measure_push(nacos.port, change, pushed))
         idle = Table("Nothing changes", await _measure_idle(nacos.port))
-    return Result(services, polled.baseline_s, [*polled.tables, pushes, idle])
+        saved = Table("From the saved snapshot, registry down", await measure_saved_start(nacos.port))
+    return Result(services, polled.baseline_s, [*polled.tables, pushes, idle, saved])
 
 
 async def measure_real(base_url: str, services: int) -> Result:
