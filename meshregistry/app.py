@@ -1,7 +1,6 @@
 """The only composition root: builds the rooms, wires them, orders start and stop."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -17,6 +16,7 @@ from meshregistry.adapters import (
     WhyDesk,
 )
 from meshregistry.changes import compose, keep_fixed, plan_changes
+from meshregistry.collector import spare_first_world
 from meshregistry.errors import SettingsError
 from meshregistry.fleet import Fleet, build_source
 from meshregistry.http.server import HttpServer
@@ -105,7 +105,7 @@ class App:
 
         Raises ListenError when a port cannot be opened, and whatever broke the reducer. Cancelling it drains too.
         """
-        _tune_garbage_collection(self._store)
+        spare_first_world(self._store)
         try:
             await self._http.start()
             for listener in self._ads:
@@ -200,17 +200,3 @@ def _note_signal(number: signal.Signals, stop: asyncio.Event) -> None:
         os._exit(128 + number)
     _log.info("app.stopping signal=%s", number.name)
     stop.set()
-
-
-def _tune_garbage_collection(store: SnapshotStore) -> None:
-    """Raise the thresholds, and leave the first complete world out of every later collection.
-
-    At the default thresholds a change among 100,000 endpoints costs pauses of 100 ms.
-    """
-    gc.set_threshold(50_000, 20, 100)
-    stop_listening = store.listen(lambda change: _freeze())
-
-    def _freeze() -> None:
-        if store.current.complete:
-            gc.freeze()
-            stop_listening()

@@ -6,7 +6,6 @@ Exit codes: 0, 1 (failed), 2 (wrong usage or settings).
 import asyncio
 import os
 import sys
-import urllib.request
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from meshregistry import __version__
+from meshregistry.collector import stop_collecting
 from meshregistry.errors import ListenError, SettingsError
-from meshregistry.settings.load import Loaded
-from meshregistry.settings.render import render_settings
 from meshregistry.telemetry.logs import configure_logs
 
 if TYPE_CHECKING:
     from meshregistry.reload import SettingsOrigin
+    from meshregistry.settings.load import Loaded
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -47,7 +46,8 @@ def run(path: Path) -> None:
 
 def start(path: Path) -> NoReturn:
     """Run the service with the settings in a file, then exit."""
-    from meshregistry.app import serve  # the server rooms take a second to import; other commands need none of them
+    stop_collecting()
+    from meshregistry.app import serve  # the server rooms take half a second to import; `probe` needs none of them
 
     origin = _open(path)
     log = origin.loaded.settings.log
@@ -60,6 +60,8 @@ def start(path: Path) -> NoReturn:
 @click.argument("path", type=click.Path(path_type=Path))
 def check_config(path: Path) -> None:
     """Print the effective settings without secrets, or every fault of the file."""
+    from meshregistry.settings.render import render_settings
+
     loaded = _load(path)
     _print_lines("warning", loaded.warnings)
     click.echo(render_settings(loaded.settings), nl=False)
@@ -70,6 +72,8 @@ def check_config(path: Path) -> None:
 @click.option("--timeout", "timeout_s", default=2.0, show_default=True, help="Seconds to wait for the answer.")
 def probe(url: str, timeout_s: float) -> None:
     """Exit with 0 when the running service answers its health page, with 1 otherwise."""
+    import urllib.request
+
     try:
         with urllib.request.urlopen(url, timeout=timeout_s):
             pass
@@ -122,7 +126,7 @@ def demo(nacos_port: int, ads_port: int, http_port: int) -> None:
     _run_loop(run_demo(DemoPorts(nacos_port, ads_port, http_port), click.echo))
 
 
-def _load(path: Path) -> Loaded:
+def _load(path: Path) -> "Loaded":
     return _open(path).loaded
 
 

@@ -6,8 +6,8 @@ import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import betterproto
 from grpclib.client import Channel, Stream
 from grpclib.config import Configuration
 from grpclib.const import Cardinality
@@ -15,11 +15,14 @@ from grpclib.encoding.base import CodecBase
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from h2.exceptions import H2Error
 
-from meshregistry._proto.envoy.config.core.v3 import Node
-from meshregistry._proto.envoy.service.discovery.v3 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 from meshregistry.errors import MeshRegistryError
 from meshregistry.replica.options import ReplicaOptions
 from meshregistry.replica.siblings import Address
+
+if TYPE_CHECKING:
+    import betterproto
+
+    from meshregistry._proto.envoy.service.discovery.v3 import DeltaDiscoveryResponse
 
 _METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 _WINDOW_BYTES = 4 * 1024 * 1024
@@ -67,6 +70,10 @@ async def follow(address: Address, type_url: str, options: ReplicaOptions, take:
     Raises SiblingLost when the stream ends before, however it comes. Runs best in a task of its own: grpclib tells of
     a lost connection by cancelling. Cancelling is safe.
     """
+    # Here, as they take a start 50 ms to import and most services have no sibling.
+    from meshregistry._proto.envoy.config.core.v3 import Node
+    from meshregistry._proto.envoy.service.discovery.v3 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
+
     try:
         async with _open(address, options) as stream:
             await _send(stream, DeltaDiscoveryRequest(node=Node(id="meshregistry"), type_url=type_url))
@@ -112,11 +119,11 @@ def _context(options: ReplicaOptions) -> ssl.SSLContext | None:
     return context
 
 
-async def _send(stream: Stream[bytes, bytes], request: betterproto.Message) -> None:
+async def _send(stream: Stream[bytes, bytes], request: "betterproto.Message") -> None:
     await stream.send_message(bytes(request))
 
 
-def _read(response: DeltaDiscoveryResponse) -> Delivery:
+def _read(response: "DeltaDiscoveryResponse") -> Delivery:
     if len(response.resources) + len(response.removed_resources) > _MAX_NAMES:
         raise ValueError("too many names in one response")
     payloads = {each.name: each.resource.value for each in response.resources}

@@ -19,6 +19,7 @@ COMPOSITION_ROOT = {
     "app",
     "changes",
     "cli",
+    "collector",
     "demo",
     "fleet",
     "policies",
