@@ -60,9 +60,10 @@ lock: ## lock the dependencies again (needs uv)
 	uv pip compile -q --group build --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --universal --upgrade -o requirements/build.txt
 
-docs: $(STAMP) ## write docs/settings.md and docs/telemetry.md from what is declared
+docs: $(STAMP) ## write docs/settings.md, docs/telemetry.md and the table of docs/slime-migration.md
 	$(BIN)/python -m meshregistry.settings.reference > docs/settings.md
 	$(BIN)/python -m meshregistry.telemetry.reference > docs/telemetry.md
+	$(BIN)/python -m meshregistry.settings.slime_keys docs/slime-migration.md
 
 bench: $(STAMP) ## measure speed and memory, print a table
 	$(BIN)/python -m benchmarks.run

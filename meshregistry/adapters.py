@@ -83,15 +83,21 @@ def _judge_holding(version: str, acked: int | None, sequence: int, *, is_newest:
 
 
 class Readiness:
-    """Ready while the ports are open and every enabled source has been read; `listening` is set by the root."""
+    """Ready while the ports are open and every enabled source has been read; `listening` is set by the root.
 
-    def __init__(self, reducer: Reducer) -> None:
+    A shadow is never ready: behind a Service its pod must not be what istiod is sent to.
+    """
+
+    def __init__(self, reducer: Reducer, *, is_shadow: bool = False) -> None:
         self._reducer = reducer
+        self._is_shadow = is_shadow
         self.listening = False
 
     @property
     def not_ready(self) -> tuple[str, ...]:
         """What is not ready besides sources."""
+        if self._is_shadow:
+            return ("shadow: nobody is served",)
         return () if self.listening else ("xds not ready",)
 
     @property

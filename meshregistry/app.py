@@ -21,6 +21,7 @@ from meshregistry.errors import SettingsError
 from meshregistry.fleet import Fleet, build_source
 from meshregistry.http.server import HttpServer
 from meshregistry.http.views import Views
+from meshregistry.http.xds_cache import render_page
 from meshregistry.persistence import Keeper, KeeperOptions
 from meshregistry.reload import Reload, SettingsOrigin
 from meshregistry.replica.exchange import DecisionExchange
@@ -81,9 +82,9 @@ class App:
         clients = Clients()
         self._ads = [
             AdsServer(options, self._store, clients, self._metrics, self._shelf)
-            for options in ads_listeners(settings.mcp)
+            for options in (() if settings.shadow else ads_listeners(settings.mcp))
         ]
-        self._readiness = Readiness(self._reducer)
+        self._readiness = Readiness(self._reducer, is_shadow=settings.shadow)
         views = Views(
             snapshot=self._store,
             readiness=self._readiness,
@@ -110,6 +111,8 @@ class App:
             await self._http.start()
             for listener in self._ads:
                 await listener.start()
+            if self._settings.shadow:
+                _log.warning("app.shadow effect=%r", "everything is read and shown, nobody is served")
             self._readiness.listening = True
             self.listening.set()
             async with asyncio.TaskGroup() as tasks:
@@ -143,6 +146,25 @@ class App:
                 tasks.create_task(self._reload.run(tasks))
                 if self._settings.reload.enabled:
                     tasks.create_task(self._reload.watch())
+
+    @property
+    def pending_sources(self) -> tuple[str, ...]:
+        """Enabled sources that have not read all their scopes."""
+        return self._reducer.pending_sources
+
+    async def wait_complete(self) -> None:
+        """Return once every source has been read. Cancelling is safe."""
+        done = asyncio.Event()
+        stop_listening = self._store.listen(lambda change: done.set() if self._store.current.complete else None)
+        try:
+            if not self._store.current.complete:
+                await done.wait()
+        finally:
+            stop_listening()
+
+    def render_cache(self) -> bytes:
+        """Return the page of everything that is served, or would be."""
+        return render_page(self._store.current, self._settings.mcp.create_time)
 
     def ask_reload(self) -> None:
         """Have the settings file looked at now; without one nothing happens."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from meshregistry import __version__
+from meshregistry.cli_diff import diff
 from meshregistry.collector import stop_collecting
 from meshregistry.errors import ListenError, SettingsError
 from meshregistry.telemetry.logs import configure_logs
@@ -39,17 +40,18 @@ def main() -> None:
     type=click.Path(path_type=Path),
     help="Settings file, or a folder with `cfg_meshregistry` or `cfg`.",
 )
-def run(path: Path) -> None:
+@click.option("--shadow", is_flag=True, help="Read and show everything, but serve nobody.")
+def run(path: Path, shadow: bool) -> None:
     """Start the service and run until SIGTERM or SIGINT; it follows changes of the settings file."""
-    start(path)
+    start(path, is_shadow=shadow)
 
 
-def start(path: Path) -> NoReturn:
-    """Run the service with the settings in a file, then exit."""
+def start(path: Path, *, is_shadow: bool = False) -> NoReturn:
+    """Run the service with the settings in a file, then exit; a shadow serves nobody, whatever the file says."""
     stop_collecting()
     from meshregistry.app import serve  # the server rooms take half a second to import; `probe` needs none of them
 
-    origin = _open(path)
+    origin = _open(path, is_shadow=is_shadow)
     log = origin.loaded.settings.log
     configure_logs(level=log.level, as_json=log.format == "json")
     _print_lines("warning", origin.loaded.warnings)
@@ -58,13 +60,33 @@ def start(path: Path) -> NoReturn:
 
 @main.command("check-config")
 @click.argument("path", type=click.Path(path_type=Path))
-def check_config(path: Path) -> None:
+@click.option("--slime", is_flag=True, help="Print what will differ from Slime with this file instead.")
+def check_config(path: Path, slime: bool) -> None:
     """Print the effective settings without secrets, or every fault of the file."""
     from meshregistry.settings.render import render_settings
 
     loaded = _load(path)
+    if slime:
+        _print_differences(loaded)
+        return
     _print_lines("warning", loaded.warnings)
     click.echo(render_settings(loaded.settings), nl=False)
+
+
+def _print_differences(loaded: "Loaded") -> None:
+    """Print what differs from Slime; a part without anything is left out."""
+    from meshregistry.settings.differences import find_differences
+
+    found = find_differences(loaded)
+    parts = (
+        ("Defaults that the file relies on and that are others here", found.defaults),
+        ("Keys that the file sets and that mean something else here", found.keys),
+        ("Without effect, or worth a warning", loaded.warnings),
+        ("What is different whatever the file says", found.behaviours),
+    )
+    for title, lines in parts:
+        if lines:
+            click.echo("\n".join([f"{title}:", *(f"- {line}" for line in lines), ""]))
 
 
 @main.command()
@@ -126,16 +148,19 @@ def demo(nacos_port: int, ads_port: int, http_port: int) -> None:
     _run_loop(run_demo(DemoPorts(nacos_port, ads_port, http_port), click.echo))
 
 
+main.add_command(diff)
+
+
 def _load(path: Path) -> "Loaded":
     return _open(path).loaded
 
 
-def _open(path: Path) -> "SettingsOrigin":
+def _open(path: Path, *, is_shadow: bool = False) -> "SettingsOrigin":
     """Return what `run` can run, or print every fault and exit."""
     from meshregistry.reload import open_settings  # as in `run`
 
     try:
-        return open_settings(path, os.environ)
+        return open_settings(path, os.environ, is_shadow=is_shadow)
     except SettingsError as error:
         _print_lines(f"error: {path}", error.faults)
     sys.exit(EXIT_USAGE)

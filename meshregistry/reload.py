@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -33,17 +34,21 @@ class SettingsOrigin(msgspec.Struct, frozen=True):
     environment: Mapping[str, str]
     digest: str
     loaded: Loaded
+    is_shadow: bool = False
+    """Whether nobody is served whatever the file says."""
 
 
-def open_settings(path: Path, environ: Mapping[str, str]) -> SettingsOrigin:
+def open_settings(path: Path, environ: Mapping[str, str], *, is_shadow: bool = False) -> SettingsOrigin:
     """Return the settings that this version can run. Raises SettingsError with every fault."""
     text = read_settings(path)
-    return SettingsOrigin(path, environ, text.digest, _load(text, environ))
+    return SettingsOrigin(path, environ, text.digest, _load(text, environ, is_shadow=is_shadow), is_shadow)
 
 
-def _load(text: SettingsText, environ: Mapping[str, str]) -> Loaded:
+def _load(text: SettingsText, environ: Mapping[str, str], *, is_shadow: bool) -> Loaded:
     loaded = load_settings(text.text, environ, base_dir=text.path.parent)
     check_readable(loaded.settings)
+    if is_shadow:
+        return replace(loaded, settings=loaded.settings.model_copy(update={"shadow": True}))
     return loaded
 
 
@@ -133,7 +138,7 @@ class Reload:
     def _judge(self, text: SettingsText) -> Loaded:
         """Return the settings in a text. Raises SettingsError when they must not take effect."""
         try:
-            wanted = _load(text, self._origin.environment)
+            wanted = _load(text, self._origin.environment, is_shadow=self._origin.is_shadow)
         except SettingsError:
             raise
         except Exception as error:  # noqa: BLE001 - the edge: no file may end a running service

@@ -6,6 +6,7 @@ answer gave it, because versions are content hashes here and have no order; noth
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from typing import TypeVar
@@ -130,6 +131,12 @@ def render(query: CacheQuery, groups: list[_Group], created: str) -> Iterator[by
     if query.layout is Layout.PLAIN:
         return documents(items, yaml_text if in_yaml else json_text)
     return (yaml_list if in_yaml else json_list)(items)
+
+
+def render_page(snapshot: Snapshot, create_time: datetime) -> bytes:
+    """Return the whole page as it is without parameters."""
+    query = parse_query({})
+    return b"".join(render(query, select(snapshot, query), timestamp_text(create_time)))
 
 
 def slice_resources(resources: list[Resource], size: int) -> Iterator[list[Resource]]:

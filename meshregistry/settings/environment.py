@@ -69,16 +69,20 @@ VARIABLES = (
     Variable("STRICT_ISTIO_REV", ("mcp", "strict_istio_rev"), _parse_bool),
     Variable("EXTRA_REV_MAP", ("mcp", "extra_rev_map"), _split_revisions),
     Variable("XDS_SEND_TIMEOUT", ("mcp", "send_timeout")),
+    Variable("FORCE_UPDATE_JITTER_DURATION", ("zookeeper_source", "watching_resync_jitter")),
+    Variable("ZK_RESYNC_WATCH_PERIOD", ("zookeeper_source", "watching_resync_period")),
 )
 
 WITHOUT_EFFECT: Mapping[str, str] = {
-    "DYNAMIC_CONFIG_MAP": "settings come from the settings file",
-    "WATCHING_REGISTRYSOURCE": "settings come from the settings file",
+    "DYNAMIC_CONFIG_MAP": "mount the ConfigMap: the settings file is followed",
+    "WATCHING_REGISTRYSOURCE": "write the selectors into the settings file: it is followed",
     "SENT_NONCE_RECORD_NUM": "nonces are compared as the xDS protocol says",
-    "FORCE_UPDATE_JITTER_DURATION": "this version lacks the ZooKeeper source",
-    "ZK_RESYNC_WATCH_PERIOD": "this version lacks the ZooKeeper source",
+    "MCP_XDS_GRPC_MAXRECVMSGSIZE": "it limits clients, in Slime too; a limit for requests is mcp.max_request_bytes",
+    "MCP_XDS_GPRC_MAXRECVMSGSIZE": "it limits clients, in Slime too; a limit for requests is mcp.max_request_bytes",
+    "MCP_INC_PUSH": "nothing in Slime's server reads it",
+    "MCP_HTTP_URL": "Slime's long-poll server, which always answers that nothing has changed, is not served",
 }
-"""Variables that Slime acts on and we do not: name → why."""
+"""Variables of Slime's on which we do not act: name → why."""
 
 
 def apply_environment(draft: Draft) -> None:

@@ -36,6 +36,9 @@ class Section(BaseModel):
     ignored: ClassVar[Mapping[str, str]] = {}
     """Keys of Slime's schema that neither Slime nor we act on: name → why."""
 
+    idle: ClassVar[Mapping[str, str]] = {}
+    """Fields that are accepted and can have no effect in this section: name → why."""
+
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Yield the fields for repr and str, credentials in URLs masked."""
         for name, value in super().__repr_args__():
@@ -60,6 +63,8 @@ class Spec:
     slime_profile: JsonValue
     slime_default: JsonValue
     later: str | None
+    slime_note: str | None
+    slime_sources: tuple[str, ...] | None
 
 
 def setting(
@@ -71,14 +76,19 @@ def setting(
     slime_profile: JsonValue = None,
     slime_default: JsonValue = None,
     later: str | None = None,
+    slime_note: str | None = None,
+    slime_sources: tuple[str, ...] | None = None,
 ) -> Any:  # a field specifier: the declared type of the field is what counts
     """Declare one field.
 
     `slime` is the key in Slime's schema (None: ours), `slime_profile` the default in the `slime` profile and
     `slime_default` Slime's own default where they differ from `default`, `later` what is missing until the field
-    takes effect.
+    takes effect. `slime_note` says what is different from Slime, and why; it is needed where the default is.
+    `slime_sources` are the kinds of sources in which Slime acts on a common key; None is all registries.
     """
     extra: dict[str, JsonValue] = {
+        "slime_note": slime_note,
+        "slime_sources": None if slime_sources is None else list(slime_sources),
         "slime": slime,
         "unit": unit,
         "slime_profile": slime_profile,
@@ -100,7 +110,13 @@ def spec_of(field: FieldInfo) -> Spec:
         extra["slime_profile"],
         extra["slime_default"],
         _text_or_none(extra["later"]),
+        _text_or_none(extra["slime_note"]),
+        _texts_or_none(extra["slime_sources"]),
     )
+
+
+def _texts_or_none(value: JsonValue) -> tuple[str, ...] | None:
+    return tuple(map(str, value)) if isinstance(value, list) else None
 
 
 def _text_or_none(value: JsonValue) -> str | None:

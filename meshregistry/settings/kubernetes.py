@@ -7,6 +7,9 @@ from meshregistry.settings.fields import Count, PositiveDuration, Section, setti
 from meshregistry.settings.source import Source
 
 _UNUSED = "Slime never reads it"
+_EVERY_PRESET = "every preset has the kinds that are served, ServiceEntry and Sidecar"
+_USED = {"enabled", "resource_ns", "guard", "enable_empty_protection"}
+"""Common keys that count for files; Slime uses the first alone."""
 
 
 class Kubernetes(Section):
@@ -26,6 +29,10 @@ class KubernetesSource(Source):
     """ServiceEntry and Sidecar resources from files on disk (Slime's kubefs)."""
 
     ignored: ClassVar[Mapping[str, str]] = {"WatchedNamespaces": _UNUSED}
+    idle: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(Source.model_fields.keys() - _USED, "files are served as they are written"),
+        "collections": _EVERY_PRESET,
+    }
 
     enable_config_file: bool = setting(
         False, "Whether to read the files; needs config_path as well.", slime="EnableConfigFile"

@@ -5,7 +5,7 @@ from the environment and from the profile, validate, expand macros, check fields
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
 from yaml.nodes import Node
@@ -15,7 +15,7 @@ from meshregistry.settings.decode import Draft, Plain, decode_section
 from meshregistry.settings.document import Document, Entry, is_null, read_document
 from meshregistry.settings.environment import apply_environment, fill
 from meshregistry.settings.fields import Section, spec_of
-from meshregistry.settings.findings import Finding, Path, sorted_lines
+from meshregistry.settings.findings import Finding, Origin, Path, sorted_lines
 from meshregistry.settings.root import Settings
 from meshregistry.settings.rules import find_conflicts, rectify
 from meshregistry.settings.validation import apply_profile, validate
@@ -35,6 +35,9 @@ class Loaded:
     unknown: frozenset[str] = frozenset()
     """Paths of keys that nobody knows, where they are only a warning (inside Slime's wrappers)."""
 
+    origins: Mapping[Path, Origin] = field(default_factory=dict)
+    """Where each value was written: the file, or a variable of the environment; what is not here is a default."""
+
     has_settings: bool = True
     """Whether the text holds settings at all, as opposed to nothing or an empty wrapper."""
 
@@ -53,7 +56,7 @@ def load_settings(text: str, environ: Mapping[str, str], *, base_dir: FilePath |
     _apply_misc(document, draft)
     apply_environment(draft)
     _soften_modes(draft)
-    explicit = frozenset(draft.origins)
+    explicit = dict(draft.origins)
     apply_profile(draft)
     faulty = {fault.path for fault in draft.faults}
     settings = validate(draft, faulty)
@@ -63,7 +66,8 @@ def load_settings(text: str, environ: Mapping[str, str], *, base_dir: FilePath |
     _check(settings, draft, faulty)
     if draft.faults:
         raise SettingsError(sorted_lines(draft.faults))
-    return Loaded(settings, sorted_lines(draft.warnings), frozenset(draft.unknown), _holds_any(document.root))
+    unknown = frozenset(draft.unknown)
+    return Loaded(settings, sorted_lines(draft.warnings), unknown, explicit, _holds_any(document.root))
 
 
 def _holds_any(root: Node | None) -> bool:
@@ -105,14 +109,15 @@ def _soften_modes(draft: Draft) -> None:
 
 
 def _find_idle(section: Section, path: Path, draft: Draft) -> list[Finding]:
-    """Return a warning for each field that was set, differs from its default and has no effect yet."""
+    """Return a warning for each field that was set, differs from its default and has no effect, or none yet."""
     found = []
     for name, info in type(section).model_fields.items():
         here = (*path, name)
         value = getattr(section, name)
-        later = spec_of(info).later
-        if later and here in draft.origins and value != info.default:
-            message = f"accepted, but without effect yet: this version lacks {later}"
+        later, idle = spec_of(info).later, section.idle.get(name)
+        if (later or idle) and here in draft.origins and value != info.default:
+            reason = idle or f"this version lacks {later}"
+            message = f"accepted, but without effect{'' if idle else ' yet'}: {reason}"
             found.append(Finding(here, draft.origins[here], message))
         elif isinstance(value, Section):
             found += _find_idle(value, here, draft)

@@ -75,7 +75,11 @@ class Mcp(Section):
     )
     listeners: tuple[Listener, ...] = setting((), "Further listeners that serve a part of the world each.")
     enable_anno_res_ver: bool = setting(
-        True, "Show each resource's version as annotation ResourceVersion in xdsCache.", slime="EnableAnnoResVer"
+        True,
+        "Show each resource's version as annotation ResourceVersion in xdsCache.",
+        slime="EnableAnnoResVer",
+        slime_note="The version is a hash of the content; on the wire it travels as metadata.version, and never in the "
+        "annotation, which istiod overwrites.",
     )
     enable_inc_push: bool = setting(
         False,
@@ -83,6 +87,8 @@ class Mcp(Section):
         "istiod there would delete every service that did not change: use enable_inc_push of a listener of its own.",
         slime="EnableIncPush",
         slime_default=True,
+        slime_note="A stock istiod reads Slime's private increments as the full state and deletes everything they do "
+        "not mention. The dialect has to be asked for by a listener of its own; true is accepted with a warning.",
     )
     clean_zombie_interval: Duration = setting(
         0.0,
@@ -100,7 +106,11 @@ class Mcp(Section):
         30.0, "The next response is sent after this time when a client never acknowledges."
     )
     send_timeout: PositiveDuration = setting(
-        30.0, "A client that does not read for this long loses its stream.", slime_default="5s"
+        30.0,
+        "A client that does not read for this long loses its stream.",
+        slime_default="5s",
+        slime_note="A full answer of 10,000 services over a slow link takes longer than 5 s; a stuck client costs "
+        "nobody else anything. Slime has it as the variable XDS_SEND_TIMEOUT.",
     )
     drain_timeout: Duration = setting(5.0, "The time that streams get to end at a stop.")
     max_request_bytes: Count = setting(4_194_304, "A longer request ends its stream.", unit="bytes")

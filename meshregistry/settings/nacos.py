@@ -85,6 +85,7 @@ class NacosSource(NacosServer, Source):
         slime="Mode",
         slime_profile="polling",
         slime_default="polling",
+        slime_note="Changes are pushed where the server can; Slime only polls.",
     )
     nsf_nacos: bool = setting(False, "Deprecated macro: enable_project_code on, dom_suffix nsf.", slime="NsfNacos")
     k8s_domain_suffix: bool = setting(

@@ -91,11 +91,19 @@ class Settings(Section):
         "Revision": _UNUSED + "; use conversion.istio_revision",
         "RevCrds": "Slime does not support it",
     }
+    idle: ClassVar[Mapping[str, str]] = {
+        "snapshots": "every preset has the kinds that are served, ServiceEntry and Sidecar"
+    }
 
     profile: Annotated[Profile, LOWERED] = setting(
         "istio",
         "istio emits what a stock istiod accepts; slime reproduces Slime's conversion, and is the default inside "
         "Slime's wrappers.",
+    )
+    shadow: bool = setting(
+        False,
+        "Read and show everything, serve nobody: no ADS port is opened, and the service is never ready. For looking "
+        "before a switch; `run --shadow` does the same.",
     )
     aux_addr: OptionalListen = setting(
         ":8081", "Where the HTTP pages listen; empty = nowhere (`global.misc.aux-addr` in a Slime wrapper)."
@@ -108,7 +116,12 @@ class Settings(Section):
     data_dir: str = setting("", "Directory of the saved snapshot, from which a start goes on; empty = none.")
     save_interval: PositiveDuration = setting(10.0, "How often the snapshot is saved while it changes.")
     registry_start_delay: Duration = setting(
-        0.0, "Wait before the first poll.", slime="RegistryStartDelay", slime_default="5s"
+        0.0,
+        "Wait before the first poll.",
+        slime="RegistryStartDelay",
+        slime_default="5s",
+        slime_note="Nothing is served before the first complete reading, so that waiting only delays it; Slime also "
+        "waits a whole period before its first poll. It counts for every source, in Slime not for ZooKeeper.",
     )
     mcp: Mcp = setting(Mcp(), "The ADS server.", slime="Mcp")
     replicas: Replicas = setting(Replicas(), "The other replicas of this service.")

@@ -17,6 +17,12 @@ from meshregistry.settings.selection import (
 
 _PODS = "a cache of Kubernetes pods"
 
+_NACOS = ("nacos",)
+_ZOOKEEPER = ("zookeeper",)
+_NACOS_EUREKA = ("nacos", "eureka")
+_NACOS_ZOOKEEPER = ("nacos", "zookeeper")
+"""In which sources Slime acts on a key (pkg/bootstrap/args.go and the sources)."""
+
 Location = Annotated[Literal["MESH_INTERNAL", "MESH_EXTERNAL"], UPPERED]
 
 
@@ -35,7 +41,11 @@ class Source(Section):
         False, "Deprecated macro: sets the port and host options that gateways need.", slime="GatewayModel"
     )
     label_patch: bool = setting(
-        False, "Merge the labels of the pod that owns the address.", slime="LabelPatch", later=_PODS
+        False,
+        "Merge the labels of the pod that owns the address.",
+        slime="LabelPatch",
+        later=_PODS,
+        slime_note="There is no cache of Kubernetes pods yet; the switch is accepted with a warning.",
     )
     generic_protocol: bool = setting(
         False, "Port protocol GENERIC with the name prefix generic-<svc_protocol>.", slime="GenericProtocol"
@@ -46,7 +56,10 @@ class Source(Section):
         False, "Whether every distinct instance port becomes a service port.", slime="InstancePortAsSvcPort"
     )
     default_service_ns: str = setting(
-        "", "Namespace in the host when the instance names none and ns_host is on.", slime="DefaultServiceNs"
+        "",
+        "Namespace in the host when the instance names none and ns_host is on.",
+        slime="DefaultServiceNs",
+        slime_sources=_NACOS_EUREKA,
     )
     resource_ns: str = setting("", "Namespace of the generated resources.", slime="ResourceNs")
     location: Location = setting(
@@ -54,6 +67,7 @@ class Source(Section):
         "Location of the generated ServiceEntries; MESH_EXTERNAL is what istiod reads where Slime leaves it unset.",
         slime_profile="MESH_EXTERNAL",
         slime_default="",
+        slime_note="MESH_EXTERNAL, which unset means to istiod, is no mTLS and other telemetry.",
     )
     instance_protocols: bool = setting(
         True,
@@ -71,18 +85,25 @@ class Source(Section):
         "", "Region of endpoints whose metadata names a zone alone; empty = no locality without a region."
     )
     endpoint_selectors: tuple[EndpointSelector, ...] = setting(
-        (), "Instances to take; one match is enough.", slime="EndpointSelectors"
+        (), "Instances to take; one match is enough.", slime="EndpointSelectors", slime_sources=_NACOS_ZOOKEEPER
     )
     serviced_endpoint_selectors: Mapping[str, tuple[EndpointSelector, ...]] = setting(
-        {}, "Selectors per service, in place of the source's own.", slime="ServicedEndpointSelectors"
+        {},
+        "Selectors per service, in place of the source's own.",
+        slime="ServicedEndpointSelectors",
+        slime_sources=_NACOS_ZOOKEEPER,
     )
     empty_ep_selectors_exclude_all: bool = setting(
-        False, "Whether an empty list of selectors rejects every instance.", slime="EmptyEpSelectorsExcludeAll"
+        False,
+        "Whether an empty list of selectors rejects every instance.",
+        slime="EmptyEpSelectorsExcludeAll",
+        slime_sources=_NACOS_ZOOKEEPER,
     )
     always_use_source_scoped_ep_selectors: bool = setting(
         False,
         "Whether an instance must pass both the source's and its service's selectors.",
         slime="AlwaysUseSourceScopedEpSelectors",
+        slime_sources=_NACOS_ZOOKEEPER,
     )
     allow_hosts: tuple[str, ...] = setting(
         (),
@@ -104,16 +125,16 @@ class Source(Section):
         False, "Collect service ports.", slime="MockServiceMergeServicePort"
     )
     service_naming: ServiceNameConverter | None = setting(
-        None, "Recomputes the service of an instance.", slime="ServiceNaming"
+        None, "Recomputes the service of an instance.", slime="ServiceNaming", slime_sources=_NACOS
     )
     service_host_aliases: tuple[ServiceHostAlias, ...] = setting(
-        (), "Further hosts per generated host.", slime="ServiceHostAliases"
+        (), "Further hosts per generated host.", slime="ServiceHostAliases", slime_sources=_NACOS
     )
     service_additional_metas: Mapping[str, AdditionalMeta] = setting(
-        {}, "Metadata to add, by ServiceEntry name.", slime="ServiceAdditionalMetas"
+        {}, "Metadata to add, by ServiceEntry name.", slime="ServiceAdditionalMetas", slime_sources=_NACOS
     )
     instance_meta_relabel: InstanceMetaRelabel | None = setting(
-        None, "Derives metadata keys from others.", slime="InstanceMetaRelabel"
+        None, "Derives metadata keys from others.", slime="InstanceMetaRelabel", slime_sources=_NACOS_ZOOKEEPER
     )
     enable_empty_protection: bool = setting(
         True,
@@ -122,12 +143,15 @@ class Source(Section):
         slime="EnableEmptyProtection",
         slime_profile=False,
         slime_default=False,
+        slime_sources=_ZOOKEEPER,
+        slime_note="A service whose last endpoints vanish for a moment (a re-registration, a restart) keeps them for "
+        "guard.empty_grace. It concerns every source and never turns a failed reading into an empty list.",
     )
     guard: Guard = setting(Guard(), "Overrides of the top-level guard for this source.")
 
 
 def restate(
-    name: str, default: object, *, slime_default: str | bool | None = None, later: str | None = None
+    name: str, default: object, *, slime_default: str | bool | None = None, slime_note: str | None = None
 ) -> Any:  # a field specifier, as `setting`
     """Declare a common field of `Source` again with what differs for one source."""
     spec = spec_of(Source.model_fields[name])
@@ -138,5 +162,7 @@ def restate(
         unit=spec.unit,
         slime_profile=spec.slime_profile,
         slime_default=slime_default,
-        later=later or spec.later,
+        later=spec.later,
+        slime_note=slime_note or spec.slime_note,
+        slime_sources=spec.slime_sources,
     )

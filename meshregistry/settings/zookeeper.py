@@ -55,6 +55,8 @@ class ZookeeperServer(Section):
         slime="ApplicationRegisterRootNode",
         slime_profile="",
         slime_default="",
+        slime_note="Applications that Dubbo 3 registers as a whole, and Spring Cloud's. Slime has the key and does not "
+        "support it.",
     )
     chroot: str = setting("", "Put before every path.")
     username: str = setting("", "User of the digest scheme, or of SASL; empty = none.")
@@ -81,10 +83,19 @@ class ZookeeperSource(ZookeeperServer, Source):
         (), "Several registries; when not empty the one given directly in this section is not used."
     )
     mode: Annotated[Literal["watching", "polling"], LOWERED] = setting(
-        "watching", "Whether to watch nodes or to poll them.", slime="Mode", slime_default="polling"
+        "watching",
+        "Whether to watch nodes or to poll them.",
+        slime="Mode",
+        slime_default="polling",
+        slime_note="Changes arrive at once, and a quiet registry costs nothing.",
     )
     watching_worker_count: Count = setting(
-        32, "Services read at once, in either mode.", slime="WatchingWorkerCount", slime_default=10
+        32,
+        "Services read at once, in either mode.",
+        slime="WatchingWorkerCount",
+        slime_default=10,
+        slime_note="A worker is no thread here: more of them only shorten the first reading over a slow line. It "
+        "counts in either mode.",
     )
     watching_resync_cron: str = setting(
         "",
@@ -121,6 +132,8 @@ class ZookeeperSource(ZookeeperServer, Source):
         slime="EnableDubboSidecar",
         slime_profile=True,
         slime_default=True,
+        slime_note="A Sidecar limits what a workload can reach. With a stock istiod that is a decision for people, not "
+        "a default.",
     )
     trim_dubbo_remove_dep_interval: Duration = setting(
         86_400.0, "How long a removed dependency stays in a Sidecar.", slime="TrimDubboRemoveDepInterval"

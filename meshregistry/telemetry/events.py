@@ -15,6 +15,7 @@ class Event(NamedTuple):
 
 
 EVENTS = (
+    Event("app.shadow", "warning", "Everything is read and shown, and nobody is served."),
     Event("app.stopping", "info", "A signal to stop has come; a second one ends at once."),
     Event("app.stopped", "info", "Everything is closed."),
     Event("source.read", "info", "A scope was read completely for the first time."),

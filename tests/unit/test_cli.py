@@ -57,6 +57,28 @@ def test_check_config_prints_every_fault_with_its_path_and_the_nearest_key(setti
     assert "guard.empty_grace" in lines[2]
 
 
+def test_check_config_says_what_will_differ_from_slime(settings: Path) -> None:
+    result = run("check-config", "--slime", settings)
+
+    assert (0, "") == (result.exit_code, result.stderr)
+    titles = [line for line in result.stdout.splitlines() if line.endswith(":") and not line.startswith("-")]
+    assert [
+        "Defaults that the file relies on and that are others here:",
+        "What is different whatever the file says:",
+    ] == titles
+    assert "- nacos_source.mode: auto, in Slime polling." in result.stdout
+    assert "swordfish" not in result.output
+
+
+def test_check_config_for_slime_prints_faults_first(settings: Path) -> None:
+    settings.write_text("nacos_source: {enabeld: true}\n")
+
+    assert (2, "") == (
+        run("check-config", "--slime", settings).exit_code,
+        run("check-config", "--slime", settings).stdout,
+    )
+
+
 @pytest.mark.parametrize("command", ["check-config", "run"])
 def test_a_missing_file_is_named(command: str, tmp_path: Path) -> None:
     path = tmp_path / "absent.yaml"

@@ -20,6 +20,8 @@ SLIME_VARIABLES = {
     "STRICT_ISTIO_REV": "t",
     "EXTRA_REV_MAP": "rev1:,rev2:rev21",
     "XDS_SEND_TIMEOUT": "7s",
+    "FORCE_UPDATE_JITTER_DURATION": "8s",
+    "ZK_RESYNC_WATCH_PERIOD": "9m",
 }
 
 
@@ -39,6 +41,8 @@ def test_every_variable_reaches_its_field() -> None:
     assert settings.mcp.strict_istio_rev
     assert {"rev1": "", "rev2": "rev21"} == settings.mcp.extra_rev_map
     assert 7.0 == settings.mcp.send_timeout
+    assert 8.0 == settings.zookeeper_source.watching_resync_jitter
+    assert 540.0 == settings.zookeeper_source.watching_resync_period
     assert set(SLIME_VARIABLES) == {variable.name for variable in VARIABLES}
 
 

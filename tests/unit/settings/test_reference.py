@@ -10,6 +10,8 @@ from meshregistry.settings.environment import VARIABLES
 from meshregistry.settings.fields import Section, spec_of
 from meshregistry.settings.reference import render_reference
 from meshregistry.settings.root import Settings
+from meshregistry.settings.slime_keys import list_keys, render_keys, replace_table
+from meshregistry.settings.source import Source
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -50,14 +52,23 @@ def test_every_link_leads_to_a_heading() -> None:
     assert set(re.findall(r"\]\(#([^)]+)\)", page)) <= headings
 
 
-def test_every_default_that_differs_from_slimes_is_explained() -> None:
+def test_the_table_of_slimes_keys_is_up_to_date() -> None:
     page = (DOCS / "slime-migration.md").read_text("utf-8")
-    explained = set(re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE))
-    changed = {
-        path
+    assert replace_table(page) == page
+    assert render_keys() in page
+
+
+def test_the_table_has_every_key_of_the_schema_and_every_changed_default_with_its_reason() -> None:
+    rows = list(list_keys())
+    here = {re.sub(r"^\*_source\.", "nacos_source.", row.here): row for row in rows}
+    slimes = {
+        path: spec_of(section.model_fields[name])
         for path, section, name in fields(Settings)
-        if spec_of(section.model_fields[name]).slime_default is not None
+        if spec_of(section.model_fields[name]).slime or spec_of(section.model_fields[name]).slime_default is not None
     }
-    anywhere = {re.sub(r"^\w+_source\.", "*_source.", path) for path in changed}
-    assert changed == {path for path in changed if explained & {path, re.sub(r"^\w+_source\.", "*_source.", path)}}
-    assert explained <= changed | anywhere
+    common = {f"{kind}_source.{name}" for kind in ("zookeeper", "eureka", "k8s") for name in Source.model_fields}
+    assert [] == sorted(slimes.keys() - here.keys() - common)
+    assert [] == [path for path, spec in slimes.items() if spec.slime_default is not None and not spec.slime_note]
+    assert {"same", "better", "warning"} == {row.status for row in rows}
+    assert [] == [row.key for row in rows if row.status != "same" and not row.note]
+    assert [] == [variable.name for variable in VARIABLES if variable.name not in {row.key for row in rows}]
