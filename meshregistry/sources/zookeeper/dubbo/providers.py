@@ -4,6 +4,7 @@ What differs between the registrations of one service by one application (start 
 rest is looked up, so most names cost one look-up and one small record.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from meshregistry.sources.zookeeper.dubbo.url import (
     check_address,
     read_head,
     split_name,
-    split_params,
+    split_pairs,
 )
 
 _POOL_LIMIT = 16_384
@@ -68,7 +69,7 @@ class ProviderReader:
 
     def __init__(self, ignored: Iterable[str]) -> None:
         self._ignored = frozenset(ignored)
-        self._volatile = tuple(sorted({_TIMESTAMP, "pid", "token"} & self._ignored))
+        self._volatile = ParamCutter({_TIMESTAMP, "pid", "token"} & self._ignored)
         self._known: dict[tuple[str, str, str], Traits] = {}
         self._decoded: dict[str, tuple[str, str]] = {}
         self._pair = Interner[tuple[str, str]](_POOL_LIMIT)
@@ -88,24 +89,15 @@ class ProviderReader:
         if head.scheme in _OTHER_KINDS:
             raise BadUrl("scheme")
         check_address(head.host, head.port)
-        timestamp = ""
-        for param in self._volatile:
-            encoded_params, value = cut_param(encoded_params, param)
-            timestamp = value if param is _TIMESTAMP else timestamp
-        traits = self._find(interface, head.scheme, encoded_params)
-        if not timestamp:
-            timestamp = dict(traits.metadata).get(_TIMESTAMP, "")
+        lasting_params, volatile = self._volatile.cut(encoded_params)
+        traits = self._find(interface, head.scheme, lasting_params)
+        timestamp = volatile.get(_TIMESTAMP) or dict(traits.metadata).get(_TIMESTAMP, "")
         return Provider(traits, head.host, head.port, timestamp)
 
     def describe(self, interface: str, scheme: str, params: Mapping[str, str]) -> Traits:
         """Return what decoded parameters say."""
-        kept = {name: value for name, value in params.items() if name not in self._ignored}
-        kept[PROTOCOL] = scheme
-        pairs = tuple([self._share(pair) for pair in sorted(kept.items())])
-        application = find_param(params, "application")
-        key = key_of(interface, params)
-        traits = Traits(key, str(key), scheme, pairs, application, read_weight(params), is_enabled(params))
-        return self._traits.share(traits) if sum(map(len, kept.values())) <= _LONGEST_KNOWN else traits
+        traits = self._describe(interface, scheme, {pair[0]: self._share(pair) for pair in params.items()})
+        return self._traits.share(traits) if sum(map(len, params.values())) <= _LONGEST_KNOWN else traits
 
     def amend(self, traits: Traits, metadata: Mapping[str, str]) -> Traits:
         """Return traits with other metadata; the service stays, and what ignored parameters said."""
@@ -127,23 +119,34 @@ class ProviderReader:
         if known is None:
             if len(self._decoded) >= _POOL_LIMIT:
                 self._decoded.clear()
-            known = self.describe(interface, scheme, split_params(encoded_params, self._decoded))
+            known = self._describe(interface, scheme, split_pairs(encoded_params, self._decoded))
             if len(encoded_params) <= _LONGEST_KNOWN:
+                known = self._traits.share(known)
                 remember(self._known, place, known, _KNOWN_LIMIT)
         return known
 
+    def _describe(self, interface: str, scheme: str, pairs: Mapping[str, tuple[str, str]]) -> Traits:
+        params = dict(pairs.values())
+        kept = [pair for name, pair in pairs.items() if name not in self._ignored and name != PROTOCOL]
+        metadata = tuple(sorted((*kept, self._share((PROTOCOL, scheme)))))
+        key = key_of(interface, params)
+        application = find_param(params, "application")
+        return Traits(key, str(key), scheme, metadata, application, read_weight(params), is_enabled(params))
 
-def cut_param(encoded: str, name: str) -> tuple[str, str]:
-    """Return encoded parameters without the one of that name, and its encoded value ("" when it is not there)."""
-    mark = f"%26{name}%3D"
-    start = encoded.find(mark)
-    if start < 0:
-        if not encoded.startswith(mark[3:]):
-            return encoded, ""
-        value, _, rest = encoded[len(mark) - 3 :].partition("%26")
-        return rest, value
-    value, separator, rest = encoded[start + len(mark) :].partition("%26")
-    return f"{encoded[:start]}{separator}{rest}", value
+
+class ParamCutter:
+    """Cuts parameters out of encoded ones. A parameter that is written in an odd way stays."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        found = "|".join(sorted(map(re.escape, names)))
+        self._split = re.compile(rf"%26({found})%3D([^%]*(?:%(?!26)[^%]*)*)").split if found else None
+
+    def cut(self, encoded: str) -> tuple[str, dict[str, str]]:
+        """Return the other parameters, and the encoded values of those that were cut out."""
+        if self._split is None:
+            return encoded, {}
+        pieces = self._split(f"%26{encoded}")
+        return "".join(pieces[::3])[3:], dict(zip(pieces[1::3], pieces[2::3], strict=True))
 
 
 def read_weight(params: Mapping[str, str]) -> float:

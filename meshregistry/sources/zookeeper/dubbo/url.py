@@ -17,6 +17,8 @@ LONGEST_POOLED = 256
 _ODD_SEPARATORS = ("&", ";", "=", "%3B", "%3b", "%3d")
 _replace_pair_separators = re.compile(r"%3[Bb]|[&;]").sub
 _replace_value_separators = re.compile(r"%3d|=").sub
+_match_plain_head = re.compile(r"([a-z][a-z0-9.-]*)%3A%2F%2F([0-9.]+)%3A([0-9]{1,5})(?:%2F([^%+]*))?").fullmatch
+"""Most heads: an IPv4 address and a path without a slash."""
 
 
 class BadUrl(Exception):
@@ -55,13 +57,20 @@ def split_name(name: str) -> tuple[str, str]:
 
 def read_head(encoded: str) -> Head:
     """Return the decoded head; raises BadUrl with reason `scheme` or `port`."""
+    plain = _match_plain_head(encoded)
+    if plain is not None:
+        scheme, host, port, path = plain.groups()
+        return Head(scheme, host, int(port), path or "")
+    return _read_any_head(encoded)
+
+
+def _read_any_head(encoded: str) -> Head:
     text = decode(encoded.replace("%3A", ":").replace("%2F", "/"))
     scheme, mark, rest = text.partition("://")
     if not mark or not scheme:
         raise BadUrl("scheme")
     authority, _, path = rest.partition("/")
-    host, port = split_authority(authority.rpartition("@")[2])
-    return Head(scheme.lower(), host, port, path)
+    return Head(scheme.lower(), *split_authority(authority.rpartition("@")[2]), path)
 
 
 def split_authority(text: str) -> tuple[str, int]:
@@ -89,25 +98,29 @@ def check_address(host: str, port: int) -> None:
         raise BadUrl("port")
 
 
-def split_params(encoded: str, known: dict[str, tuple[str, str]] | None = None) -> dict[str, str]:
-    """Return the decoded parameters; a key alone has the value "", of a repeated key the last one counts.
+def split_params(encoded: str) -> dict[str, str]:
+    """Return the decoded parameters; a key alone has the value "", of a repeated key the last one counts."""
+    return dict(split_pairs(encoded, {}).values())
 
-    `known` remembers decoded parameters by their encoded form; its owner bounds it.
+
+def split_pairs(encoded: str, known: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """Return the decoded parameters as pairs by their key, as `split_params` does.
+
+    `known` remembers decoded parameters by their encoded form, so that equal ones are one object; its owner bounds it.
     """
     if any(separator in encoded for separator in _ODD_SEPARATORS):
         encoded = _replace_value_separators("%3D", _replace_pair_separators("%26", encoded))
-    pairs = {} if known is None else known
-    params = {}
+    pairs = {}
     for part in encoded.split("%26"):
-        pair = pairs.get(part)
+        pair = known.get(part)
         if pair is None:
             key, _, value = part.partition("%3D")
             pair = decode(key), decode(value)
             if len(part) <= LONGEST_POOLED:
-                pairs[part] = pair
-        params[pair[0]] = pair[1]
-    params.pop("", None)
-    return params
+                known[part] = pair
+        pairs[pair[0]] = pair
+    pairs.pop("", None)
+    return pairs
 
 
 def read_params(url: str) -> dict[str, str]:

@@ -7,7 +7,13 @@ import pytest
 
 from meshregistry.model.dubbo_key import DubboKey
 from meshregistry.model.instance import Instance
-from meshregistry.sources.zookeeper.dubbo.providers import Provider, ProviderReader, cut_param, is_enabled, read_weight
+from meshregistry.sources.zookeeper.dubbo.providers import (
+    ParamCutter,
+    Provider,
+    ProviderReader,
+    is_enabled,
+    read_weight,
+)
 from meshregistry.sources.zookeeper.dubbo.url import BadUrl
 from tests.support.dubbo_names import encode, provider
 
@@ -114,17 +120,22 @@ def test_the_empty_url_is_no_provider() -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoded", "expected"),
+    ("encoded", "lasting", "cut"),
     [
-        ("timestamp%3D1", ("", "1")),
-        ("timestamp%3D1%26a%3D2", ("a%3D2", "1")),
-        ("a%3D2%26timestamp%3D1", ("a%3D2", "1")),
-        ("a%3D2%26timestamp%3D1%26b%3D3", ("a%3D2%26b%3D3", "1")),
-        ("a.timestamp%3D1%26b%3D3", ("a.timestamp%3D1%26b%3D3", "")),
+        ("", "", {}),
+        ("timestamp%3D1", "", {"timestamp": "1"}),
+        ("timestamp%3D1%26a%3D2", "a%3D2", {"timestamp": "1"}),
+        ("a%3D2%26timestamp%3D1", "a%3D2", {"timestamp": "1"}),
+        ("a%3D2%26timestamp%3D1%26b%3D3", "a%3D2%26b%3D3", {"timestamp": "1"}),
+        ("pid%3D7%26a%3D2%2C4%26timestamp%3D1%2C2%26b%3D3", "a%3D2%2C4%26b%3D3", {"pid": "7", "timestamp": "1%2C2"}),
+        ("timestamp%3D1%26timestamp%3D2", "", {"timestamp": "2"}),
+        ("a.timestamp%3D1%26b%3D3", "a.timestamp%3D1%26b%3D3", {}),
+        ("timestamp%26b%3D3", "timestamp%26b%3D3", {}),
     ],
 )
-def test_a_parameter_is_cut_out_whole(encoded: str, expected: tuple[str, str]) -> None:
-    assert expected == cut_param(encoded, "timestamp")
+def test_parameters_are_cut_out_whole(encoded: str, lasting: str, cut: dict[str, str]) -> None:
+    assert (lasting, cut) == ParamCutter(("timestamp", "pid")).cut(encoded)
+    assert (encoded, {}) == ParamCutter(()).cut(encoded)
 
 
 def test_registrations_that_differ_in_start_time_share_their_traits() -> None:

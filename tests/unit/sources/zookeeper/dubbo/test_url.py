@@ -35,6 +35,7 @@ from tests.support.dubbo_names import encode
 def test_the_head_of_every_kind_of_url_is_read(url: str, expected: Head) -> None:
     assert expected == read_head(split_name(encode(url))[0])
     assert expected == read_head(split_name(encode(url).replace("%3F", "%3f"))[0])
+    assert expected == read_head(split_name(encode(url).replace("%3A", "%3a"))[0])
 
 
 def test_a_name_that_is_not_encoded_is_read_alike() -> None:
