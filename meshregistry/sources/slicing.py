@@ -2,6 +2,11 @@
 
 import asyncio
 import time
+from typing import TypeVar
+
+from meshregistry.sources.steps import Steps
+
+T = TypeVar("T")
 
 SLICE_S = 0.005
 _PROBE_S = 0.05
@@ -23,6 +28,18 @@ class Slicer:
         if time.perf_counter() >= self._until:
             await asyncio.sleep(0)
             self._until = time.perf_counter() + self._slice_s
+
+
+async def run_steps(steps: Steps[T]) -> T:
+    """Do the work in slices and return its result; raises what it raises. Cancelling it is safe: the work ends."""
+    slicer = Slicer()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        await slicer.breathe()
 
 
 async def until_calm(timeout_s: float) -> None:

@@ -79,6 +79,7 @@ PURE_ROOMS = ("model", "wire", "sources/zookeeper/dubbo")
 PURE_MODULES = {
     "curator.py",
     "spring.py",
+    "steps.py",
     "wire.py",
     "protocol.py",
     "subscription.py",

@@ -6,9 +6,11 @@ from typing import NamedTuple
 from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.events import ScopeListing, Sink
 from meshregistry.model.instance import Instance
+from meshregistry.sources.slicing import run_steps
 from meshregistry.sources.zookeeper.dubbo.applications import Offer
 from meshregistry.sources.zookeeper.dubbo.calls import list_calls
 from meshregistry.sources.zookeeper.dubbo.consumers import read_consumers
+from meshregistry.sources.zookeeper.dubbo.interface import fingerprint
 from meshregistry.sources.zookeeper.dubbo.rules import RuleSet
 from meshregistry.sources.zookeeper.dubbo.url import decode
 from meshregistry.sources.zookeeper.equipment import Equipment
@@ -35,6 +37,7 @@ class InterfaceReader:
         self._board = InterfaceBoard(registry, self._options.ignored_params)
         self._nodes: dict[str, str] = {}
         self._sides: dict[str, Sides] = {}
+        self._called_by: dict[str, int] = {}
 
     @property
     def known(self) -> frozenset[str]:
@@ -89,7 +92,7 @@ class InterfaceReader:
         if not lists.exists and not offers:
             return await self._publish_end(interface, sink, observed_at)
         nodes = InterfaceNodes(lists.providers, lists.sides.overrides, self._context.rules(interface), offers)
-        reading = self._board.compare(interface, nodes, observed_at)
+        reading = await run_steps(self._board.compare(interface, nodes, observed_at))
         if reading is None:
             self._metrics.source_unchanged.labels("zookeeper").inc()
         else:
@@ -98,7 +101,7 @@ class InterfaceReader:
             if reading.listing is not None:
                 await sink.publish(reading.listing)
             self._board.adopt(interface, reading.published)
-        self._note_calls(interface, lists.sides.consumers)
+        await self._note_calls(interface, lists.sides.consumers, is_new=reading is not None)
         return reading is not None and reading.listing is not None
 
     def instances(self, interface: str = "") -> Iterator[tuple[str, str, tuple[Instance, ...]]]:
@@ -113,13 +116,17 @@ class InterfaceReader:
         scope = dubbo_scope(self._registry, interface)
         await sink.publish(ScopeListing(scope, frozenset(), {}, observed_at=observed_at))
         self._board.forget(interface)
-        self._note_calls(interface, ())
+        await self._note_calls(interface, (), is_new=True)
+        self._called_by.pop(interface, None)
         return True
 
-    def _note_calls(self, interface: str, consumers: tuple[str, ...]) -> None:
-        if self._desk is None:
+    async def _note_calls(self, interface: str, names: tuple[str, ...], *, is_new: bool) -> None:
+        """Tell who calls the interface's services, if these are new or their consumers are."""
+        digest = fingerprint(names)
+        if self._desk is None or not (is_new or self._called_by.get(interface) != digest):
             return
+        self._called_by[interface] = digest
+        consumers = await run_steps(read_consumers(names))
         services = self._board.services(interface)
-        profile, suffix = self._options.profile, self._options.host_suffix
-        calls = list_calls(interface, services, read_consumers(consumers), profile, suffix)
+        calls = list_calls(interface, services, consumers, self._options.profile, self._options.host_suffix)
         self._desk.replace(self._registry, interface, calls)

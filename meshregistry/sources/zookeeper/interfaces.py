@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from meshregistry.model.events import ScopeListing
 from meshregistry.model.instance import Instance
+from meshregistry.sources.steps import Steps
 from meshregistry.sources.zookeeper.dubbo.applications import Offer
 from meshregistry.sources.zookeeper.dubbo.interface import fingerprint, read_interface
 from meshregistry.sources.zookeeper.dubbo.providers import ProviderReader
@@ -62,7 +63,7 @@ class InterfaceBoard:
     def __iter__(self) -> Iterator[str]:
         return iter(self._published)
 
-    def compare(self, interface: str, nodes: InterfaceNodes, observed_at: float) -> InterfaceReading | None:
+    def compare(self, interface: str, nodes: InterfaceNodes, observed_at: float) -> Steps[InterfaceReading | None]:
         """Return what a reading differs in, None if it is the same as the last one.
 
         Raises SourceDataError when there are providers and none can be understood: what is known stays.
@@ -72,7 +73,7 @@ class InterfaceBoard:
         if before is not None and before.digest == digest:
             return None
         rules = join_rules(read_overrides(interface, nodes.overrides), *nodes.rules)
-        reading = read_interface(self._reader, interface, nodes.providers, rules.rules, nodes.offers)
+        reading = yield from read_interface(self._reader, interface, nodes.providers, rules.rules, nodes.offers)
         published = Published(digest, _share(reading.services, before))
         if before is not None and before.services == published.services:
             return InterfaceReading(published, None, reading.bad)

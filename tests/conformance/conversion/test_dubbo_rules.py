@@ -20,6 +20,7 @@ from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.rejects import Reject
 from meshregistry.model.sidecar import Sidecar, SidecarPolicy, build_sidecar
 from meshregistry.model.validation import Validated
+from meshregistry.sources.steps import finish
 from meshregistry.sources.zookeeper.dubbo.calls import list_calls
 from meshregistry.sources.zookeeper.dubbo.consumers import read_consumers
 from meshregistry.sources.zookeeper.dubbo.interface import InterfaceReading, read_interface
@@ -71,11 +72,13 @@ def _cases(pattern: str) -> list[Any]:
 def _read(example: Example, step: int) -> dict[str, InterfaceReading]:
     reader = ProviderReader(example.ignored)
     return {
-        interface: read_interface(
-            reader,
-            interface,
-            [encode(url) for url in example.interfaces[interface][::step]],
-            read_overrides(interface, map(encode, example.overrides.get(interface, ()))).rules,
+        interface: finish(
+            read_interface(
+                reader,
+                interface,
+                [encode(url) for url in example.interfaces[interface][::step]],
+                read_overrides(interface, map(encode, example.overrides.get(interface, ()))).rules,
+            )
         )
         for interface in list(example.interfaces)[::step]
     }
@@ -106,7 +109,7 @@ def _make_sidecars(example: Example, profile: Profile, step: int) -> list[Tree]:
     policy = msgspec.convert({"profile": profile, **example.policy}, SidecarPolicy)
     model = CallModel(0.0, self_consume=example.self_consume)
     for interface, reading in _read(example, step).items():
-        consumers = read_consumers(map(encode, example.consumers.get(interface, ())))
+        consumers = finish(read_consumers(map(encode, example.consumers.get(interface, ()))))
         model.replace(interface, list_calls(interface, reading.services, consumers, profile, ""), 0.0)
     built = [build_sidecar(name, model.dependencies(name) or (), policy) for name in model.known_applications()]
     return sorted((_sidecar_tree(each.sidecar) for each in built if each.sidecar), key=lambda tree: str(tree["name"]))
@@ -141,7 +144,7 @@ def _convert_captured(profile: Profile) -> dict[str, Validated]:
     claims: dict[str, list[Claim]] = {}
     for node, names in captured.items():
         interface = decode(node)
-        for name, instances in read_interface(reader, interface, names).services.items():
+        for name, instances in finish(read_interface(reader, interface, names)).services.items():
             key = ServiceKey(dubbo_scope("", interface), name)
             for claim in convert_service(key, instances, policy, cache).claims:
                 claims.setdefault(claim.resource_name, []).append(claim)

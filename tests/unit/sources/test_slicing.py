@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from meshregistry.sources.slicing import Slicer, until_calm
+from meshregistry.sources.slicing import Slicer, run_steps, until_calm
+from meshregistry.sources.steps import Steps, finish
 
 pytestmark = pytest.mark.anyio
 
@@ -65,3 +66,40 @@ async def test_it_does_not_wait_for_ever() -> None:
         await until_calm(0.1)
         assert not work.done()
         work.cancel()
+
+
+def count_to(limit: int, *, is_broken: bool = False) -> Steps[int]:
+    for _ in range(limit):
+        yield
+    if is_broken:
+        raise ValueError("broken")
+    return limit
+
+
+async def test_steps_end_alike_in_one_go_and_in_slices() -> None:
+    assert 3 == finish(count_to(3)) == await run_steps(count_to(3))
+    with pytest.raises(ValueError, match="broken"):
+        finish(count_to(3, is_broken=True))
+    with pytest.raises(ValueError, match="broken"):
+        await run_steps(count_to(3, is_broken=True))
+
+
+async def test_others_run_between_steps_that_take_long() -> None:
+    log: list[str] = []
+
+    def work() -> Steps[None]:
+        for _ in range(3):
+            time.sleep(0.01)
+            log.append("step")
+            yield
+
+    async def other() -> None:
+        for _ in range(3):
+            log.append("other")
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(run_steps(work()))
+        group.create_task(other())
+
+    assert ["step", "other", "step", "other", "step", "other"] == log

@@ -4,7 +4,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from meshregistry.model.dubbo_key import DubboKey, find_param
+from meshregistry.sources.steps import Steps
 from meshregistry.sources.zookeeper.dubbo.url import MAX_NAME_CHARS, BadUrl, read_head, split_name, split_params
+
+_STEP = 64
+"""Consumers that are read in one step."""
 
 _NO_VERSION = frozenset(("", "0.0.0"))
 
@@ -24,10 +28,12 @@ class Consumer(NamedTuple):
         return self.version in ("*", key.version) or {self.version, key.version} <= _NO_VERSION
 
 
-def read_consumers(names: Iterable[str]) -> frozenset[Consumer]:
+def read_consumers(names: Iterable[str]) -> Steps[frozenset[Consumer]]:
     """Return the references in a `consumers` node; those without an application say nothing and are left out."""
     consumers = set()
-    for name in names:
+    for count, name in enumerate(names, 1):
+        if count % _STEP == 0:
+            yield
         try:
             consumer = _read_consumer(name)
         except BadUrl:

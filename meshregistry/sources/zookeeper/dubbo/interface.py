@@ -14,10 +14,14 @@ from meshregistry.errors import SourceDataError
 from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.events import ScopeListing
 from meshregistry.model.instance import Instance
+from meshregistry.sources.steps import Steps
 from meshregistry.sources.zookeeper.dubbo.applications import Offer
 from meshregistry.sources.zookeeper.dubbo.providers import Provider, ProviderReader
 from meshregistry.sources.zookeeper.dubbo.rules import Rule, apply_rules
 from meshregistry.sources.zookeeper.dubbo.url import BadUrl
+
+_STEP = 64
+"""Providers that are read, or put under rules, in one step: a millisecond, or two."""
 
 _Place = tuple[str, str, str, int]
 """Service, scheme, address, port."""
@@ -42,10 +46,10 @@ class InterfaceReading(NamedTuple):
 def read_interface(
     reader: ProviderReader,
     interface: str,
-    names: Iterable[str],
+    names: Sequence[str],
     rules: Sequence[Rule] = (),
     offers: Iterable[Offer] = (),
-) -> InterfaceReading:
+) -> Steps[InterfaceReading]:
     """Return an interface's services from the children of its `providers` node, the same for any order.
 
     `interface` is the decoded node name; `offers` are what applications registered by themselves for it. Raises
@@ -54,7 +58,9 @@ def read_interface(
     bad: Counter[str] = Counter()
     providers: dict[_Place, Provider] = {}
     is_emptied = False
-    for name in names:
+    for count, name in enumerate(names, 1):
+        if count % _STEP == 0:
+            yield
         try:
             provider = reader.read(interface, name)
         except BadUrl as error:
@@ -67,7 +73,8 @@ def read_interface(
     if bad and not providers and not is_emptied:
         raise SourceDataError(f"none of {bad.total()} provider names is usable: {dict(bad)}")
     _add_offers(reader, interface, providers, offers)
-    return InterfaceReading(_group(reader, providers.values(), rules), dict(bad))
+    services = yield from _group(reader, providers.values(), rules)
+    return InterfaceReading(services, dict(bad))
 
 
 def fingerprint(names: Iterable[str]) -> int:
@@ -108,9 +115,11 @@ def _add_offers(
 
 def _group(
     reader: ProviderReader, providers: Iterable[Provider], rules: Sequence[Rule]
-) -> dict[str, tuple[Instance, ...]]:
+) -> Steps[dict[str, tuple[Instance, ...]]]:
     services: dict[str, list[Instance]] = {}
-    for provider in providers:
+    for count, provider in enumerate(providers, 1):
+        if count % _STEP == 0:
+            yield
         ruled = _apply(reader, provider, rules) if rules else provider
         services.setdefault(provider.traits.service, []).append(ruled.instance())
     return {name: tuple(sorted(instances)) for name, instances in services.items()}

@@ -3,6 +3,7 @@
 import pytest
 
 from meshregistry.errors import SourceDataError
+from meshregistry.sources.steps import finish
 from meshregistry.sources.zookeeper.dubbo.applications import Offer
 from meshregistry.sources.zookeeper.dubbo.rules import Rule, RuleSet
 from meshregistry.sources.zookeeper.interfaces import InterfaceBoard, InterfaceNodes, InterfaceReading
@@ -17,7 +18,7 @@ def nodes(*providers: str, **changes: object) -> InterfaceNodes:
 
 
 def adopt(board: InterfaceBoard, given: InterfaceNodes) -> InterfaceReading:
-    reading = board.compare(ORDERS, given, 1.0)
+    reading = finish(board.compare(ORDERS, given, 1.0))
     assert reading is not None
     board.adopt(ORDERS, reading.published)
     return reading
@@ -32,7 +33,7 @@ def test_the_first_reading_is_published_even_if_it_is_empty() -> None:
 def test_the_same_nodes_in_any_order_are_nothing_new() -> None:
     board = InterfaceBoard("", frozenset())
     adopt(board, nodes(ONE, TWO))
-    assert board.compare(ORDERS, nodes(TWO, ONE), 2.0) is None
+    assert finish(board.compare(ORDERS, nodes(TWO, ONE), 2.0)) is None
 
 
 def test_only_services_that_changed_are_published() -> None:
@@ -64,14 +65,14 @@ def test_what_surrounds_the_providers_counts(change: dict[str, object]) -> None:
     board = InterfaceBoard("", frozenset())
     adopt(board, nodes(ONE))
     assert adopt(board, nodes(ONE, **change)).listing is not None
-    assert board.compare(ORDERS, nodes(ONE, **change), 2.0) is None
+    assert finish(board.compare(ORDERS, nodes(ONE, **change), 2.0)) is None
 
 
 def test_nothing_usable_keeps_what_is_known() -> None:
     board = InterfaceBoard("", frozenset())
     adopt(board, nodes(ONE))
     with pytest.raises(SourceDataError):
-        board.compare(ORDERS, nodes("nonsense"), 2.0)
+        finish(board.compare(ORDERS, nodes("nonsense"), 2.0))
     assert {f"{ORDERS}::1"} == board.services(ORDERS).keys()
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from meshregistry.model.dubbo_key import DubboKey
+from meshregistry.sources.steps import finish
 from meshregistry.sources.zookeeper.dubbo.consumers import Consumer, read_consumers
 from tests.support.dubbo_names import encode
 
@@ -22,7 +23,7 @@ def test_references_are_read_once_each() -> None:
         "nonsense",
         "x" * 70_000,
     ]
-    assert {Consumer("web", "g", "1"), Consumer("web", "*", "*")} == read_consumers(names)
+    assert {Consumer("web", "g", "1"), Consumer("web", "*", "*")} == finish(read_consumers(names))
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,7 @@ def test_references_are_read_once_each() -> None:
 )
 def test_a_reference_means_the_services_it_names(reference: Consumer, key: DubboKey, expected: bool) -> None:
     assert expected is reference.wants(key)
+
+
+def test_a_long_reading_pauses() -> None:
+    assert 10 == len(list(read_consumers(["nonsense"] * 640)))
