@@ -66,13 +66,21 @@ def source_rules(settings: Settings) -> dict[str, SourceRules]:
     """Return how the services of each enabled source are converted and guarded."""
     sources = settings.sources()
     return {
-        kind: SourceRules(_source_policy(settings, kind), guard_policy(settings, sources[section_name(kind)]))
-        for kind in source_options(settings)
+        kind: SourceRules(
+            _source_policy(settings, kind),
+            guard_policy(settings, sources[section_name(kind)]),
+            _makes_sidecars(options),
+        )
+        for kind, options in source_options(settings).items()
     }
 
 
 def _source_policy(settings: Settings, kind: str) -> ConversionPolicy:
     return zookeeper_policy(settings) if kind == "zookeeper" else conversion_policy(settings, kind)
+
+
+def _makes_sidecars(options: SourceOptions) -> bool:
+    return isinstance(options, FilesOptions) or (isinstance(options, ZooKeeperOptions) and options.sidecars is not None)
 
 
 def saved_terms(settings: Settings, rules: Mapping[str, SourceRules]) -> Terms:

@@ -243,11 +243,11 @@ class Reducer:
 
     def _turn(self, update: RulesReplaced) -> set[str]:
         """Take other rules; returns the resources to decide anew."""
+        for source in update.end_sidecars(self._rules):
+            self._sidecars.note(SidecarChanges(source, {}, is_complete=True))
         guarded = {name for name, rules in update.rules.items() if self._guard_of(name) != rules.guard}
         self._rules.update(update.rules)
         scopes = self._contributions.scopes()
-        for source in update.retired:
-            self._sidecars.note(SidecarChanges(source, {}, is_complete=True))
         for source in update.restarted:
             self._turnover.expect(source, scopes)
         if not self._store.current.complete:

@@ -13,6 +13,8 @@ class SourceRules(msgspec.Struct, frozen=True):
 
     conversion: ConversionPolicy
     guard: GuardPolicy
+    makes_sidecars: bool = False
+    """Whether Sidecars come from the source; from the rules that say no on, it has none."""
 
 
 class RulesReplaced(msgspec.Struct, frozen=True):
@@ -30,3 +32,10 @@ class RulesReplaced(msgspec.Struct, frozen=True):
 
     restarted: frozenset[str] = frozenset()
     """Sources, new ones included, that begin anew: scopes they do not speak of until they are read are withdrawn."""
+
+    def end_sidecars(self, before: Mapping[str, SourceRules]) -> list[str]:
+        """Return the sources that made Sidecars by the rules before and make none any more."""
+        makers = [source for source, rules in before.items() if rules.makes_sidecars]
+        return [
+            each for each in makers if each in self.retired or not self.rules.get(each, before[each]).makes_sidecars
+        ]

@@ -115,7 +115,14 @@ class Deployment:
 @asynccontextmanager
 async def attached_istiod(deployment: Deployment, family: str = "1.24", shard: int = 0) -> AsyncIterator[IstiodClient]:
     """Attach an istiod model to one shard for as long as the block lasts."""
-    options = ClientOptions(DialOptions("127.0.0.1", deployment.ads + shard), FAMILIES[family])
+    async with istiod_at(deployment.ads + shard, family) as client:
+        yield client
+
+
+@asynccontextmanager
+async def istiod_at(port: int, family: str = "1.24") -> AsyncIterator[IstiodClient]:
+    """Attach an istiod model to a port for as long as the block lasts."""
+    options = ClientOptions(DialOptions("127.0.0.1", port), FAMILIES[family])
     client = IstiodClient(options, seams=Seams(codec=Pb2Codec()))
     async with asyncio.TaskGroup() as tasks:
         following = tasks.create_task(client.run())

@@ -16,6 +16,7 @@ from meshregistry.sources.zookeeper.options import (
     ZooKeeperServerOptions,
 )
 from meshregistry.sources.zookeeper.session import SessionOptions, TlsFiles
+from meshregistry.wiring import source_rules
 from meshregistry.wiring_zookeeper import held_kinds, zookeeper_options
 
 ZOOKEEPER = "zookeeper_source: {enabled: true, address: ['zk:2181']%s}\n"
@@ -153,3 +154,4 @@ def test_sidecars_are_held_back_only_where_they_are_made(keys: str, sidecars: bo
     settings = load(ZOOKEEPER % keys)
     assert sidecars == (zookeeper_options(settings).sidecars is not None)
     assert sidecars == (Kind.SIDECAR in held_kinds(settings))
+    assert sidecars == source_rules(settings)["zookeeper"].makes_sidecars

@@ -3,11 +3,12 @@
 import msgspec
 import pytest
 
-from meshregistry.model.events import EntryListing, ScopeListing, SourceSynced
+from meshregistry.model.events import EntryListing, ScopeListing, SidecarChanges, SourceSynced
 from meshregistry.model.instance import Scope
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.rejects import Reject
-from meshregistry.model.service_entry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
+from meshregistry.model.service_entry import Kind, Resolution, ServiceEntry, ServicePort, WorkloadEntry
+from meshregistry.model.sidecar import SidecarPolicy, build_sidecar
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.rules import RulesReplaced, SourceRules
 from tests.unit.store.test_reducer import ORDERS, OTHER_SCOPE, SCOPE, USERS, World, instance, listing
@@ -95,6 +96,23 @@ async def test_before_the_first_complete_world_a_new_source_is_waited_for_and_a_
 
     await world.take(EntryListing(FILE_SCOPE, {}), SourceSynced("files"))
     assert world.store.current.complete
+
+
+async def test_sidecars_go_with_the_rule_that_makes_them(world: World) -> None:
+    policy = ConversionPolicy(source="zookeeper")
+    making, not_making = SourceRules(policy, GUARD, makes_sidecars=True), SourceRules(policy, GUARD)
+    name = "dubbo/web.dubbo.generated"
+
+    def served() -> set[str]:
+        return set(world.store.current.collection(Kind.SIDECAR).resources)
+
+    await world.take(RulesReplaced({"nacos": NACOS, "zookeeper": making}, restarted=frozenset({"zookeeper"})))
+    await world.take(SidecarChanges("zookeeper", {name: build_sidecar("web", ("a.dubbo",), SidecarPolicy())}))
+    await world.take(RulesReplaced({"zookeeper": making}, frozenset({"nacos"}), frozenset({"zookeeper"})))
+    assert {name} == served()
+
+    await world.take(RulesReplaced({"zookeeper": not_making}, restarted=frozenset({"zookeeper"})))
+    assert set() == served()
 
 
 async def test_written_entries_come_change_and_go_with_their_rejects(world: World) -> None:

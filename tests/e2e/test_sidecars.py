@@ -1,0 +1,106 @@
+"""Sidecars from Dubbo's consumers in a ZooKeeper, as a stock istiod gets them, until they are switched off."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meshregistry.app import App
+from meshregistry.reload import open_settings
+from meshregistry.watch.client import IstiodClient
+from meshregistry.watch.model import Action, IstiodModel
+from meshregistry.watch.resources import OpaqueSpec
+from tests.support.dubbo_names import encode, provider
+from tests.support.pb2_decoder import message_class
+from tests.support.running_service import TIMEOUT_S, free_ports, istiod_at
+from tests.support.zookeeper_rig import SimRig
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=False)]
+
+ORDERS, USERS = "com.acme.Orders", "com.acme.Users"
+SETTINGS = """
+aux_addr: 127.0.0.1:{http}
+mcp: {{server_url: "xds://127.0.0.1:{ads}", drain_timeout: 2s}}
+zookeeper_source:
+  enabled: true
+  address: ["{hosts}"]
+  enable_dubbo_sidecar: {sidecars}
+  trim_dubbo_remove_dep_interval: 0s
+"""
+
+
+@asynccontextmanager
+async def running(path: Path) -> AsyncIterator[App]:
+    """Run the service on a settings file for as long as the block lasts."""
+    origin = open_settings(path, {})
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        app = App(origin.loaded.settings, origin)
+        tasks.create_task(app.run(stop))
+        await app.listening.wait()
+        try:
+            yield app
+        finally:
+            stop.set()
+
+
+async def expect(istiod: IstiodClient, expected: dict[str, list[str]]) -> None:
+    """Wait until istiod has exactly these Sidecars: name → hosts of its only egress listener."""
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            await istiod.wait_until(lambda model: model.synced and sidecars(model) == expected)
+    except TimeoutError:
+        assert expected == sidecars(istiod.model)
+
+
+def sidecars(model: IstiodModel) -> dict[str, list[str]]:
+    found = {}
+    for key, config in model.configs.items():
+        if key.kind == "Sidecar":
+            assert isinstance(config.spec, OpaqueSpec)
+            spec: Any = message_class(config.spec.type_name).FromString(config.spec.value)
+            (listener,) = spec.egress
+            found[key.name] = list(listener.hosts)
+    return found
+
+
+async def call(rig: SimRig, application: str, interface: str) -> str:
+    """Register a reference of an application to an interface; returns its path."""
+    url = f"consumer://10.1.0.1/{interface}?application={application}&interface={interface}&side=consumer"
+    path = f"/dubbo/{interface}/consumers/{encode(url)}"
+    await rig.writer.create(path)
+    return path
+
+
+async def test_sidecars_follow_consumers_and_go_when_they_are_switched_off(
+    simulated_zookeeper: SimRig, tmp_path: Path
+) -> None:
+    rig = simulated_zookeeper
+    for interface, application in ((ORDERS, "orders"), (USERS, "users")):
+        name = provider(interface=interface, application=application)
+        await rig.writer.create(f"/dubbo/{interface}/providers/{name}")
+    await call(rig, "web", ORDERS)
+    ads, http = free_ports(2)
+    path = tmp_path / "settings.yaml"
+    path.write_text(SETTINGS.format(ads=ads, http=http, hosts=rig.hosts, sidecars="true"))
+
+    async with running(path) as app, istiod_at(ads) as istiod:
+        await expect(istiod, {"web.dubbo.generated": ["*/com.acme.orders.dubbo"]})
+        reference = await call(rig, "web", USERS)
+        await expect(istiod, {"web.dubbo.generated": ["*/com.acme.orders.dubbo", "*/com.acme.users.dubbo"]})
+        await rig.writer.delete(reference)
+        await expect(istiod, {"web.dubbo.generated": ["*/com.acme.orders.dubbo"]})
+
+        entries = {key for key in istiod.model.configs if key.kind == "ServiceEntry"}
+        path.write_text(SETTINGS.format(ads=ads, http=http, hosts=rig.hosts, sidecars="false"))
+        app.ask_reload()
+        await expect(istiod, {})
+        assert entries == {key for key in istiod.model.configs if key.kind == "ServiceEntry"}
+
+        path.write_text(SETTINGS.format(ads=ads, http=http, hosts=rig.hosts, sidecars="true"))
+        app.ask_reload()
+        await expect(istiod, {"web.dubbo.generated": ["*/com.acme.orders.dubbo"]})
+        assert 0 == istiod.model.counters.actions[Action.INVALID]
