@@ -22,12 +22,13 @@ from meshregistry.fleet import Fleet, build_source
 from meshregistry.http.server import HttpServer
 from meshregistry.http.views import Views
 from meshregistry.http.xds_cache import render_page
+from meshregistry.kubernetes.book import PodBook
 from meshregistry.persistence import Keeper, KeeperOptions
 from meshregistry.reload import Reload, SettingsOrigin
 from meshregistry.replica.exchange import DecisionExchange
 from meshregistry.replica.offer import Offer
 from meshregistry.replica.takeover import Takeover
-from meshregistry.settings.render import render_settings
+from meshregistry.settings.render import Printable, render_settings, slime_settings
 from meshregistry.settings.root import Settings
 from meshregistry.store.inbox import Inbox
 from meshregistry.store.operator import Queue
@@ -62,6 +63,9 @@ class App:
         """Set once every port is open."""
 
         self._metrics = Metrics()
+        if settings.http.slime_metric_names:
+            self._metrics.tell_slime_aliases()
+        self._pods = PodBook()
         self._store = SnapshotStore(held_kinds(settings) if rules else ())
         encoder, journal = ResourceEncoder(settings.mcp.create_time), settings.http.journal_size
         self._reducer = Reducer(self._store, encoder, rules, self._metrics, journal_size=journal)
@@ -95,9 +99,12 @@ class App:
             journal=self._reducer.journal,
             why=WhyDesk(self._reducer, self._fleet.sources, clients, self._store),
             dubbo=DubboPage(self._fleet.sources),
+            pods=self._pods,
             registries={kind: RegistriesPage(kind, self._fleet.sources) for kind in SOURCE_KINDS},
             args=self._render_args,
+            slime_args=self._list_args,
             create_time=settings.mcp.create_time,
+            version_annotation=settings.mcp.enable_anno_res_ver,
         )
         self._http = HttpServer(http_options(settings), views, self._metrics)
 
@@ -197,6 +204,10 @@ class App:
         for kind, source in fresh.items():
             self._fleet.add(kind, source, tasks)
         return waiting
+
+    def _list_args(self) -> dict[str, Printable]:
+        notes: list[Printable] = [*self._reload.notes] if self._reload else []
+        return {**({"Notes": notes} if notes else {}), **slime_settings(self._settings)}
 
     def _render_args(self) -> str:
         notes = self._reload.notes if self._reload else ()

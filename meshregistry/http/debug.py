@@ -35,8 +35,10 @@ class DebugPages:
         return json_answer(self._views.sources.sources())
 
     async def args(self, request: web.Request) -> web.Response:
-        """Return the effective settings, without secrets."""
-        return web.Response(text=self._views.args())
+        """Return the effective settings, without secrets: by Slime's names, or ours with `format=yaml`."""
+        if request.query.get("format") == "yaml":
+            return web.Response(text=self._views.args())
+        return json_answer(self._views.slime_args())
 
     async def rejects(self, request: web.Request) -> web.Response:
         """Return the counts by reason and at most `limit` rejects, of one `resource` or `reason` when asked."""

@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from aiohttp import hdrs, web
@@ -13,16 +13,27 @@ from aiohttp.typedefs import Handler, Middleware
 from meshregistry.http.debug import DebugPages, RegistryPage
 from meshregistry.http.dubbo import DubboPages
 from meshregistry.http.journal import JournalPage
+from meshregistry.http.log_level import LogLevelPage, refuse_change
+from meshregistry.http.pods import PodPages
 from meshregistry.http.probes import MetricsPage, ProbePages
 from meshregistry.http.streaming import TURNS
 from meshregistry.http.views import Views
 from meshregistry.http.why import WhyPage
 from meshregistry.http.xds_cache import XdsCachePage
+from meshregistry.telemetry.logs import LogGroup
 from meshregistry.telemetry.metrics import Metrics
 
 MODULE_PREFIX = "/meshregistry"
 
 _log = logging.getLogger(__name__)
+
+_LOG_PAGES = {"/log/slime": LogGroup.OWN, "/log/k": LogGroup.LIBRARIES, "/log/ilog": LogGroup.LIBRARIES}
+"""Slime's three: its own log, that of Kubernetes' client and that of Istio's libraries."""
+
+_LOG_SUMMARIES = {
+    LogGroup.OWN: "the log level; PUT with level= changes it, with a token",
+    LogGroup.LIBRARIES: "the log level of libraries; PUT with level= changes it, with a token",
+}
 
 _PLAIN_PATH = re.compile(r"/[^{}?#]+")
 """A path that is not the list of pages and that aiohttp does not read as a pattern."""
@@ -33,14 +44,16 @@ class Page(msgspec.Struct, frozen=True):
 
     path: str
     summary: str
-    handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    handler: Handler
     public: bool = False
+    change: Handler | None = None
+    """Answers PUT, where a token is demanded."""
 
 
 def module_pages(views: Views, send_timeout_s: float) -> list[Page]:
     """Return the pages of the module, with paths relative to its prefix."""
     debug, probes = DebugPages(views), ProbePages(views.readiness, views.staleness)
-    dubbo = DubboPages(views, send_timeout_s)
+    dubbo, pods = DubboPages(views, send_timeout_s), PodPages(views.pods)
     pages = [
         Page(
             "/xdsCache",
@@ -57,7 +70,9 @@ def module_pages(views: Views, send_timeout_s: float) -> list[Page]:
         Page("/zks", "endpoints by Dubbo service: iface, all", dubbo.zks),
         Page("/dubboCallModel", "which application provides and calls what now: app", dubbo.calls),
         Page("/sidecarDubboCallModel", "the same as it stands in Sidecars: app", dubbo.sidecar_calls),
-        Page("/args", "the effective settings, without secrets", debug.args),
+        Page("/pc", "the pods that Kubernetes has, by cluster and IP", pods.pods),
+        Page("/nc", "the nodes, by cluster and name", pods.nodes),
+        Page("/args", "the effective settings, without secrets, by Slime's names; format=yaml: by ours", debug.args),
     ]
     return pages + [
         Page(
@@ -76,7 +91,13 @@ def process_pages(views: Views, metrics: Metrics) -> list[Page]:
         Page("/modules/livez", "the process is alive", probes.alive, public=True),
         Page("/modules/readyz", "200, or 500 naming what is not ready", probes.module_ready, public=True),
         Page("/metrics", "metrics for Prometheus", MetricsPage(metrics).get),
+        *(_log_page(path, group) for path, group in _LOG_PAGES.items()),
     ]
+
+
+def _log_page(path: str, group: LogGroup) -> Page:
+    page = LogLevelPage(group)
+    return Page(path, _LOG_SUMMARIES[group], page.get, change=page.put)
 
 
 def under_prefix(pages: Iterable[Page]) -> list[Page]:
@@ -101,12 +122,14 @@ def with_aliases(pages: list[Page], aliases: Mapping[str, str]) -> list[Page]:
 
 
 def build_application(pages: list[Page], token: str) -> web.Application:
-    """Return the application that answers the pages and lists them at `/`; everything else is 404, and 405 but GET."""
+    """Return the application that answers the pages and lists them at `/`; all else is 404, and other methods 405."""
     middlewares = [_catch_errors, *([_demand_token(token, pages)] if token else [])]
     application = web.Application(middlewares=middlewares)
     application[TURNS] = asyncio.Lock()
     for page in [*pages, _index(pages)]:
         application.router.add_get(page.path, page.handler)
+        if page.change is not None:
+            application.router.add_put(page.path, page.change if token else refuse_change)
     return application
 
 

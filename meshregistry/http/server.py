@@ -1,6 +1,6 @@
 """The HTTP server: opens the listeners, serves the pages, closes them.
 
-Only GET and HEAD are answered; nothing here changes anything.
+Only GET and HEAD are answered, and nothing is changed; the log level alone can be, by PUT and with the token.
 """
 
 import logging

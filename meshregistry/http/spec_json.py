@@ -41,13 +41,17 @@ def _entry_json(entry: ServiceEntry) -> JsonObject:
     return spec
 
 
-def config_item(resource: Resource, type_name: str, created: str) -> JsonObject:
-    """Return a resource as Slime's `/xdsCache` prints it; `created` is its RFC 3339 creation time."""
+def config_item(resource: Resource, type_name: str, created: str, *, with_version: bool = True) -> JsonObject:
+    """Return a resource as Slime's `/xdsCache` prints it; `created` is its RFC 3339 creation time.
+
+    `with_version` is Slime's EnableAnnoResVer: whether the version stands among the annotations.
+    """
     entry = resource.record
     item: JsonObject = {"type": type_name, "name": entry.name, "namespace": entry.namespace}
     if entry.labels:
         item["labels"] = dict(entry.labels)
-    item["annotations"] = {**dict(entry.annotations), _VERSION_ANNOTATION: resource.version}
+    version = {_VERSION_ANNOTATION: resource.version} if with_version else {}
+    item["annotations"] = {**dict(entry.annotations), **version}
     item["creationTimestamp"] = created
     item["Spec"] = spec_json(entry)
     item["Status"] = None

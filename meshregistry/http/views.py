@@ -153,6 +153,18 @@ class DubboView(Protocol):
         ...
 
 
+class PodsView(Protocol):
+    """The cache of Kubernetes' pods and nodes; empty while nothing needs it."""
+
+    def pods(self) -> Mapping[str, object]:
+        """Return cluster → IP → `Meta` and `NodeName`."""
+        ...
+
+    def nodes(self) -> Mapping[str, object]:
+        """Return cluster → node → its metadata."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
     """Everything the pages show."""
@@ -166,12 +178,19 @@ class Views:
     journal: JournalView
     why: WhyView
     dubbo: DubboView
+    pods: PodsView
 
     registries: Mapping[str, RegistriesView]
     """Source kind → its registries; each kind gets a page of its own."""
 
     args: Callable[[], str]
-    """Returns the effective settings as text, without secrets."""
+    """Returns the effective settings as YAML, without secrets."""
+
+    slime_args: Callable[[], object]
+    """Returns the same by Slime's names, JSON-able."""
 
     create_time: datetime
     """The creation instant that all resources carry on the wire; aware."""
+
+    version_annotation: bool = True
+    """Whether `/xdsCache` shows the version of a resource as an annotation, too (Slime's EnableAnnoResVer)."""

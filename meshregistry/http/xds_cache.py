@@ -69,13 +69,22 @@ class CacheQuery(msgspec.Struct, frozen=True):
     kubernetes: bool
 
 
+class Shape(msgspec.Struct, frozen=True):
+    """What all items have in common."""
+
+    created: str
+    """Their creation time, RFC 3339."""
+
+    version_annotation: bool = True
+
+
 class XdsCachePage:
     """Answers `/xdsCache` from the current snapshot; keeps nothing between requests."""
 
     def __init__(self, views: Views, send_timeout_s: float) -> None:
         self._store = views.snapshot
         self._staleness = views.staleness
-        self._created = timestamp_text(views.create_time)
+        self._shape = Shape(timestamp_text(views.create_time), views.version_annotation)
         self._send_timeout_s = send_timeout_s
 
     async def get(self, request: web.Request) -> web.StreamResponse:
@@ -93,7 +102,7 @@ class XdsCachePage:
 
     def _slices(self, snapshot: Snapshot, query: CacheQuery) -> Iterator[bytes]:
         # A generator, so that the selection happens in the first slice's turn too.
-        yield from render(query, select(snapshot, query), self._created)
+        yield from render(query, select(snapshot, query), self._shape)
 
 
 def parse_query(parameters: Mapping[str, str]) -> CacheQuery:
@@ -119,12 +128,16 @@ def select(snapshot: Snapshot, query: CacheQuery) -> list[_Group]:
     return [(type_name, resources) for type_name, resources in groups if resources]
 
 
-def render(query: CacheQuery, groups: list[_Group], created: str) -> Iterator[bytes]:
+def render(query: CacheQuery, groups: list[_Group], shape: Shape) -> Iterator[bytes]:
     """Yield the document in parts; each is built when it is asked for."""
     in_yaml = query.format is Format.YAML
-    shape = kubernetes_item if query.kubernetes else config_item
+    item = (
+        partial(kubernetes_item, created=shape.created)
+        if query.kubernetes
+        else partial(config_item, created=shape.created, with_version=shape.version_annotation)
+    )
     size = _YAML_SLICE_SIZE if in_yaml else _JSON_SLICE_SIZE
-    parts = [(name, _items(name, resources, partial(shape, created=created), size)) for name, resources in groups]
+    parts = [(name, _items(name, resources, item, size)) for name, resources in groups]
     if query.layout is Layout.GVK:
         return (yaml_lists if in_yaml else json_lists)(parts)
     items = (part for _, slices in parts for part in slices)
@@ -136,7 +149,7 @@ def render(query: CacheQuery, groups: list[_Group], created: str) -> Iterator[by
 def render_page(snapshot: Snapshot, create_time: datetime) -> bytes:
     """Return the whole page as it is without parameters."""
     query = parse_query({})
-    return b"".join(render(query, select(snapshot, query), timestamp_text(create_time)))
+    return b"".join(render(query, select(snapshot, query), Shape(timestamp_text(create_time))))
 
 
 def slice_resources(resources: list[Resource], size: int) -> Iterator[list[Resource]]:

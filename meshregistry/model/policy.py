@@ -145,6 +145,9 @@ class ConversionPolicy(msgspec.Struct, frozen=True, cache_hash=True):
     meta_key_cluster: str = ""
     """The same for the cluster of an instance."""
 
+    label_patch: bool = False
+    """Whether the labels of the pods that have endpoints' addresses go over those of the endpoints."""
+
     merging: MergePolicy = MergePolicy()
     """How hosts that other sources claim too are merged; the same for every source."""
 

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from meshregistry.settings.durations import format_duration
-from meshregistry.settings.fields import DURATION, Section, mask_credentials
+from meshregistry.settings.fields import DURATION, Section, mask_credentials, spec_of
 from meshregistry.settings.root import Settings
 
 MASK = "***"
@@ -41,6 +41,27 @@ def render_settings(settings: Settings) -> str:
 def printable_settings(settings: Section) -> dict[str, Printable]:
     """Return the settings as plain data by canonical name: secrets as `***`, durations as Go writes them."""
     return {name: printable_value(getattr(settings, name), info) for name, info in type(settings).model_fields.items()}
+
+
+def slime_settings(settings: Section) -> dict[str, Printable]:
+    """Return the same under Slime's names, ours where Slime has none; `load_settings` reads it back, too."""
+    named = {}
+    for name, info in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        named[spec_of(info).slime or name] = (
+            _with_slime_names(value) if DURATION not in info.metadata else printable_value(value, info)
+        )
+    return named
+
+
+def _with_slime_names(value: object) -> Printable:
+    if isinstance(value, Section):
+        return slime_settings(value)
+    if isinstance(value, tuple):
+        return [_with_slime_names(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _with_slime_names(item) for key, item in value.items()}
+    return _printable(value)
 
 
 def printable_value(value: object, info: FieldInfo) -> Printable:

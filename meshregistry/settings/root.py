@@ -64,6 +64,11 @@ class Http(Section):
         {}, "Further paths for pages: alias → page (`global.misc.pathRedirect` in a Slime wrapper)."
     )
     send_timeout: PositiveDuration = setting(30.0, "How long a client may leave an answer unread.")
+    slime_metric_names: bool = setting(
+        False,
+        "Tell Slime's metrics under their older names and with units, too: slime_meshregistry_*, *_time_seconds. Its "
+        "present names are always told.",
+    )
     journal_size: Annotated[int, Field(ge=0)] = setting(
         10_000, "How many of the newest changes and decisions /meshregistry/journal keeps; 0 = none.", unit="lines"
     )

@@ -4,6 +4,7 @@ Owned by the reducer. Holds converted claims only; it decides nothing about merg
 """
 
 from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
 
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope, ServiceKey
@@ -72,6 +73,15 @@ class Contributions:
         if self._homes.is_shared:
             return tuple(sorted(self._homes.settle(resource_name, by_key.values()), key=lambda claim: claim.key))
         return tuple(by_key[key] for key in sorted(by_key))
+
+    def resources_at(self, addresses: AbstractSet[str]) -> set[str]:
+        """Return the resources that somebody claims with an endpoint at one of the addresses."""
+        return {
+            name
+            for name, by_key in self._by_resource.items()
+            for claim in by_key.values()
+            if not addresses.isdisjoint([endpoint.address for endpoint in claim.endpoints])
+        }
 
     def is_claimed(self, host: str) -> bool:
         """Whether somebody claims a host, under whatever name; never in the slime profile, which keeps names apart."""

@@ -64,9 +64,12 @@ class SidecarShelf:
             for name in change.changed:
                 counted = metrics.sidecar_update if name in before else metrics.sidecar_creation
                 counted.labels(self._sources[name]).inc()
+                event_type = "Updated" if name in before else "Added"
+                metrics.count_events(self._sources[name], Kind.SIDECAR.value, event_type)
                 metrics.sidecar_total.labels(self._sources[name]).inc(name not in before)
             for name in change.removed:
                 metrics.sidecar_deletion.labels(self._sources[name]).inc()
+                metrics.count_events(self._sources[name], Kind.SIDECAR.value, "Deleted")
                 metrics.sidecar_total.labels(self._sources[name]).dec()
         self._changed.clear()
         self._sources.clear()

@@ -27,13 +27,14 @@ def count_commit(
     metrics.mcp_push_count.inc()
     metrics.resources.labels(change.kind.value).set(len(after))
     metrics.endpoints.inc(endpoints)
-    for counted, gauge in (
-        (created, metrics.service_entry_creation),
-        (updated, metrics.service_entry_update),
-        (removed, metrics.service_entry_deletion),
+    for counted, gauge, event_type in (
+        (created, metrics.service_entry_creation, "Added"),
+        (updated, metrics.service_entry_update, "Updated"),
+        (removed, metrics.service_entry_deletion, "Deleted"),
     ):
         for registry, number in counted.items():
             gauge.labels(registry).inc(number)
+            metrics.count_events(registry, change.kind.value, event_type, number)
     for registry in created.keys() | removed.keys():
         metrics.service_entry_total.labels(registry).inc(created[registry] - removed[registry])
 

@@ -15,6 +15,7 @@ class Event(NamedTuple):
 
 
 EVENTS = (
+    Event("log.level_changed", "warning", "Somebody with the token changed the log level, until the next start."),
     Event("app.shadow", "warning", "Everything is read and shown, and nobody is served."),
     Event("app.stopping", "info", "A signal to stop has come; a second one ends at once."),
     Event("app.stopped", "info", "Everything is closed."),

@@ -5,8 +5,13 @@ Event texts are dotted names with key=value parts; anything secret never reaches
 
 import logging
 import sys
+from enum import StrEnum
 
 import orjson
+
+LEVELS = ("debug", "info", "warning", "error")
+_LIBRARIES = ("grpclib", "aiohttp.access", "asyncio", "hpack", "watchfiles.main")
+"""Loggers that speak per connection or per file."""
 
 _TEXT_FORMAT = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
 
@@ -41,6 +46,30 @@ def configure_logs(*, level: str, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else logging.Formatter(_TEXT_FORMAT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for name in ("grpclib", "aiohttp.access", "asyncio", "hpack", "watchfiles.main"):
+    for name in _LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("aiohttp.server").addFilter(ForeignRequests())
+
+
+class LogGroup(StrEnum):
+    """Loggers that have one level together."""
+
+    OWN = "own"
+    """Ours, and of libraries what is not chatty."""
+
+    LIBRARIES = "libraries"
+
+
+def read_level(group: LogGroup) -> str:
+    """Return the lowest level that is printed."""
+    return logging.getLevelName(_loggers(group)[0].getEffectiveLevel()).lower()
+
+
+def set_level(group: LogGroup, level: str) -> None:
+    """Print from now on from this level on, one of `LEVELS`; `configure_logs` undoes it."""
+    for logger in _loggers(group):
+        logger.setLevel(level.upper())
+
+
+def _loggers(group: LogGroup) -> list[logging.Logger]:
+    return [logging.getLogger()] if group is LogGroup.OWN else [logging.getLogger(name) for name in _LIBRARIES]

@@ -8,6 +8,8 @@ Labels are bounded: source kinds, scopes (configured), reasons (a closed set of 
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from meshregistry.telemetry.slime_names import SLIME_NAMES, SlimeAliases
+
 _POLL_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 3, 5, 8, 10, 20, 30, 60, 90, 120)
 _LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
@@ -25,6 +27,14 @@ class Metrics:
         self._declare_store()
         self._declare_ads()
         self._declare_process()
+
+    def tell_slime_aliases(self) -> None:
+        """From now on, tell Slime's metrics under their other names, too; once."""
+        self.registry.register(SlimeAliases(getattr(self, name) for name in SLIME_NAMES))
+
+    def count_events(self, source: str, kind: str, event_type: str, number: int = 1) -> None:
+        """Count changed resources as Slime does, which counts events that reached its store."""
+        self.source_event_count.labels(source, kind, event_type, "true").inc(number)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(self._named(name, labels), text, labels, registry=self.registry)
@@ -58,6 +68,11 @@ class Metrics:
         self.sidecar_deletion = self._gauge("sidecar_deletion", "Sidecars removed.", "source")
         self.source_client_request_count = self._gauge(
             "source_client_request_count", "Requests to a registry.", "source", "status"
+        )
+        self.source_event_count = self._gauge(
+            "source_event_count",
+            "Resources of a source that changed; event_type: Added, Updated, Deleted.",
+            *("source", "config_type", "event_type", "status"),
         )
         self.source_connection_status = self._gauge(
             "source_connection_status", "1 while the registry answers, 0 otherwise.", "source"

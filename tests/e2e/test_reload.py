@@ -136,12 +136,12 @@ async def test_a_typo_changes_nothing_and_is_shown_until_it_is_mended(nacos_rig:
         assert 0 == await deployment.metric("meshregistry_reload_last_successful")
         assert ["10.0.0.1"] == endpoints(istiod.model, "orders.nacos")
         assert before == istiod.model.counters.responses
-        _, args = await deployment.get("/meshregistry/args")
+        _, args = await deployment.get("/meshregistry/args?format=yaml")
         assert b"the file is refused, these settings stay" in args
 
         deployment.mount(deployment.text)
         await deployment.wait_for("last_successful", 1)
-        _, args = await deployment.get("/meshregistry/args")
+        _, args = await deployment.get("/meshregistry/args?format=yaml")
         assert b"refused" not in args
         assert before == istiod.model.counters.responses
 

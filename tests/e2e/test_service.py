@@ -119,7 +119,7 @@ async def test_a_registry_with_authentication_is_read(nacos_rig_auth: NacosRig) 
     deployment = Deployment(nacos_rig_auth)
     async with deployment.running(), attached_istiod(deployment) as istiod:
         await expect(istiod, "orders.nacos", ["10.0.0.1"])
-        _, args = await deployment.get("/meshregistry/args")
+        _, args = await deployment.get("/meshregistry/args?format=yaml")
         passwords = {line.strip() for line in args.splitlines() if b"password" in line}
         assert {b"password: '***'", b"password: ''"} == passwords  # that of Eureka is not set
 

@@ -55,6 +55,8 @@ class PlainViews:
     called_by_sidecars: Mapping[str, ApplicationCalls] = field(default_factory=dict)
     journal: Journal = field(default_factory=lambda: Journal(100))
     answers: Mapping[tuple[str, str], Sequence[Why]] = field(default_factory=dict)
+    pod_cache: Mapping[str, object] = field(default_factory=dict)
+    node_cache: Mapping[str, object] = field(default_factory=dict)
 
     def clients(self) -> Mapping[str, object]:
         return self.connected
@@ -73,6 +75,12 @@ class PlainViews:
 
     def used_calls(self) -> Mapping[str, ApplicationCalls]:
         return self.called_by_sidecars
+
+    def pods(self) -> Mapping[str, object]:
+        return self.pod_cache
+
+    def nodes(self) -> Mapping[str, object]:
+        return self.node_cache
 
     def explain(self, host: str, address: str) -> Sequence[Why]:
         return self.answers.get((host, address), ())
@@ -103,8 +111,10 @@ def views_of(store: SnapshotStore, plain: PlainViews | None = None, sources: Ite
         journal=plain.journal,
         why=plain,
         dubbo=plain,
+        pods=plain,
         registries=registries,
-        args=lambda: '{"RegistryStartDelay": "0s"}',
+        args=lambda: "registry_start_delay: 0s\n",
+        slime_args=lambda: {"RegistryStartDelay": "0s"},
         create_time=CREATED,
     )
 

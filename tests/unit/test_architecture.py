@@ -37,7 +37,9 @@ COMPOSITION_ROOT = {
 LEAVES = {"", "errors", "telemetry"}
 """What anyone may import: the package itself (its version), the exceptions, metrics and logs."""
 
-COMPOSED = SERVER_ROOMS | COMPOSITION_ROOT | {"comparison", "persistence", "replica", "settings", "watch", "sim"}
+COMPOSED = (
+    SERVER_ROOMS | COMPOSITION_ROOT | {"comparison", "kubernetes", "persistence", "replica", "settings", "watch", "sim"}
+)
 
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
@@ -56,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "replica": {"model", "wire", "store", "_proto"},
     "sim": {"_proto"},
     "comparison": set(),
+    "kubernetes": {"model"},
     **dict.fromkeys(COMPOSITION_ROOT, COMPOSED),
 }
 """Room → rooms it may import, besides itself and the leaves."""
@@ -66,7 +69,7 @@ FOREIGN_PLACES: dict[str, tuple[str, ...]] = {
     "grpclib": GRPC_PLACES,
     "h2": GRPC_PLACES,
     "betterproto": MESSAGE_PLACES,
-    "aiohttp": ("http", "sources", "sim", "comparison"),
+    "aiohttp": ("http", "sources", "sim", "comparison", "kubernetes"),
     "prometheus_client": ("telemetry", "http"),
     "pydantic": ("settings",),
     "watchfiles": ("sources/files",),

@@ -35,9 +35,19 @@ async def test_clients_and_sources_are_shown_as_their_views_tell() -> None:
         assert sources == await read(client, "/meshregistry/sources")
 
 
-async def test_args_are_the_text_of_the_application() -> None:
+async def test_args_are_json_by_slimes_names_or_yaml_by_ours() -> None:
     async with serving(views_of(store_of())) as client:
-        assert '{"RegistryStartDelay": "0s"}' == await (await client.get("/meshregistry/args")).text()
+        assert {"RegistryStartDelay": "0s"} == await read(client, "/meshregistry/args")
+        answer = await client.get("/meshregistry/args", params={"format": "yaml"})
+        assert "registry_start_delay: 0s\n" == await answer.text()
+
+
+async def test_the_pod_and_node_caches_are_shown_as_they_are() -> None:
+    pods = {"Kubernetes": {"10.0.0.1": {"Meta": {"name": "orders-0"}, "NodeName": "n1"}}}
+    nodes = {"Kubernetes": {"n1": {"name": "n1"}}}
+    async with serving(views_of(store_of(), PlainViews(pod_cache=pods, node_cache=nodes))) as client:
+        assert pods == await read(client, "/meshregistry/pc")
+        assert nodes == await read(client, "/meshregistry/nc")
 
 
 async def test_rejects_are_counted_by_reason_and_listed() -> None:

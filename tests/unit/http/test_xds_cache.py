@@ -1,6 +1,7 @@
 """The page `/xdsCache`: Slime's parameters, over a real connection."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,6 +72,16 @@ async def test_an_item_shows_what_is_served() -> None:
         },
         "Status": None,
     } == item
+
+
+async def test_the_version_can_be_left_out_of_the_annotations_but_not_of_kubernetes_objects() -> None:
+    views = replace(views_of(store_of(ORDERS)), version_annotation=False)
+    async with serving(views) as client:
+        (item,) = await (await client.get(PAGE, params={"layout": "list"})).json()
+        (kubernetes,) = await (await client.get(PAGE, params={"layout": "list", "k8sRsc": "1"})).json()
+
+    assert {} == item["annotations"]
+    assert ENCODER.encode(ORDERS).version == kubernetes["metadata"]["resourceVersion"]
 
 
 @pytest.mark.parametrize("parameter", ["res", "typeUrl", "gvk"])

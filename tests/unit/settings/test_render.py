@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from meshregistry.errors import SettingsError
 from meshregistry.settings.load import load_settings
-from meshregistry.settings.render import printable_settings, render_settings
+from meshregistry.settings.render import printable_settings, render_settings, slime_settings
 from meshregistry.settings.root import Settings
 
 SECRET = "hunter2"
@@ -37,6 +37,7 @@ def test_no_output_shows_a_secret() -> None:
     outputs = (
         render_settings(loaded.settings),
         json.dumps(printable_settings(loaded.settings)),
+        json.dumps(slime_settings(loaded.settings)),
         repr(loaded),
         str(loaded.settings),
         f"{loaded.settings.nacos_source.active_servers()}",
@@ -174,3 +175,27 @@ def test_printed_settings_read_back_as_the_same_settings(file: Mapping[str, obje
     printed = render_settings(loaded)
     assert loaded == load_settings(printed, {}).settings
     assert loaded == load_settings(json.dumps(printable_settings(loaded)), {}).settings
+
+
+def test_slimes_names_are_used_where_slime_has_any_and_read_back_as_the_same_settings() -> None:
+    text = """
+zookeeper_source:
+  enabled: true
+  address: ["zk:2181"]
+  endpoint_selectors: [{match_labels: {some_key: a}, exclude_ip_ranges: {ips: [10.0.0.1]}}]
+  watching_debounce: {trigger_count: 3, debounce_duration: 1m}
+"""
+    loaded = load_settings(text, {}).settings
+    shown = slime_settings(loaded)
+
+    source = shown["ZookeeperSource"]
+    assert isinstance(source, dict)
+    assert [
+        {
+            "matchLabels": {"some_key": "a"},
+            "matchExpressions": [],
+            "ExcludeIPRanges": {"IPs": ["10.0.0.1"], "CIDRs": []},
+        }
+    ] == source["EndpointSelectors"]
+    assert ("10s", "1m0s") == (source["RefreshPeriod"], source["WatchingDebounce"]["DebounceDuration"])  # type: ignore[index, call-overload]
+    assert loaded == load_settings(json.dumps(shown), {}).settings

@@ -1,0 +1,10 @@
+"""Why the reducer looks at resources on its own account."""
+
+from meshregistry.store.journal import Origin
+
+TIMED = Origin("guard", None, "time passed")
+HELD = Origin("guard", None, "mass rule")
+EXPIRED = Origin("guard", None, "max_stale")
+CONFIGURED = Origin("configuration")
+NOT_READ = Origin("configuration", None, "not read any more")
+PODS = Origin("registry", None, "labels of pods")
