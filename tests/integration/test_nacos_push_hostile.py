@@ -218,13 +218,12 @@ async def test_what_is_no_nacos_on_the_grpc_port_leaves_polling_alone(talk: Talk
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port: int = server.sockets[0].getsockname()[1]
-    async with _simulated() as sim, _read(sim, request_timeout_s=0.3, grpc_port=port) as view:
+    async with server, _simulated() as sim, _read(sim, request_timeout_s=0.3, grpc_port=port) as view:
         await view.until(lambda view: _side(view)["last_error"] is not None)
         sim.registry.register(ORDERS, SimInstance("10.0.0.2", 80))
         await view.until_services({"orders": _at(1, 2)})
         await asyncio.sleep(0.5)
         assert 0 == _side(view)["connections_total"]
-    server.close()
     await asyncio.sleep(0.05)  # the server's side hears of the end
 
     assert 1 <= calls <= 2 + (time.monotonic() - began) / 0.05

@@ -24,6 +24,9 @@ _QUICK = (
     "--eureka.server.eviction-interval-timer-in-ms=500",
     "--eureka.server.delta-retention-timer-interval-in-ms=1000",
     "--eureka.server.retention-time-in-m-s-in-delta-queue=10000",
+    # 200 ms by default: on a busy machine peers lose what they tell each other, for longer than a test waits.
+    "--eureka.server.peer-node-read-timeout-ms=5000",
+    "--eureka.server.peer-node-connect-timeout-ms=5000",
 )
 _CLOSED = (
     "--fixture.auth=true",
