@@ -23,6 +23,7 @@ from meshregistry.http.server import HttpServer
 from meshregistry.http.views import Views
 from meshregistry.http.xds_cache import render_page
 from meshregistry.kubernetes.book import PodBook
+from meshregistry.patience import Patience
 from meshregistry.persistence import Keeper, KeeperOptions
 from meshregistry.reload import Reload, SettingsOrigin
 from meshregistry.replica.exchange import DecisionExchange
@@ -138,11 +139,15 @@ class App:
         """Go on from what a sibling has or what was saved, then follow the registries."""
         saved = await self._keeper.load()
         world = await self._takeover.take(saved.as_of if saved else 0.0) or saved
+        patience_s = self._settings.restore_patience if world is saved else 0.0
         if world is not None:
-            await self._reducer.restore(world, time.time())
+            await self._reducer.restore(world, time.time(), is_served=not patience_s)
         async with asyncio.TaskGroup() as tasks:
             for each in (self._reducer.run(self._inbox), self._keeper.run(), measure_loop_lag(self._metrics)):
                 tasks.create_task(each)
+            if world is not None and patience_s:
+                patience = Patience(lambda: self._reducer.pending_sources, self._fleet.is_failing, patience_s)
+                tasks.create_task(patience.end_for(world.fingerprints, self._inbox))
             if self._shelf is not None:
                 tasks.create_task(self._offer.run(self._shelf))
             if self._exchange is not None:

@@ -29,6 +29,11 @@ _STOP_S = 10.0
 class FleetSource(Source, DescribedSource, Protocol):
     """What every source is to the composition root."""
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the latest attempt to read a registry failed; false before the first has ended."""
+        ...
+
 
 def build_source(options: SourceOptions, metrics: Metrics) -> FleetSource:
     """Return a source, without I/O."""
@@ -56,6 +61,11 @@ class Fleet:
     def sources(self) -> Mapping[str, DescribedSource]:
         """The sources by kind: a view that follows every change."""
         return self._sources
+
+    def is_failing(self, kind: str) -> bool:
+        """Whether a source could not read a registry of its lately; one that does not run never can."""
+        source = self._sources.get(kind)
+        return source is None or source.is_failing
 
     def add(self, kind: str, source: FleetSource, tasks: asyncio.TaskGroup) -> None:
         """Run a source as a child of `tasks`, restarted when it breaks."""

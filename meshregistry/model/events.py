@@ -52,11 +52,11 @@ class ScopeConfirmed(msgspec.Struct, frozen=True):
 
 
 class SourceSynced(msgspec.Struct, frozen=True):
-    """The source has read each of its configured scopes once; follows the updates that prove it."""
+    """The source has read each of its configured scopes once, or no longer is waited for: see `reason`."""
 
     source: str
     reason: str = "read"
-    """`read`, or `wait_time` when the source's WaitTime passed first."""
+    """`read`; `wait_time` when the source's WaitTime passed first; `restored` when what was saved of it has to do."""
 
 
 class SidecarChanges(msgspec.Struct, frozen=True):

@@ -120,6 +120,11 @@ class Settings(Section):
     )
     data_dir: str = setting("", "Directory of the saved snapshot, from which a start goes on; empty = none.")
     save_interval: PositiveDuration = setting(10.0, "How often the snapshot is saved while it changes.")
+    restore_patience: Duration = setting(
+        5.0,
+        "How long a start from the saved snapshot waits for the registries before it serves what was saved, as what "
+        "was registered since the last save is not in it; a registry that cannot be read ends the wait; 0 = no wait.",
+    )
     registry_start_delay: Duration = setting(
         0.0,
         "Wait before the first poll.",

@@ -40,6 +40,11 @@ class ScopeStatus:
         return self.read_once and self._failure is None
 
     @property
+    def is_failing(self) -> bool:
+        """Whether the latest reading failed; false before the first."""
+        return self._failure is not None
+
+    @property
     def last_success_age_s(self) -> float | None:
         """Seconds since the last reading that succeeded; None before the first."""
         return None if self._succeeded_at is None else self._clock.now() - self._succeeded_at

@@ -155,11 +155,11 @@ class Reducer:
             self._store.current.collection(Kind.SIDECAR).resources,
         )
 
-    async def restore(self, world: World, wall: float) -> None:
+    async def restore(self, world: World, wall: float, *, is_served: bool = True) -> None:
         """Go on from a world that another process left, stale until the sources speak; before the first update only.
 
-        Its resources are served as they are. What nobody claims any more (its source is not configured any more) and
-        what waited for a time is decided anew by the first `reduce`.
+        Its resources are served as they are, unless `is_served` is off: then not before its sources are synced. What
+        nobody claims (its source is not configured) and what waited for a time is decided anew by the first `reduce`.
         """
         now = self._clock()
         self._slice_ends = now + _SLICE_S
@@ -184,7 +184,7 @@ class Reducer:
         self._staleness.begin(
             world.as_of, self._pending & world.fingerprints.keys(), {key.scope for key in world.claims}
         )
-        self._release(world.fingerprints)
+        self._release(world.fingerprints if is_served else ())
         _log.info("store.restored resources=%d stale=%s", len(world.resources), ",".join(self._staleness.sources))
 
     def rejects(self) -> list[Rejected]:

@@ -49,6 +49,11 @@ EVENTS = (
     Event("files.watch_failed", "warning", "The folder cannot be watched; it is looked at in intervals."),
     Event("store.complete", "info", "Every source has been read: ServiceEntry is served from now on."),
     Event("store.restored", "info", "A saved world is served; `stale` names the sources that have not confirmed it."),
+    Event(
+        "restore.waits_no_more",
+        "info",
+        "What was saved of a source has to do: a registry cannot be read (`failing`) or takes too long (`late`).",
+    ),
     Event("store.confirmed", "info", "Every source has confirmed or changed what was restored."),
     Event("store.committed", "debug", "A snapshot with changes."),
     Event("guard.changed", "info", "Another rule keeps a resource now (`empty_grace`, `emptied`, …), or none."),

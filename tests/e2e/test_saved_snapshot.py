@@ -1,14 +1,17 @@
 """Processes that are killed and started again while no registry answers."""
 
+import asyncio
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from meshregistry.sim.nacos.faults import Fault
 from meshregistry.sim.nacos.views import Dialect
+from meshregistry.watch.model import Action
 from tests.support.nacos_rig import SimRig
-from tests.support.service_process import ServiceProcess, served_by
+from tests.support.service_process import TIMEOUT_S, ServiceProcess, held_by, istiod_at, served_by
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=False)]
 
@@ -63,6 +66,27 @@ async def test_what_went_while_it_was_down_leaves_through_the_guard(service: Ser
         await _until_count(service, 19)
     log = (service.data_dir.parent / "log").read_text()
     assert "guard.changed resource=nacos/service-7.nacos rule=empty_grace before=none" in log
+
+
+async def test_what_was_registered_since_the_last_save_is_not_taken_from_an_istiod(
+    service: ServiceProcess, registry: SimRig
+) -> None:
+    async with service.running():
+        await service.until_fresh()
+        await service.until_saved("service-20")
+        await service.end(signal.SIGTERM)
+    saved = (service.data_dir / "snapshot.meshregistry").read_bytes()
+    await registry.register("service-21", "10.0.0.21", 8080)
+
+    async with service.running(), istiod_at(service.ads) as istiod, asyncio.timeout(TIMEOUT_S):
+        await istiod.wait_until(lambda model: "service-21.nacos" in held_by(model))
+        await service.end(signal.SIGKILL)
+        (service.data_dir / "snapshot.meshregistry").write_bytes(saved)
+        registry.sim.set_faults(Fault(delay_s=1.5, times=2))
+        await service.start()
+        await registry.register("service-22", "10.0.0.22", 8080)
+        await istiod.wait_until(lambda model: "service-22.nacos" in held_by(model))
+        assert 0 == istiod.model.counters.actions[Action.DELETED]
 
 
 @pytest.mark.parametrize("damage", ["cut", "foreign", "flipped"])

@@ -68,6 +68,7 @@ class FakeSession:
 
     def __init__(self, tree: FakeTree, listener: SessionListener) -> None:
         self.listener = listener
+        self.is_failing = False
         self._tree = tree
         self._trees: set[str] = set()
         self._child: set[str] = set()

@@ -23,6 +23,7 @@ COMPOSITION_ROOT = {
     "collector",
     "demo",
     "fleet",
+    "patience",
     "policies",
     "policies_zookeeper",
     "reload",

@@ -47,6 +47,11 @@ class EurekaServer:
         """Whether the latest reading succeeded."""
         return self._reader.status.healthy
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the latest reading failed."""
+        return self._reader.status.is_failing
+
     async def poll(self, sink: Sink, readiness: Readiness) -> float:
         """Read the registry once; returns the period that suits what was read, seconds.
 

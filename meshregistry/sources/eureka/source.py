@@ -50,6 +50,11 @@ class EurekaSource:
             for server in self._servers:
                 group.create_task(self._poll_forever(server, sink))
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the latest attempt to read a registry failed."""
+        return any(server.is_failing for server in self._servers)
+
     def registries(self) -> list[dict[str, object]]:
         """Return what the status page `/meshregistry/eureka?registries=true` shows, one object per registry.
 

@@ -57,6 +57,11 @@ class FilesSource:
                 if self._options.is_watched or not self._status.healthy:
                     await self._read(sink)
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the latest attempt to read the files failed."""
+        return self._status.is_failing
+
     def registries(self) -> list[dict[str, object]]:
         """Return what the status page shows: the folder and what is wrong with its files. Fit for JSON."""
         return [

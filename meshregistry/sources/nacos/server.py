@@ -62,6 +62,12 @@ class NacosServer:
         scopes = [scope for reader in self._readers.values() for scope in reader.scopes.values()]
         return self._namespaces_error is None and all(scope.status.healthy for scope in scopes)
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the latest reading of the namespaces or of any scope failed."""
+        scopes = [scope for reader in self._readers.values() for scope in reader.scopes.values()]
+        return self._namespaces_error is not None or any(scope.status.is_failing for scope in scopes)
+
     async def run(self, sink: Sink, readiness: Readiness, note: Callable[[], None]) -> None:
         """Read and watch for ever; `note` is called after each reading. Cancelling it is safe."""
         loop = PollLoop("nacos", self._options.polling, self._metrics, self._clock)

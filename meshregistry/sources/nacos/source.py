@@ -37,6 +37,11 @@ class NacosSource:
             for server in self._servers:
                 group.create_task(server.run(sink, self._readiness, self._note_reading))
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the latest attempt to read a registry failed."""
+        return any(server.is_failing for server in self._servers)
+
     def registries(self) -> list[dict[str, object]]:
         """Return what the status page `/meshregistry/nacos?registries=true` shows, one object per registry.
 

@@ -58,6 +58,11 @@ class ZooKeeperRegistry:
         """Whether everything was read and the connection has held since."""
         return all(status.healthy for status in self._statuses)
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the latest reading failed, or the latest attempt to connect: readings wait for a connection."""
+        return self._session.is_failing or any(status.is_failing for status in self._statuses)
+
     def connected(self, *, new_session: bool) -> None:
         """Have everything read: what happened without a connection is not told of."""
         self._is_connected = True

@@ -51,6 +51,11 @@ class ZooKeeperSource:
             for registry in self._registries:
                 group.create_task(registry.run(sink, self._readiness))
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the latest attempt to read a registry failed."""
+        return any(registry.is_failing for registry in self._registries)
+
     def registries(self) -> list[dict[str, object]]:
         """Return what the status page shows, one object per registry. Fit for JSON, without secrets."""
         return [registry.describe() for registry in self._registries]

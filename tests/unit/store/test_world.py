@@ -5,9 +5,10 @@ import pytest
 from meshregistry.model.events import ScopeListing, SourceSynced
 from meshregistry.model.instance import Scope
 from meshregistry.model.service_entry import Kind
+from meshregistry.store.saved import decode_world
 from meshregistry.store.snapshot import Change
 from meshregistry.store.world import World, shift_time
-from tests.support.saved_worlds import SCOPE, SYNCED, Process, instance, listing
+from tests.support.saved_worlds import SCOPE, SYNCED, Process, instance, listing, terms_of
 
 pytestmark = pytest.mark.anyio
 
@@ -36,6 +37,35 @@ async def test_the_same_bytes_are_served_at_once_and_marked_as_stale() -> None:
     assert before.wall == after.reducer.staleness.as_of
     assert 1.0 == after.metrics.registry.get_sample_value("meshregistry_snapshot_stale", {"source": "nacos"})
     assert [] == await after.take()
+
+
+async def test_a_world_that_is_kept_back_is_served_with_what_its_source_has_read_since() -> None:
+    before = await saved_process()
+    after = Process()
+    world = decode_world(before.save(), terms_of("nacos"))
+    await after.reducer.restore(world, after.wall, is_served=False)
+    assert ("nacos",) == after.reducer.pending_sources
+
+    await after.take(listing(orders=[instance(1), instance(2, 9090), instance(9)], users=[instance(3)]))
+    assert ("nacos",) == after.reducer.pending_sources
+    await after.take(SYNCED)
+
+    assert after.complete
+    assert ["10.0.0.1", "10.0.0.2", "10.0.0.9"] == after.addresses(ORDERS)
+    assert () == after.reducer.staleness.sources
+
+
+async def test_a_world_that_is_kept_back_is_served_as_it_is_when_nobody_waits_any_longer() -> None:
+    before = await saved_process()
+    after = Process()
+    world = decode_world(before.save(), terms_of("nacos"))
+    await after.reducer.restore(world, after.wall, is_served=False)
+
+    assert [] == await after.take(SourceSynced("nacos", "restored"))
+
+    assert after.complete
+    assert before.wire() == after.wire()
+    assert ("nacos",) == after.reducer.staleness.sources
 
 
 async def test_the_registries_confirm_and_nothing_moves() -> None:

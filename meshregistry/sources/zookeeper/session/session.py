@@ -144,6 +144,11 @@ class ZooKeeperSession:
         """
         await self._call(path, partial(requests.add_watch, recursive=recursive))
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether there is no connection, and the latest attempt to make one failed."""
+        return self._link is None and bool(self._last_error)
+
     def describe(self) -> dict[str, object]:
         """Return what the status page shows. Fit for JSON, without secrets."""
         return {
