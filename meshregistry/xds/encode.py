@@ -90,8 +90,7 @@ class BodyCache:
         """Build the body of a delta response: its resources."""
         body = self._deltas.get(part)
         if body is None:
-            count = sum(len(run.resources) if isinstance(run, Page) else 1 for run in part.runs)
-            body = self._deltas[part] = _gather(map(_encode_run, part.runs), count)
+            body = self._deltas[part] = _gather(map(_encode_run, part.runs), part.resources)
         return body
 
     def _finish(self, key: _Key, encoded: list[bytes]) -> None:
@@ -147,12 +146,15 @@ def _delta_frame(resource: Resource) -> bytes:
 def _encode_slice(pages: Iterable[Page], base: View | None) -> Iterator[bytes]:
     """Encode pages up to the last one that is worth the time of a turn; those that are encoded already cost none."""
     left = _PAGES_PER_SLICE
+    form = "full" if base is None else "stubs"
     for page in pages:
-        forms = len(page.bytes_by_form)
+        ready = page.bytes_by_form.get(form) if base is None or base.has_page(page) else None
+        if ready is not None:
+            yield ready
+            continue
         yield _encode_page(page, base)
-        # Either a form is new, or the page was put together for this base alone.
-        left -= len(page.bytes_by_form) > forms or (base is not None and not base.has_page(page))
-        if left <= 0:
+        left -= 1
+        if not left:
             return
 
 

@@ -7,6 +7,8 @@ pinned to the exact version.
 
 import asyncio
 import struct
+from collections import deque
+from collections.abc import Iterable
 from typing import Any, Final
 
 from grpclib.const import Status
@@ -30,8 +32,8 @@ _DATA_HEAD = struct.Struct(">BHHI")
 _WRITE_BYTES: Final = 256 * 1024
 """Most that is written at once, and about what is written in one turn: 0.1 to 0.3 ms."""
 
-_WHOLE_BYTES: Final = 64 * 1024
-"""A message up to this size is one part."""
+_PART_BYTES: Final = 64 * 1024
+"""A client that takes less than this within the send timeout does not read."""
 
 
 class BytesCodec(CodecBase):
@@ -74,69 +76,93 @@ async def _read(stream: ByteStream, size: int) -> bytes:
 
 
 async def send(stream: ByteStream, message: Message, timeout_s: float, pacer: Pacer) -> None:
-    """Send one response, some chunks per turn; nothing else runs after the last byte.
+    """Send one response, some of it per turn; nothing else runs after the last byte.
 
     Raises:
-        TimeoutError: the client took nothing for `timeout_s`. A part of the message may be out, so the stream is dead.
+        TimeoutError: the client took less than a part (64 KB, or the rest) in `timeout_s`. Some of the message may be
+            out, so the stream is dead.
     Cancelling leaves the stream dead, too.
     """
     head = _FRAME.pack(False, message.size) + message.head
-    if message.size <= _WHOLE_BYTES:
-        await _send_part(stream._stream, b"".join((head, *message.body.chunks, message.tail)), timeout_s, pacer)
-        return
-    await _send_part(stream._stream, head, timeout_s, pacer)
-    written = 0
-    for chunk in message.body.chunks:
-        await _send_part(stream._stream, chunk, timeout_s, pacer)
-        written += len(chunk)
-        if written >= _WRITE_BYTES:
+    parts = _Parts((head, *message.body.chunks, message.tail))
+    clock = asyncio.get_running_loop().time
+    async with asyncio.timeout(timeout_s) as limit:
+        unproven = 0
+        while True:
+            window = await _await_room(stream._stream, pacer)
+            written = _write_frames(stream._stream, parts, min(window, _WRITE_BYTES))
+            if not parts.left:
+                return
+            unproven += written
+            if unproven >= _PART_BYTES:
+                limit.reschedule(clock() + timeout_s)
+                unproven = 0
             await pacer.turn()
-            written = 0
-    await _send_part(stream._stream, message.tail, timeout_s, pacer)
 
 
-async def _send_part(stream: HttpStream, part: bytes, timeout_s: float, pacer: Pacer) -> None:
+class _Parts:
+    """What is left of a message, handed out without copying."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = deque(memoryview(chunk) for chunk in chunks)
+        self.left = sum(map(len, self._chunks))
+
+    def take(self, size: int) -> list[memoryview]:
+        """Return the next `size` bytes, or what is left."""
+        taken: list[memoryview] = []
+        while size and self._chunks:
+            chunk = self._chunks.popleft()
+            if len(chunk) > size:
+                self._chunks.appendleft(chunk[size:])
+                chunk = chunk[:size]
+            taken.append(chunk)
+            size -= len(chunk)
+            self.left -= len(chunk)
+        return taken
+
+
+async def _await_room(stream: HttpStream, pacer: Pacer) -> int:
+    """Wait until the socket and the flow-control windows take something; return how much the windows do."""
     assert stream.id is not None
-    rest = memoryview(part)
-    async with asyncio.timeout(timeout_s):
-        while rest:
-            if not stream.connection.write_ready.is_set():
-                await stream.connection.write_ready.wait()
-                await pacer.turn()
-                continue
-            window = stream._h2_connection.local_flow_control_window(stream.id)
-            if window <= 0:
-                stream.window_updated.clear()
-                await stream.window_updated.wait()
-                # Many clients may grant at once; and other streams of the connection may be quicker.
-                await pacer.turn()
-                continue
-            size = min(window, _WRITE_BYTES)
-            _write_frames(stream, stream.id, rest[:size])
-            rest = rest[size:]
+    while True:
+        if not stream.connection.write_ready.is_set():
+            await stream.connection.write_ready.wait()
+        elif (window := stream._h2_connection.local_flow_control_window(stream.id)) > 0:
+            return window
+        else:
+            stream.window_updated.clear()
+            await stream.window_updated.wait()
+        # Many clients may grant at once; and other streams of the connection may be quicker.
+        await pacer.turn()
 
 
-def _write_frames(stream: HttpStream, stream_id: int, data: memoryview) -> None:
-    """Write data that the flow-control window allows as DATA frames, at once; h2 itself makes one frame at a time.
+def _write_frames(stream: HttpStream, parts: _Parts, most: int) -> int:
+    """Write up to `most` bytes, which the windows allow, as DATA frames, at once; h2 itself makes one at a time.
+
+    Returns the number of bytes.
 
     Raises:
         ProtocolError: the stream or the connection has ended.
     """
+    assert stream.id is not None
     h2 = stream._h2_connection
-    h2_stream = h2.streams[stream_id]
+    h2_stream = h2.streams[stream.id]
     h2.state_machine.process_input(ConnectionInputs.SEND_DATA)
     h2_stream.state_machine.process_input(StreamInputs.SEND_DATA)
-    h2.outbound_flow_control_window -= len(data)
-    h2_stream.outbound_flow_control_window -= len(data)
+    size = min(most, parts.left)
+    h2.outbound_flow_control_window -= size
+    h2_stream.outbound_flow_control_window -= size
     # What h2 has made goes first: frames keep their order.
     wire: list[bytes | memoryview] = [h2.data_to_send()]
-    for start in range(0, len(data), h2.max_outbound_frame_size):
-        payload = data[start : start + h2.max_outbound_frame_size]
-        wire += _DATA_HEAD.pack(len(payload) >> 16, len(payload) & 0xFFFF, 0, stream_id), payload
+    for start in range(0, size, h2.max_outbound_frame_size):
+        length = min(h2.max_outbound_frame_size, size - start)
+        wire.append(_DATA_HEAD.pack(length >> 16, length & 0xFFFF, 0, stream.id))
+        wire += parts.take(length)
     stream._transport.write(b"".join(wire))
-    stream.data_sent += len(data)
-    stream.connection.data_sent += len(data)
+    stream.data_sent += size
+    stream.connection.data_sent += size
     stream.connection.data_send_process()
+    return size
 
 
 def abort(stream: ByteStream) -> None:

@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
@@ -29,6 +30,11 @@ _MASK: Final = (1 << 64) - 1
 _MAX_FILTERED_VIEWS: Final = 64
 EVERYTHING: Final = Selection()
 
+_name = attrgetter("name")
+_revision = attrgetter("revision")
+_labels = attrgetter("labels")
+_page_digest = attrgetter("digest")
+
 
 class Page:
     """Some neighbouring resources; immutable, compared by identity. `bytes_by_form` caches its encoded forms."""
@@ -37,10 +43,30 @@ class Page:
 
     def __init__(self, resources: Sequence[Resource]) -> None:
         self.resources = tuple(resources)
-        self.names = tuple(resource.name for resource in resources)
-        self.labels = frozenset(resource.revision for resource in resources)
+        self.names = tuple(map(_name, resources))
+        self.labels = frozenset(map(_revision, resources))
         self.digest = sum(map(_digest, resources))
         self.bytes_by_form: dict[str, bytes] = {}
+
+    def replaced(self, names: Iterable[str], look_up: Callable[[str], Resource | None]) -> "Page | None":
+        """Return the page after these names changed; None if one of them came or went.
+
+        This is what nearly every commit is, so it looks only at what changed.
+        """
+        resources, digest, revisions = list(self.resources), self.digest, set(self.labels)
+        for name in names:
+            index = bisect_left(self.names, name)
+            new = look_up(name)
+            if new is None or index == len(self.names) or self.names[index] != name:
+                return None
+            digest += _digest(new) - _digest(resources[index])
+            revisions.add(new.revision)
+            resources[index] = new
+        page = Page.__new__(Page)
+        page.resources, page.names, page.digest = tuple(resources), self.names, digest
+        page.labels = self.labels if len(revisions) == 1 else frozenset(map(_revision, resources))
+        page.bytes_by_form = {}
+        return page
 
     def get(self, name: str) -> Resource | None:
         """Return the resource of this name, if the page has it."""
@@ -66,9 +92,9 @@ class View:
         self.pages = tuple(pages)
         self._firsts = [page.names[0] for page in self.pages]
         self._page_set = frozenset(self.pages)
-        self.count = sum(len(page.names) for page in self.pages)
-        self.labels: frozenset[str] = frozenset().union(*(page.labels for page in self.pages))
-        self.version = _version(page.digest for page in self.pages)
+        self.count = sum([len(page.names) for page in self.pages])
+        self.labels: frozenset[str] = frozenset().union(*map(_labels, self.pages))
+        self.version = _version(map(_page_digest, self.pages))
         """Equal for equal content, and equal to the collection's version when nothing is filtered."""
 
         self.steps: WeakKeyDictionary[View, Step] = WeakKeyDictionary()
@@ -116,8 +142,7 @@ class View:
             touched.setdefault(self._index(name), set()).add(name)
         pages = list(self.pages)
         for index in sorted(touched, reverse=True):
-            old = self.pages[index].resources if self.pages else ()
-            pages[index : index + 1] = _rebuild(old, touched[index], look_up)
+            pages[index : index + 1] = _rebuild(self.pages[index : index + 1], touched[index], look_up)
         return View(pages)
 
     def without(self, names: Iterable[str]) -> "View":
@@ -206,10 +231,6 @@ def _find(resources: Mapping[str, Resource], keeps: Callable[[Resource], bool], 
     return resource if resource is not None and keeps(resource) else None
 
 
-def _name(resource: Resource) -> str:
-    return resource.name
-
-
 def _digest(resource: Resource) -> int:
     return xxh3_64_intdigest(f"{resource.name}\0{resource.version}".encode("utf-8", "replace"))
 
@@ -222,8 +243,11 @@ def _paginate(resources: Sequence[Resource]) -> Iterator[Page]:
     return (Page(resources[start : start + _PAGE]) for start in range(0, len(resources), _PAGE))
 
 
-def _rebuild(old: Iterable[Resource], names: set[str], look_up: Callable[[str], Resource | None]) -> Iterable[Page]:
-    resources = {resource.name: resource for resource in old if resource.name not in names}
+def _rebuild(old: Sequence[Page], names: set[str], look_up: Callable[[str], Resource | None]) -> Iterable[Page]:
+    """Return what takes the place of one page, or of none."""
+    if old and (page := old[0].replaced(names, look_up)) is not None:
+        return (page,)
+    resources = {resource.name: resource for page in old for resource in page.resources if resource.name not in names}
     resources.update((name, found) for name in names if (found := look_up(name)) is not None)
     ordered = sorted(resources.values(), key=_name)
     if not ordered:
