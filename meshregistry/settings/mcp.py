@@ -101,7 +101,11 @@ class Mcp(Section):
         "The shortest time between two responses of a type on a stream; istiod debounces over 100 ms, so faster "
         "responses arrive later.",
     )
-    delta_push_pause: Duration = setting(0.0, "The same for clients of the delta protocol.")
+    delta_push_pause: Duration = setting(
+        0.06,
+        "The longest time between two responses of a type on a delta stream: it is 5 ms for each resource of the one "
+        "before, so that single changes are sent at once and thousands together.",
+    )
     ack_timeout: PositiveDuration = setting(
         30.0, "The next response is sent after this time when a client never acknowledges."
     )

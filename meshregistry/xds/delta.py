@@ -20,6 +20,9 @@ from meshregistry.xds.views import NOTHING, View
 
 _UNKNOWN: Final = ""
 
+_PAUSE_PER_NAME_S: Final = 0.005
+"""Below 200 changes a second the pauses die down to this, above they grow to the longest."""
+
 
 class DeltaContent(Content, frozen=True):
     """The resources to set and the names to drop, each in the order of names."""
@@ -45,6 +48,7 @@ class DeltaType(TypeState):
         """Answers are split at `options.limits.max_delta_bytes`; there are no stubs to refresh."""
         super().__init__(type_url, kind)
         self._max_bytes = options.limits.max_delta_bytes
+        self._longest_pause_s = options.rhythm.delta_push_pause_s
         self._base: View | None = NOTHING
         self._is_cut = False
         self._known: dict[str, str] = {}
@@ -99,6 +103,16 @@ class DeltaType(TypeState):
         if not part.runs and not part.removed and self.due is not Reason.FIRST:
             return None
         return DeltaContent(version=view.version, part=part)
+
+    def pause_s(self, content: Content) -> float:
+        """Return a time that grows with the response.
+
+        A single change must not delay the next one, and a flood of changes must not become a flood of responses to
+        each of many clients.
+        """
+        assert isinstance(content, DeltaContent)
+        names = content.part.resources + len(content.part.removed)
+        return min(names * _PAUSE_PER_NAME_S, self._longest_pause_s)
 
     def distrust(self) -> None:
         """Keep everything: refused versions are not sent again until they change, the others are held."""

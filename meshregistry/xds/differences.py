@@ -21,6 +21,11 @@ class Part:
     runs: tuple[Page | Resource, ...] = ()
     removed: tuple[str, ...] = ()
 
+    @property
+    def resources(self) -> int:
+        """How many resources are set."""
+        return sum(len(run.resources) if isinstance(run, Page) else 1 for run in self.runs)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

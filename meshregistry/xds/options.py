@@ -13,7 +13,9 @@ class Rhythm:
     push_pause_s: float = 0.12
     """Least pause between two SotW responses of a type: istiod applies after 100 ms of quiet, a drip starves it."""
 
-    delta_push_pause_s: float = 0.0
+    delta_push_pause_s: float = 0.06
+    """Longest pause between two delta responses of a type; it is 5 ms for each resource of the one before."""
+
     ack_timeout_s: float = 30.0
     """A response that is not acknowledged for so long no longer holds back newer state."""
 

@@ -144,9 +144,8 @@ class AdsStream:
 
     def note_sent(self, push: Push, size_bytes: int, stubs: int, now: float) -> None:
         """Take note that a response is completely handed over; the pause and the wait for its ACK begin."""
-        state, rhythm = push.state, self._options.rhythm
-        pause_s = rhythm.delta_push_pause_s if state.dialect == "delta" else rhythm.push_pause_s
-        state.earliest = now + pause_s
+        state = push.state
+        state.earliest = now + state.pause_s(push.content)
         state.responses += 1
         state.sent_bytes += size_bytes
         state.stubs += stubs

@@ -40,6 +40,7 @@ class SotwType(TypeState):
     def __init__(self, options: AdsOptions, type_url: str, kind: Kind | None, refresh_s: float | None) -> None:
         """`refresh_s` is the greatest age of a full response for a client of version stubs; None means no stubs."""
         super().__init__(type_url, kind)
+        self._pause_s = options.rhythm.push_pause_s
         self._refresh_s = refresh_s
         self._base: View | None = None
 
@@ -79,6 +80,10 @@ class SotwType(TypeState):
         elif self.refresh_at is None and self._refresh_s:
             self.refresh_at = now + self._refresh_s
         return SotwContent(version=view.version, view=view, base=base)
+
+    def pause_s(self, content: Content) -> float:
+        """Return the same for every response: each is followed by istiod's debounce."""
+        return self._pause_s
 
     def distrust(self) -> None:
         """Send the next response in full."""

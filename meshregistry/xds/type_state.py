@@ -110,6 +110,10 @@ class TypeState(ABC):
         """Decide what to say for the reason `due`, and count it as sent; None if there is nothing to say."""
 
     @abstractmethod
+    def pause_s(self, content: Content) -> float:
+        """Return how long changes wait after a response with this content, in seconds."""
+
+    @abstractmethod
     def distrust(self) -> None:
         """Forget what the client is believed to hold, as far as shortcuts depend on it: it refused or asked again."""
 

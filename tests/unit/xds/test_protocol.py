@@ -314,6 +314,42 @@ async def test_change_of_another_kind_wakes_nobody() -> None:
     assert [] == await rig.take()
 
 
+async def test_a_delta_pause_grows_with_the_response_before_and_dies_down_again() -> None:
+    """5 ms for each name, 60 ms at most; the first change after quiet does not wait."""
+    rig = MachineRig("delta", make_store(), replace(OPTIONS, rhythm=Rhythm()))
+    await rig.ask(SERVICE_ENTRY)
+    await rig.take()
+    rig.now += 1.0
+    waits = []
+    for mark, changes in enumerate((1, 3, 1, 40, 1)):
+        rig.commit({f"svc{number:02}": mark for number in range(changes)})
+        due = rig.machine.next_wake_up()
+        assert due is not None
+        waits.append(round(max(due - rig.now, 0.0), 6))
+        rig.now = max(due, rig.now)
+        assert [changes] == [len(answer.resources) for answer in await rig.take()]
+    assert [0.0, 0.005, 0.015, 0.005, 0.06] == waits
+
+
+async def test_a_thousand_changes_in_a_second_are_some_twenty_delta_responses() -> None:
+    """One commit each 5 ms, as the reducer makes them of a burst; no change waits longer than the longest pause."""
+    rig = MachineRig("delta", make_store(), replace(OPTIONS, rhythm=Rhythm()))
+    await rig.ask(SERVICE_ENTRY)
+    await rig.take()
+    rig.now += 1.0
+    begun, answers, told = rig.now, [], 0
+    while told < 1000:
+        if rig.now < begun + 1.0:
+            first = round((rig.now - begun) * 1000)
+            rig.commit({f"svc{number:04}": 1 for number in range(first, first + 5)})
+        taken = await rig.take()
+        answers += taken
+        told += sum(len(answer.resources) for answer in taken)
+        rig.now += 0.005
+    assert 15 <= len(answers) <= 22
+    assert rig.now - begun < 1.07
+
+
 async def test_delta_answers_are_split() -> None:
     """D11: parts follow ACK by ACK, without a pause, each below the limit, together the whole."""
     store = make_store(*(make_resource(f"svc{number:03}") for number in range(100)))
