@@ -91,9 +91,12 @@ class Server:
         self._process = process
         self.port = port
 
-    async def change(self, count: int = 0, per_s: float = 1000.0) -> Usage:
-        """Make so many changes; returns when they were made, and what was used since the call before."""
-        order = ads_server.Order(changes=count, per_s=per_s)
+    async def change(self, count: int = 0, per_s: float = 1000.0, *, watch: bool = False) -> Usage:
+        """Make so many changes; returns when they were made, and what was used since the call before.
+
+        `watch` looks for blocks of the loop until the next call, which costs CPU of its own.
+        """
+        order = ads_server.Order(changes=count, per_s=per_s, watch=watch)
         return msgspec.json.decode(await self._process.tell(order, _ANSWER_S + count / per_s), type=Usage)
 
     def resident_mb(self) -> float:

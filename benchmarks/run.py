@@ -31,6 +31,7 @@ class Suite:
     file: str
     setup: str
     measure: Callable[[int], Coroutine[None, None, Result]]
+    sizes: tuple[int, ...] = (1_000, 10_000)
 
 
 _SUITES = {
@@ -38,7 +39,9 @@ _SUITES = {
     "nacos": Suite("Nacos", "nacos", "Simulated Nacos in its own process", measure_nacos),
     "eureka": Suite("Eureka", "eureka", "Simulated Eureka in its own process", measure_eureka),
     "zookeeper": Suite("ZooKeeper", "zookeeper", SETUP, measure_zookeeper),
-    "ads": Suite("ADS", "ads", "Server, registry and clients in processes of their own, on loopback", measure_ads),
+    "ads": Suite(
+        "ADS", "ads", "Server, registry and clients in processes of their own, on loopback", measure_ads, (10_000,)
+    ),
 }
 
 
@@ -47,13 +50,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=_SUITES, help="one suite (default all)")
     parser.add_argument("--nacos", help="base URL of a real, empty 2.x to measure instead, as http://127.0.0.1:8848")
-    parser.add_argument("--services", type=int, action="append", help="sizes to measure (default 1000 and 10000)")
+    parser.add_argument(
+        "--services", type=int, action="append", help="sizes to measure (default 1000 and 10000; ads: 10000)"
+    )
     parser.add_argument("--print-only", action="store_true", help="write no file")
     arguments = parser.parse_args()
     compileall.compile_dir("meshregistry", quiet=1)  # as the image has it: compiling takes a start 0.2 s
     commit = _commit()
     for suite in _choose(arguments.only, arguments.nacos):
-        results = [asyncio.run(suite.measure(services)) for services in arguments.services or [1_000, 10_000]]
+        results = [asyncio.run(suite.measure(services)) for services in arguments.services or suite.sizes]
         text = _render(suite, results, commit)
         print(text)
         if not arguments.print_only:
