@@ -34,7 +34,9 @@ _KINDS = [
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How long registries are churned and away: some seconds in every run, minutes when somebody wants to know."""
-    parser.addoption("--churn-s", type=float, default=8.0, help="seconds of churn on each Nacos rig")
+    parser.addoption(
+        "--churn-s", type=float, default=8.0, help="seconds of churn in each test of it, Nacos and ZooKeeper"
+    )
     parser.addoption("--outage-s", type=float, default=2.0, help="seconds for which a real Nacos is away")
 
 

@@ -8,15 +8,17 @@ import pytest
 from kazoo.security import make_acl, make_digest_acl
 
 from meshregistry.model.instance import Instance
+from meshregistry.settings.load import load_settings
 from meshregistry.sim.zookeeper.codes import Version
 from meshregistry.sim.zookeeper.faults import Fault
-from meshregistry.sources.zookeeper.options import Mode, ResyncOptions
+from meshregistry.sources.zookeeper.options import Mode, ResyncOptions, ZooKeeperServerOptions
+from meshregistry.wiring_zookeeper import zookeeper_options
 from tests.support.dubbo_names import encode, provider
 from tests.support.tcp_gate import TcpGate
 from tests.support.zookeeper_churn import Churn, ChurnOptions
-from tests.support.zookeeper_rig import EnsembleRig, SimRig, ZooKeeperRig
+from tests.support.zookeeper_rig import EnsembleRig, SecureRig, SimRig, ZooKeeperRig
 from tests.support.zookeeper_session import ticket_of
-from tests.support.zookeeper_view import MODES, Changes, View, reading, server_options
+from tests.support.zookeeper_view import MODES, QUIET, Changes, View, reading, server_options
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
@@ -416,6 +418,55 @@ async def test_servers_without_recursive_watches_are_watched_node_by_node() -> N
     finally:
         await rig.close()
         await rig.stop()
+
+
+# Encrypted, and as somebody: from the settings on, across a lost connection.
+
+
+def configured(address: str, keys: str) -> ZooKeeperServerOptions:
+    """Return the options of a registry that is configured with further keys."""
+    text = f"zookeeper_source: {{enabled: true, address: ['{address}'], {keys}}}"
+    (server,) = zookeeper_options(load_settings(text, {}).settings).servers
+    return server
+
+
+@ONE_LOOP
+async def test_a_registry_behind_tls_is_read_and_watched(secure_zookeeper: SecureRig) -> None:
+    async with TcpGate(secure_zookeeper.tls_hosts).running() as gate:
+        server = configured(gate.address, f"tls: {{enabled: true, ca: {secure_zookeeper.tls.authority}}}")
+        async with reading(server, mode=Mode.WATCHING, resync=QUIET) as view:
+            await view.until(lambda view: view.synced)
+            await register(secure_zookeeper, "10.0.0.1")
+            await view.until_addresses({ORDERS: ["10.0.0.1"]})
+            gate.cut()
+            await register(secure_zookeeper, "10.0.0.2")
+            await view.until_addresses({ORDERS: ["10.0.0.1", "10.0.0.2"]})
+
+
+@ONE_LOOP
+async def test_a_registry_that_asks_who_we_are_is_read_with_sasl(secure_zookeeper: SecureRig) -> None:
+    """Its nodes are hidden from everybody else, who is told so and reads no empty registry."""
+    acl = [make_acl("sasl", secure_zookeeper.sasl_user, read=True)]
+    category = f"/dubbo/{ORDERS}/providers"
+    await secure_zookeeper.writer.create(category, acl=acl)
+
+    async def appear(address: str) -> None:
+        await secure_zookeeper.writer.create(f"{category}/{provider(f'{address}:20880', ORDERS)}", acl=acl)
+
+    await appear("10.0.0.1")
+    keys = f"sasl: true, username: {secure_zookeeper.sasl_user}, password: {secure_zookeeper.sasl_password}"
+    async with TcpGate(secure_zookeeper.hosts).running() as gate:
+        async with reading(configured(gate.address, keys), mode=Mode.WATCHING, resync=QUIET) as view:
+            await view.until_addresses({ORDERS: ["10.0.0.1"]})
+            await appear("10.0.0.2")
+            await view.until_addresses({ORDERS: ["10.0.0.1", "10.0.0.2"]})
+            gate.cut()
+            await appear("10.0.0.3")
+            await view.until_addresses({ORDERS: ["10.0.0.1", "10.0.0.2", "10.0.0.3"]})
+            assert secure_zookeeper.sasl_password not in str(view.source.registries())
+        async with reading(server_options(gate.address), mode=Mode.WATCHING, resync=QUIET) as view:
+            await view.until(lambda view: "NoAuth" in str(view.registry["last_error"]))
+            assert ([], {}) == (view.synced, view.addresses)
 
 
 # Churn and ensembles.
