@@ -58,7 +58,7 @@ def _digits(text: str) -> str:
 
 def format_duration(seconds: float) -> str:
     """Return seconds as Go's `Duration.String` does: `1m30s`, `24h0m0s`, `120ms`, `0s`."""
-    nanoseconds = round(seconds * _SECOND)
+    nanoseconds = round(Fraction(seconds) * _SECOND)
     if nanoseconds == 0:
         return "0s"
     if nanoseconds < _SECOND:
