@@ -105,3 +105,7 @@ class Source(Protocol):
     async def run(self, sink: Sink) -> None:
         """Read the registry for ever; raises only when the source itself is broken."""
         ...
+
+    def read_again(self) -> None:
+        """Have everything read as soon as possible, whatever is due; returns at once. An outage stays one."""
+        ...

@@ -60,7 +60,7 @@ def pause_after_failure(options: PollOptions, failures: int, dice: float) -> flo
 
 
 class PollLoop:
-    """Reads one registry again and again. Owner of the count of failures in a row."""
+    """Reads one registry again and again. Owner of the count of failures in a row, and of the pauses."""
 
     def __init__(self, source: str, options: PollOptions, metrics: Metrics, clock: Clock) -> None:
         self._source = source
@@ -68,6 +68,14 @@ class PollLoop:
         self._metrics = metrics
         self._clock = clock
         self._failures = 0
+        self._is_woken = False
+        self._resting: asyncio.Timeout | None = None
+
+    def wake(self) -> None:
+        """End the pause: the next reading begins at once, or right after the one that is under way."""
+        self._is_woken = True
+        if self._resting is not None:
+            self._resting.reschedule(asyncio.get_running_loop().time())
 
     async def run(self, poll: Callable[[], Awaitable[float | None]]) -> None:
         """Call `poll` for ever. A SourceError is one failure; `poll` itself has told of it.
@@ -76,8 +84,9 @@ class PollLoop:
         Anything else `poll` raises ends the loop. Cancelling it is safe whenever cancelling `poll` is.
         """
         if self._options.start_delay_s > 0:
-            await self._clock.sleep(self._options.start_delay_s)
+            await self._rest(self._options.start_delay_s)
         while True:
+            self._is_woken = False
             started = self._clock.now()
             period_s = None
             try:
@@ -88,7 +97,20 @@ class PollLoop:
                 self._failures += 1
             elapsed = self._clock.now() - started
             self._count(elapsed)
-            await self._clock.sleep(self._pause(elapsed, period_s))
+            await self._rest(self._pause(elapsed, period_s))
+
+    async def _rest(self, seconds: float) -> None:
+        """Pause, unless woken before or meanwhile."""
+        if self._is_woken:
+            return
+        try:
+            async with asyncio.timeout(None) as self._resting:
+                await self._clock.sleep(seconds)
+        except TimeoutError:
+            # Woken: nothing else in here times out.
+            return
+        finally:
+            self._resting = None
 
     def _pause(self, elapsed_s: float, period_s: float | None) -> float:
         if self._failures:

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     INCONSISTENT = "inconsistent"
     HELD = "held"
     MODE = "mode"
+    OPERATOR = "operator"
 
 
 FAULTS = frozenset({Reason.MISMATCH, Reason.RESTART, Reason.UNREADABLE})
@@ -94,6 +95,10 @@ class FetchPlan:
     def went_back(self, version: int | None) -> bool:
         """Whether a delta's version says that the server has started anew since the last one."""
         return version is not None and self._version is not None and version < self._version
+
+    def request_full(self) -> None:
+        """Have everything read next; until that was taken over, the request stands."""
+        self._again = self._again or Reason.OPERATOR
 
     def note_delta(self, version: int | None, now: float) -> None:
         """Note that changes were applied and agreed."""

@@ -109,6 +109,10 @@ class RegistryReader:
         for name, instances in (self._published or {}).items():
             yield ServiceKey(self.scope, name), instances
 
+    def read_again(self) -> None:
+        """Have everything read next, although changes would do."""
+        self._plan.request_full()
+
     def end_hold(self) -> None:
         """Note that no peer answered: an answer that is held back must be repeated from then on anew."""
         self._hold.release()

@@ -67,6 +67,10 @@ class EurekaServer:
         await readiness.note_read(self.scope, sink)
         return self._reader.next_period_s()
 
+    def read_again(self) -> None:
+        """Have the next reading fetch everything."""
+        self._reader.read_again()
+
     def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
         """Yield every service with its instances as last published."""
         return self._reader.known()

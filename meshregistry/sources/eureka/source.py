@@ -32,6 +32,7 @@ class EurekaSource:
             for server, scope in zip(options.servers, configured_scopes(options.servers), strict=True)
         )
         self._servers = tuple(EurekaServer(reader, options, self._client.get, resolve, clock) for reader in readers)
+        self._loops = tuple(PollLoop(self.name, self._rhythm(), metrics, clock) for _ in self._servers)
         scopes = frozenset(server.scope for server in self._servers)
         self._readiness = Readiness(self.name, scopes, metrics, clock)
 
@@ -47,8 +48,8 @@ class EurekaSource:
         """
         async with self._client, asyncio.TaskGroup() as group:
             group.create_task(self._readiness.give_up_after(self._options.wait_time_s, sink))
-            for server in self._servers:
-                group.create_task(self._poll_forever(server, sink))
+            for server, loop in zip(self._servers, self._loops, strict=True):
+                group.create_task(self._poll_forever(server, loop, sink))
 
     @property
     def is_failing(self) -> bool:
@@ -67,7 +68,13 @@ class EurekaSource:
         for server in self._servers:
             yield from server.known()
 
-    async def _poll_forever(self, server: EurekaServer, sink: Sink) -> None:
+    def read_again(self) -> None:
+        """Have every registry fetched in full as soon as possible."""
+        for server, loop in zip(self._servers, self._loops, strict=True):
+            server.read_again()
+            loop.wake()
+
+    async def _poll_forever(self, server: EurekaServer, loop: PollLoop, sink: Sink) -> None:
         async def poll() -> float:
             try:
                 return await server.poll(sink, self._readiness)
@@ -75,7 +82,7 @@ class EurekaSource:
                 healthy = all(each.healthy for each in self._servers)
                 self._metrics.source_connection_status.labels(self.name).set(healthy)
 
-        await PollLoop(self.name, self._rhythm(), self._metrics, self._clock).run(poll)
+        await loop.run(poll)
 
     def _rhythm(self) -> PollOptions:
         """Return the rhythm after failures, and before it is known what a server offers."""

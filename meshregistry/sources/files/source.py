@@ -41,6 +41,8 @@ class FilesSource:
         self._catalogue = Catalogue(options.reading)
         self._published: Contents | None = None
         self._faults: dict[str, str] = {}
+        self._wanted = asyncio.Event()
+        self._reading = asyncio.Lock()
         self._status = ScopeStatus(SCOPE, metrics, clock)
         self._readiness = Readiness(self.name, frozenset({SCOPE}), metrics, clock)
 
@@ -52,10 +54,23 @@ class FilesSource:
     async def run(self, sink: Sink) -> None:
         """Read the folder, and again after every notice until cancelled. Cancelling it is safe."""
         await self._read(sink)
-        async with aclosing(self._notices()) as notices:
-            async for _ in notices:
-                if self._options.is_watched or not self._status.healthy:
-                    await self._read(sink)
+        async with asyncio.TaskGroup() as tasks:
+            asked = tasks.create_task(self._read_when_asked(sink))
+            async with aclosing(self._notices()) as notices:
+                async for _ in notices:
+                    if self._options.is_watched or not self._status.healthy:
+                        await self._read(sink)
+            asked.cancel()
+
+    def read_again(self) -> None:
+        """Have the folder read as soon as possible, watched or not."""
+        self._wanted.set()
+
+    async def _read_when_asked(self, sink: Sink) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            await self._read(sink)
 
     @property
     def is_failing(self) -> bool:
@@ -84,6 +99,10 @@ class FilesSource:
         return watch_folder(self._folder, self._options.check_interval_s, recursive=True)
 
     async def _read(self, sink: Sink) -> None:
+        async with self._reading:
+            await self._look(sink)
+
+    async def _look(self, sink: Sink) -> None:
         try:
             found = await asyncio.to_thread(list_files, self._folder, self._options.max_file_bytes)
         except SourceUnavailable as error:

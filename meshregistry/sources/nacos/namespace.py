@@ -66,6 +66,7 @@ class NamespaceReader:
         self._refusal: _Refusal | None = None
         self._rung = ""
         self._cycle = 0
+        self._trusts_pushes = True
         self._seen_turns = 0
         self.watch: NamespaceWatch | None = None
 
@@ -157,6 +158,11 @@ class NamespaceReader:
             return
         self._metrics.pushes_taken.labels("nacos", "changed" if is_news else "unchanged").inc()
 
+    def read_again(self) -> None:
+        """Have the next reading look at every service, and try the bulk listing even where it was refused."""
+        self._trusts_pushes = False
+        self._refusal = None
+
     def fail(self, error: SourceError) -> None:
         """Note that no node could be read; what is known stays, and may not shrink for a while afterwards."""
         if isinstance(error, SourceUnavailable):
@@ -234,14 +240,16 @@ class NamespaceReader:
 
     async def _list_one_by_one(self, calls: "Calls") -> "tuple[dict[str, Listing | SourceError], Calls]":
         self._cycle = (self._cycle + 1) % _ROTATION
+        rests, self._trusts_pushes = self._rests if self._trusts_pushes else _never, True
         listings: dict[str, Listing | SourceError] = {}
         for group in sorted(self._groups or self.scopes or {DEFAULT_GROUP}):
             scope = self._scope(group)
             one_by_one = self._one_by_one(scope, calls(scope.scope))
             try:
-                listing = await one_by_one.list_scope(self._clock, functools.partial(self._rests, group))
+                listing = await one_by_one.list_scope(self._clock, functools.partial(rests, group))
             except SourceError as error:
                 listings[group] = error
+                self._trusts_pushes = self._trusts_pushes and rests is not _never
             else:
                 self._metrics.source_unchanged.labels("nacos").inc(listing.unchanged)
                 listings[group] = listing
@@ -309,6 +317,11 @@ class NamespaceReader:
             why = refusal.why if refusal else ""
             _log.info("source.rung source=nacos scope=%s rung=%s refused=%s", self.label, rung, why)
         self._rung = rung
+
+
+def _never(group: str, name: str) -> bool:
+    """Trust no pushes."""
+    return False
 
 
 Calls = Callable[[Scope], ServiceCalls]

@@ -54,6 +54,7 @@ class NacosServer:
         self._readers: dict[str, NamespaceReader] = {}
         self._watching: dict[str, asyncio.Task[None]] = {}
         self._vanished: frozenset[str] = frozenset()
+        self._loop = PollLoop("nacos", options.polling, metrics, clock)
         self._adjust(self._configured())
 
     @property
@@ -70,7 +71,6 @@ class NacosServer:
 
     async def run(self, sink: Sink, readiness: Readiness, note: Callable[[], None]) -> None:
         """Read and watch for ever; `note` is called after each reading. Cancelling it is safe."""
-        loop = PollLoop("nacos", self._options.polling, self._metrics, self._clock)
         async with asyncio.TaskGroup() as tasks:
             self._tend_watches(tasks, sink)
 
@@ -82,7 +82,13 @@ class NacosServer:
                     self._tend_watches(tasks, sink)
                 return self._period_s()
 
-            await loop.run(poll)
+            await self._loop.run(poll)
+
+    def read_again(self) -> None:
+        """Have every service listed as soon as possible, those included for which pushes are trusted."""
+        for reader in self._readers.values():
+            reader.read_again()
+        self._loop.wake()
 
     async def poll(self, sink: Sink, readiness: Readiness) -> None:
         """Read every scope once. A scope that fails keeps what is known, and the others are read all the same.

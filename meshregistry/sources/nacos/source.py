@@ -54,6 +54,11 @@ class NacosSource:
         for server in self._servers:
             yield from server.known()
 
+    def read_again(self) -> None:
+        """Have every service of every registry listed as soon as possible."""
+        for server in self._servers:
+            server.read_again()
+
     def _note_reading(self) -> None:
         healthy = all(each.healthy for each in self._servers)
         self._metrics.source_connection_status.labels(self.name).set(healthy)

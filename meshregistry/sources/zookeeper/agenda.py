@@ -20,6 +20,7 @@ class Cause(StrEnum):
     CRON = "cron"
     OVERFLOW = "overflow"
     FAILURE = "failure"
+    OPERATOR = "operator"
 
 
 class Agenda:

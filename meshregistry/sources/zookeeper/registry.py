@@ -42,6 +42,7 @@ class ZooKeeperRegistry:
         scopes = [Scope(_SOURCE, server.registry_id, DUBBO_NAMESPACE, "")]
         scopes += [spring_scope(server.registry_id)] if server.application_root else []
         self._statuses = [ScopeStatus(scope, equipment.metrics, equipment.clock) for scope in scopes]
+        self._loop = PollLoop(_SOURCE, options.polling, equipment.metrics, equipment.clock)
         self._is_connected = False
         self._is_ending = False
         self._reconnected = asyncio.Event()
@@ -75,6 +76,12 @@ class ZooKeeperRegistry:
         if not self._is_ending:
             self._fail(SourceUnavailable(reason))
 
+    def read_again(self) -> None:
+        """Have everything read as soon as possible."""
+        self._agenda.request_everything(Cause.OPERATOR)
+        self._reconnected.set()
+        self._loop.wake()
+
     def watch_fired(self, event: WatchEvent) -> None:
         """Note what an event makes worth reading."""
         self.reader.note_event(event)
@@ -92,8 +99,7 @@ class ZooKeeperRegistry:
                 group.create_task(self._release_delayed())
                 group.create_task(self._confirm_forever(sink))
             else:
-                loop = PollLoop(_SOURCE, self._options.polling, self._equipment.metrics, self._clock)
-                group.create_task(loop.run(lambda: self._read(Cause.INTERVAL, sink, readiness)))
+                group.create_task(self._loop.run(lambda: self._read(Cause.INTERVAL, sink, readiness)))
 
     def describe(self) -> dict[str, object]:
         """Return the registry's part of the status page: no secrets."""
@@ -202,7 +208,7 @@ class ZooKeeperRegistry:
             self._agenda.release_delayed(self._clock.now())
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but not beyond the next connection."""
+        """Wait, but not beyond the next connection or an operator's wish."""
         self._reconnected.clear()
         try:
             async with asyncio.timeout(seconds):

@@ -60,6 +60,11 @@ class ZooKeeperSource:
         """Return what the status page shows, one object per registry. Fit for JSON, without secrets."""
         return [registry.describe() for registry in self._registries]
 
+    def read_again(self) -> None:
+        """Have every registry read in full as soon as possible."""
+        for registry in self._registries:
+            registry.read_again()
+
     def instances(self, interface: str = "") -> Iterator[tuple[str, str, tuple[Instance, ...]]]:
         """Yield interface, service and instances of all that was published, or of one interface."""
         for registry in self._registries:

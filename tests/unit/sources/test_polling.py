@@ -1,5 +1,8 @@
 """The rhythm of readings, by a clock that the test owns."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -90,6 +93,54 @@ async def test_a_start_delay_comes_first_and_a_bug_ends_the_loop() -> None:
         await PollLoop("nacos", options, Metrics(), clock.clock).run(poll)
 
     assert [5.0] == clock.pauses
+
+
+async def test_a_wake_ends_the_pause() -> None:
+    times: list[int] = []
+    rested = asyncio.Event()
+
+    async def rest(seconds: float) -> None:
+        rested.set()
+        await asyncio.Event().wait()
+
+    async def poll() -> None:
+        times.append(len(times))
+        if len(times) == 3:
+            raise _Enough
+
+    loop = PollLoop("nacos", OPTIONS, Metrics(), ManualClock().clock._replace(sleep=rest))
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(_until_enough(loop, poll))
+        for _ in range(2):
+            await rested.wait()
+            rested.clear()
+            loop.wake()
+        await running
+
+    assert [0, 1, 2] == times
+
+
+async def test_a_wake_during_a_reading_has_the_next_one_follow_at_once() -> None:
+    clock = ManualClock()
+    loop = PollLoop("nacos", OPTIONS, Metrics(), clock.clock)
+    readings: list[float] = []
+
+    async def poll() -> None:
+        readings.append(clock.time)
+        if len(readings) == 1:
+            loop.wake()
+        elif len(readings) == 3:
+            raise _Enough
+
+    with pytest.raises(_Enough):
+        await loop.run(poll)
+
+    assert [100.0, 100.0, 130.0] == readings
+
+
+async def _until_enough(loop: PollLoop, poll: Callable[[], Awaitable[None]]) -> None:
+    with pytest.raises(_Enough):
+        await loop.run(poll)
 
 
 def _readings(registry: CollectorRegistry, status: str) -> float | None:

@@ -46,6 +46,32 @@ async def test_everything_is_read_once_and_then_only_changes() -> None:
     assert 1 == len(rig.view.synced)
 
 
+async def test_everything_is_fetched_when_an_operator_asks_and_then_changes_again() -> None:
+    rig = ModelRig()
+    rig.model.register("ORDERS", "o1", "10.0.0.1")
+    assert await rig.poll() is None
+    rig.server.read_again()
+    assert await rig.poll() is None
+    assert await rig.poll() is None
+
+    assert ["0/apps", "0/apps", "0/apps/delta"] == rig.asked()
+    assert {"first": 1, "operator": 1} == rig.page["full_fetches_total"]
+
+
+async def test_an_outage_does_not_use_up_what_an_operator_asked_for() -> None:
+    rig = ModelRig()
+    rig.model.register("ORDERS", "o1", "10.0.0.1")
+    assert await rig.poll() is None
+    rig.server.read_again()
+    rig.model.fault = Fault.DOWN
+    assert await rig.poll() is not None
+    rig.model.fault = Fault.NONE
+    assert await rig.poll() is None
+
+    assert {"first": 1, "operator": 1} == rig.page["full_fetches_total"]
+    assert {"ORDERS": (ONE,)} == rig.view.services
+
+
 async def test_silence_publishes_nothing() -> None:
     rig = ModelRig()
     fill(rig.model)

@@ -59,6 +59,10 @@ class Rig:
         self._done.set()
         await asyncio.Event().wait()
 
+    async def until_read(self) -> None:
+        """Wait until the source has read the folder once."""
+        await self._done.wait()
+
     def describe(self) -> dict[str, object]:
         (described,) = self.source.registries()
         return described
@@ -151,3 +155,17 @@ async def test_without_watching_the_files_are_read_once(tmp_path: Path) -> None:
     assert 3 == len(await rig.read(turns=3))
     assert [] == list(rig.source.known())
     assert SCOPE.source == rig.source.name
+
+
+async def test_what_is_not_watched_is_read_when_an_operator_asks(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, is_watched=False)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(rig.source.run(rig))
+        await rig.until_read()
+        (tmp_path / "one.yaml").write_text(ENTRY % ("one", "one"))
+        rig.source.read_again()
+        while not entries(rig.updates):  # noqa: ASYNC110 - the sink has no event to wait for
+            await asyncio.sleep(0.01)
+        running.cancel()
+
+    assert ["shop/one"] == entries(rig.updates)

@@ -241,3 +241,22 @@ async def test_an_unread_source_is_complete_after_the_wait_time() -> None:
     async with running(tree, wait_time_s=0.02) as made:
         await made.until(lambda: SourceSynced("zookeeper", "wait_time") in made.sink.updates)
         assert not made.is_synced
+
+
+@pytest.mark.parametrize("mode", Mode)
+async def test_everything_is_read_when_an_operator_asks(mode: Mode) -> None:
+    rarely = PollOptions(refresh_period_s=3600.0, first_retry_s=3600.0, jitter=0.0)
+    async with running(FakeTree({path_of("10.0.0.1"): b""}), mode=mode, polling=rarely) as made:
+        await made.until(lambda: made.is_synced)
+        before = sum(_readings(made).values())
+
+        made.source.read_again()
+
+        await made.until(lambda: sum(_readings(made).values()) == before + 1)
+        assert mode is Mode.POLLING or _readings(made)["operator"] == 1
+
+
+def _readings(made: Running) -> dict[str, int]:
+    readings = made.page["readings_total"]
+    assert isinstance(readings, dict)
+    return readings
