@@ -15,10 +15,11 @@ from meshregistry.adapters import (
     StalenessPage,
     WhyDesk,
 )
+from meshregistry.admin.server import AdminServer
 from meshregistry.changes import compose, keep_fixed, plan_changes
 from meshregistry.collector import spare_first_world
 from meshregistry.errors import SettingsError
-from meshregistry.fleet import Fleet, build_source
+from meshregistry.fleet import DecisionRoute, Fleet, build_source
 from meshregistry.http.server import HttpServer
 from meshregistry.http.views import Views
 from meshregistry.http.xds_cache import render_page
@@ -32,7 +33,7 @@ from meshregistry.replica.takeover import Takeover
 from meshregistry.settings.render import Printable, render_settings, slime_settings
 from meshregistry.settings.root import Settings
 from meshregistry.store.inbox import Inbox
-from meshregistry.store.operator import Queue
+from meshregistry.store.operator import OperatorDesk, Queue
 from meshregistry.store.reducer import Reducer
 from meshregistry.store.rules import RulesReplaced
 from meshregistry.store.store import SnapshotStore
@@ -41,6 +42,7 @@ from meshregistry.telemetry.loop_lag import measure_loop_lag
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import ResourceEncoder
 from meshregistry.wiring import SOURCE_KINDS, ads_listeners, check_readable, http_options, replica_options, saved_terms
+from meshregistry.wiring_admin import admin_options
 from meshregistry.wiring_zookeeper import held_kinds
 from meshregistry.xds.clients import Clients
 from meshregistry.xds.peers import PeerShelf
@@ -77,11 +79,11 @@ class App:
         self._takeover = Takeover(replicas, terms, self._metrics)
         self._offer = Offer(self._keeper.export)
         self._shelf = PeerShelf(self._offer.want) if replicas.siblings else None
-        self._exchange = DecisionExchange(self._reducer, self._inbox, self._shelf, replicas) if self._shelf else None
-        self.decisions: Queue = self._exchange or self._inbox
-        """Where operators' decisions go, to reach the siblings too."""
-
         self._fleet = Fleet(self._inbox, self._metrics)
+        route: Queue = DecisionRoute(self._fleet, self._inbox)
+        self._exchange = DecisionExchange(self._reducer, route, self._shelf, replicas) if self._shelf else None
+        desk = OperatorDesk(self._reducer, self._exchange or route, self._fleet.sources)
+        self._admin = AdminServer(admin_options(settings), desk, self._metrics)
         self._sources = {kind: build_source(each, self._metrics) for kind, each in self._composition.options.items()}
         self._reload = Reload(origin, self.apply, self._metrics) if origin else None
         clients = Clients()
@@ -152,6 +154,7 @@ class App:
                 tasks.create_task(self._offer.run(self._shelf))
             if self._exchange is not None:
                 tasks.create_task(self._exchange.run(self._metrics))
+            tasks.create_task(self._admin.run())
             for kind, source in self._sources.items():
                 self._fleet.add(kind, source, tasks)
             if self._reload is not None:

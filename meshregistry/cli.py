@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from meshregistry import __version__
+from meshregistry.cli_admin import admin
 from meshregistry.cli_diff import diff
 from meshregistry.collector import stop_collecting
 from meshregistry.errors import ListenError, SettingsError
@@ -148,6 +149,7 @@ def demo(nacos_port: int, ads_port: int, http_port: int) -> None:
     _run_loop(run_demo(DemoPorts(nacos_port, ads_port, http_port), click.echo))
 
 
+main.add_command(admin)
 main.add_command(diff)
 
 

@@ -16,6 +16,7 @@ from meshregistry.sources.nacos.options import NacosOptions
 from meshregistry.sources.nacos.source import NacosSource
 from meshregistry.sources.zookeeper.options import ZooKeeperOptions
 from meshregistry.sources.zookeeper.source import ZooKeeperSource
+from meshregistry.store.operator import OperatorDecision, Queue, ReadAgain
 from meshregistry.supervision import supervise
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wiring import SourceOptions
@@ -46,6 +47,20 @@ def build_source(options: SourceOptions, metrics: Metrics) -> FleetSource:
             return FilesSource(options, metrics)
         case ZooKeeperOptions():
             return ZooKeeperSource(options, metrics)
+
+
+class DecisionRoute:
+    """Takes operators' decisions to who carries them out: to the sources what they have to do, all to the reducer."""
+
+    def __init__(self, fleet: "Fleet", queue: Queue) -> None:
+        self._fleet = fleet
+        self._queue = queue
+
+    async def publish(self, update: OperatorDecision) -> None:
+        """Hand over one decision; waits while the queue is full. Cancelling is safe: nothing was handed over."""
+        await self._queue.publish(update)
+        if isinstance(update, ReadAgain):
+            self._fleet.read_again(update.source)
 
 
 class Fleet:
@@ -86,6 +101,12 @@ class Fleet:
         if late:
             _log.warning("source.stopping_late source=%s after_s=%.0f", kind, _STOP_S)
         self._metrics.enabled_source.set(len(self._sources))
+
+    def read_again(self, kind: str) -> None:
+        """Have a source read everything as soon as possible; one that is not there is passed over."""
+        source = self._sources.get(kind)
+        if source is not None:
+            source.read_again()
 
     def cancel(self) -> None:
         """Have every source stop; the task group they run in waits for them."""

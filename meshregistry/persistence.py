@@ -90,9 +90,17 @@ class Keeper:
         return world
 
     async def run(self) -> None:
-        """Save for ever, at most once in `interval_s` and only what has changed. Cancelling is safe."""
+        """Save for ever, once in `interval_s` and after an operator's decision, what has changed. Cancelling is safe.
+
+        What somebody has decided must not be forgotten by a process that is killed a moment later.
+        """
         while self._options.data_dir:
-            await asyncio.sleep(self._options.interval_s)
+            try:
+                async with asyncio.timeout(self._options.interval_s):
+                    await self._reducer.decided.wait()
+            except TimeoutError:
+                pass
+            self._reducer.decided.clear()
             await self.save()
 
     async def save(self) -> None:

@@ -11,10 +11,14 @@ import msgspec
 
 from meshregistry.model.instance import Scope
 from meshregistry.store.holds import HoldReport
-from meshregistry.store.operator import Accept, Freeze, OperatorDecision, Reject, ServeAnyway, Thaw
+from meshregistry.store.operator import Accept, Freeze, OperatorDecision, ReadAgain, Reject, ServeAnyway, Thaw
 
 _SAME_SHRINK_S: Final = 60.0
 """A replica may see the shrink that was decided about so much later than the one that was asked, seconds."""
+
+_AT_ONCE_S: Final = 60.0
+"""What is to be done now, or never, is passed over when it arrives later, seconds: a replica that starts the next day
+must not serve half a catalogue because somebody wanted it so today."""
 
 _MAX_MATTERS: Final = 1000
 """The oldest are forgotten."""
@@ -27,6 +31,11 @@ class Verb(StrEnum):
     REJECT = "reject"
     FREEZE = "freeze"
     THAW = "thaw"
+    SERVE_ANYWAY = "serve_anyway"
+    READ_AGAIN = "read_again"
+
+
+_AT_ONCE: Final = (Verb.SERVE_ANYWAY, Verb.READ_AGAIN)
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -44,11 +53,16 @@ class Decided(msgspec.Struct, frozen=True):
     target: tuple[str, str, str, str] = ("", "", "", "")
     """Freeze and thaw."""
 
+    sources: tuple[str, ...] = ()
+    """Serve anyway and read again; none is all."""
+
     @property
     def matter(self) -> str:
         """What it is about: one decision on it counts."""
         if self.verb in (Verb.FREEZE, Verb.THAW):
             return f"freeze/{'/'.join(self.target)}"
+        if self.verb in _AT_ONCE:
+            return f"{self.verb}/{','.join(self.sources)}"
         return f"hold/{self.cause}/{self.scope}"
 
 
@@ -90,6 +104,8 @@ class DecisionBook:
         for decided in self._decided.values():
             if decided.verb in (Verb.FREEZE, Verb.THAW):
                 due += self._freezes(decided, frozen)
+            elif decided.verb in _AT_ONCE:
+                due += self._orders(decided, wall)
             else:
                 due += self._verdicts(decided, reports, wall)
         return due
@@ -99,6 +115,13 @@ class DecisionBook:
         if not self._is_new(decided, "") or (target in frozen) is wanted:
             return []
         return [Freeze(target, decided.by) if wanted else Thaw(target, decided.by)]
+
+    def _orders(self, decided: Decided, wall: float) -> list[OperatorDecision]:
+        if not self._is_new(decided, "") or abs(wall - decided.at) > _AT_ONCE_S:
+            return []
+        if decided.verb is Verb.SERVE_ANYWAY:
+            return [ServeAnyway(decided.sources, decided.by)]
+        return [ReadAgain(source, decided.by) for source in decided.sources]
 
     def _verdicts(self, decided: Decided, holds: Iterable[HoldReport], wall: float) -> list[OperatorDecision]:
         verdict = Accept if decided.verb is Verb.ACCEPT else Reject
@@ -127,7 +150,7 @@ class DecisionBook:
 
 
 def _translate(decision: OperatorDecision, holds: Iterable[HoldReport], wall: float) -> Decided | None:
-    """Return the decision in terms of every replica; None for what concerns one process only."""
+    """Return the decision in terms of every replica; None for one about a hold that there is not."""
     match decision:
         case Freeze() | Thaw():
             verb = Verb.FREEZE if isinstance(decision, Freeze) else Verb.THAW
@@ -139,4 +162,6 @@ def _translate(decision: OperatorDecision, holds: Iterable[HoldReport], wall: fl
                     return Decided(wall, verb, decision.by, hold.scope, hold.cause)
             return None
         case ServeAnyway():
-            return None
+            return Decided(wall, Verb.SERVE_ANYWAY, decision.by, sources=decision.sources)
+        case ReadAgain():
+            return Decided(wall, Verb.READ_AGAIN, decision.by, sources=(decision.source,))

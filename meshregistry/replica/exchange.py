@@ -55,10 +55,11 @@ class DecisionExchange:
         self._news = asyncio.Event()
 
     async def publish(self, update: OperatorDecision) -> None:
-        """Hand a decision to this replica and to the others. Cancelling is safe: then it reached nobody, or all."""
-        self._book.note(update, self._view.list_holds(), time.time())
-        self._shelf.publish_decisions(self._book.encode())
+        """Hand a decision to this replica and to the others. Cancelling is safe: then it reached nobody."""
+        holds = self._view.list_holds()
         await self._queue.publish(update)
+        self._book.note(update, holds, time.time())
+        self._shelf.publish_decisions(self._book.encode())
 
     async def run(self, metrics: Metrics) -> None:
         """Keep a stream to every sibling and do what they decide. Cancelling is safe."""

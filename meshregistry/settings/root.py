@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from meshregistry.settings.admin import Admin
 from meshregistry.settings.eureka import EurekaSource
 from meshregistry.settings.fields import (
     LOWERED,
@@ -152,6 +153,7 @@ class Settings(Section):
     conversion: Conversion = setting(Conversion(), "Conversion options shared by all sources.")
     merge: Merge = setting(Merge(), "Hosts that several sources claim.")
     guard: Guard = setting(Guard(), "Protection against shrinking.")
+    admin: Admin = setting(Admin(), "The operator's socket.")
     http: Http = setting(Http(), "The HTTP pages.")
     log: Log = setting(Log(), "The log.")
     reload: Reload = setting(Reload(), "Following changes of the settings file.")

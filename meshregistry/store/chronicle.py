@@ -4,11 +4,13 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+from meshregistry.model.instance import Scope
 from meshregistry.model.rejects import print_subject
 from meshregistry.store.guard import Rule
 from meshregistry.store.holds import GuardEvent, Verdict
 from meshregistry.store.journal import Journal, Moment, Origin
-from meshregistry.store.operator import OperatorDecision, ServeAnyway
+from meshregistry.store.mass import MassGuard
+from meshregistry.store.operator import ReadAgain, ServeAnyway
 from meshregistry.store.snapshot import Change, Snapshot
 from meshregistry.store.tally import count_commit
 from meshregistry.telemetry.metrics import Metrics
@@ -71,7 +73,7 @@ class Chronicle:
         """Return the commit that made a collection's version, None for one that is too old or of another view."""
         return self._sequences.get(version)
 
-    def tell_guard(self, events: Iterable[GuardEvent], held_endpoints: int, sequence: int) -> None:
+    def tell_guard(self, events: Iterable[GuardEvent], mass: MassGuard, sequence: int) -> None:
         """Write the guard's decisions about shrinks down; what is held and what is let go is a warning."""
         for event in events:
             self._metrics.guard_decisions.labels(event.verdict.value).inc()
@@ -85,7 +87,9 @@ class Chronicle:
             origin = Origin(why, event.unit, detail)
             at = Moment(self._wall(), sequence)
             self.journal.note_decision(event.verdict.value, origin, event.endpoints, event.resources, at)
-        self._metrics.held_endpoints.set(held_endpoints)
+        self._metrics.held_endpoints.set(mass.held_endpoints)
+        self._metrics.held_shrinks.set(mass.hold_count)
+        self._metrics.frozen.set(len(mass.frozen))
 
     def tell_rule(self, name: str, before: Rule | None, rule: Rule | None) -> None:
         """Count and log that another rule, or none, keeps a resource from now on."""
@@ -95,11 +99,15 @@ class Chronicle:
         shown = print_subject(name)
         _log.info("guard.changed resource=%s rule=%s before=%s", shown, rule or "none", before or "none")
 
-    def tell_decision(self, decision: OperatorDecision, sequence: int) -> None:
+    def tell_decision(self, decision: ServeAnyway | ReadAgain, sequence: int) -> None:
         """Write down what an operator decided that is no decision about a shrink."""
-        if isinstance(decision, ServeAnyway):
+        by = print_subject(decision.by)
+        if isinstance(decision, ReadAgain):
+            _log.warning("guard.read_again source=%s by=%s", decision.source, by)
+            what, origin = "read_again", Origin("operator", Scope(decision.source, "", "", ""), by)
+        else:
             names = ",".join(decision.sources) or "all"
-            _log.warning("guard.serve_anyway sources=%s by=%s", names, print_subject(decision.by))
-            self._metrics.guard_decisions.labels("serve_anyway").inc()
-            origin = Origin("operator", None, f"sources {names}, {decision.by}")
-            self.journal.note_decision("serve_anyway", origin, 0, (), Moment(self._wall(), sequence))
+            _log.warning("guard.serve_anyway sources=%s by=%s", names, by)
+            what, origin = "serve_anyway", Origin("operator", None, f"sources {names}, {by}")
+        self._metrics.guard_decisions.labels(what).inc()
+        self.journal.note_decision(what, origin, 0, (), Moment(self._wall(), sequence))

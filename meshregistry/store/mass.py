@@ -12,6 +12,7 @@ from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.store.departures import Departure, Departures, Place, covers, list_units, place_of
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.holds import Cause, Confirmation, GuardEvent, HeldShrink, Hold, HoldReport, Verdict
+from meshregistry.store.operator import Accept, Freeze, Reject, Thaw
 from meshregistry.store.population import WINDOW_S, Population
 
 _HOSTS_SHOWN = 10
@@ -40,6 +41,11 @@ class MassGuard:
     def frozen(self) -> tuple[Scope, ...]:
         """What is frozen, in canonical order; an empty field stands for everything."""
         return tuple(sorted(self._frozen))
+
+    @property
+    def hold_count(self) -> int:
+        """How many shrinks are held, freezes that keep nothing included."""
+        return len(self._holds)
 
     @property
     def held_endpoints(self) -> int:
@@ -90,6 +96,19 @@ class MassGuard:
                 self._tell(Verdict.CONFIRMED, hold, gone)
                 dirty |= self._let_go(hold, gone)
         return dirty
+
+    def obey(self, decision: Accept | Reject | Freeze | Thaw, now: float) -> set[str]:
+        """Do what an operator has decided."""
+        match decision:
+            case Accept():
+                return self.accept(decision.hold, decision.by)
+            case Reject():
+                self.reject(decision.hold, decision.by)
+                return set()
+            case Freeze():
+                return self.freeze(decision.target, now, decision.by)
+            case Thaw():
+                return self.thaw(decision.target, now, decision.by)
 
     def accept(self, name: str, by: str) -> set[str]:
         """Let a held shrink happen now; an unknown one changes nothing."""

@@ -14,6 +14,8 @@ from meshregistry.model.instance import Scope
 from meshregistry.store.holds import HoldReport
 from meshregistry.store.rules import RulesReplaced
 
+_EVERYTHING = "everything"
+
 EVERYTHING = Scope("", "", "", "")
 """Freezes everything; an empty field of a target stands for all of its kind."""
 
@@ -53,7 +55,14 @@ class ServeAnyway(msgspec.Struct, frozen=True, tag="serve_anyway"):
     by: str = "operator"
 
 
-OperatorDecision = Accept | Reject | Freeze | Thaw | ServeAnyway
+class ReadAgain(msgspec.Struct, frozen=True, tag="read_again"):
+    """Have a source read everything now. The reducer only writes it down: the sources are told on the way to it."""
+
+    source: str
+    by: str = "operator"
+
+
+OperatorDecision = Accept | Reject | Freeze | Thaw | ServeAnyway | ReadAgain
 StoreUpdate = SourceUpdate | OperatorDecision | RulesReplaced
 
 
@@ -95,13 +104,21 @@ class Queue(Protocol):
 class OperatorDesk:
     """What an admin interface calls. Owns nothing: it looks at the reducer and writes to its queue.
 
+    `sources` are the kinds that run; the collection may change.
+
     A decision is checked against what is so now and takes effect a moment later; by then what it is about may be gone,
     which changes nothing. `by` names who decided, for the journal. Cancelling a call is safe: it was not handed over.
     """
 
-    def __init__(self, view: GuardView, queue: Queue) -> None:
+    def __init__(self, view: GuardView, queue: Queue, sources: Collection[str]) -> None:
         self._view = view
         self._queue = queue
+        self._sources = sources
+
+    @property
+    def pending_sources(self) -> tuple[str, ...]:
+        """Enabled sources that have not yet read each of their scopes once."""
+        return self._view.pending_sources
 
     def list_holds(self) -> list[HoldReport]:
         """Return every held shrink, the oldest first."""
@@ -109,7 +126,7 @@ class OperatorDesk:
 
     def list_frozen(self) -> list[str]:
         """Return what is frozen, as `find_target` takes it."""
-        return [str(target) or "everything" for target in self._view.frozen]
+        return [str(target) or _EVERYTHING for target in self._view.frozen]
 
     async def accept(self, hold: str, by: str) -> HoldReport:
         """Let a held shrink happen now; returns it as it was. Raises UnknownTargetError."""
@@ -132,7 +149,7 @@ class OperatorDesk:
     async def thaw(self, target: str, by: str) -> Scope:
         """End a freeze. Raises UnknownTargetError when there is none."""
         for scope in self._view.frozen:
-            if (str(scope) or "everything") == target:
+            if (str(scope) or _EVERYTHING) == target:
                 await self._queue.publish(Thaw(scope, by))
                 return scope
         raise UnknownTargetError(f"{target} is not frozen")
@@ -144,10 +161,22 @@ class OperatorDesk:
             await self._queue.publish(ServeAnyway(pending, by))
         return pending
 
+    async def read_again(self, source: str, by: str) -> tuple[str, ...]:
+        """Have a source, or `everything`, read in full now; returns which. Raises UnknownTargetError."""
+        wanted = tuple(sorted(self._sources)) if source == _EVERYTHING else (source,)
+        for each in wanted:
+            if each not in self._sources:
+                known = ", ".join(sorted(self._sources)) or "none"
+                raise UnknownTargetError(f"there is no source {source}; those that run: {known}")
+            await self._queue.publish(ReadAgain(each, by))
+        return wanted
+
     def find_target(self, text: str) -> Scope:
         """Return the scope of `everything`, a source's name or a scope as pages print it. Raises UnknownTargetError."""
-        if text == "everything":
+        if text == _EVERYTHING:
             return EVERYTHING
+        if text in self._sources:
+            return Scope(text, "", "", "")
         for scope in self._view.scopes:
             for whole in (scope, scope._replace(group=""), Scope(scope.source, scope.registry, "", "")):
                 if str(whole) == text:

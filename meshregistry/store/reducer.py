@@ -32,7 +32,7 @@ from meshregistry.store.holds import HoldReport
 from meshregistry.store.inbox import Inbox
 from meshregistry.store.journal import Journal, Origin, origin_of
 from meshregistry.store.mass import MassGuard
-from meshregistry.store.operator import Accept, Freeze, OperatorDecision, Reject, ServeAnyway, StoreUpdate, Thaw
+from meshregistry.store.operator import OperatorDecision, ReadAgain, ServeAnyway, StoreUpdate
 from meshregistry.store.reject_ledger import RejectLedger
 from meshregistry.store.rules import RulesReplaced, SourceRules
 from meshregistry.store.sidecars import SidecarShelf
@@ -99,7 +99,8 @@ class Reducer:
         self._slice_ends = 0.0
         parts = Parts(self._contributions, self._mass, self._rejects, self._rules, self._rules_in_use)
         self.explainer = Explainer(store, parts)
-        """Answers why a host has its endpoints."""
+        self.decided = asyncio.Event()
+        """Set when operators' decisions have taken effect, for who saves them to clear."""
 
     @property
     def pending_sources(self) -> tuple[str, ...]:
@@ -174,6 +175,7 @@ class Reducer:
             self._timers.arm(name, now if is_waiting or not is_claimed else None)
             await self._breathe()
         self._mass.restore((shift_hold(held, world, now, wall) for held in world.holds), now)
+        self._chronicle.tell_guard((), self._mass, 0)
         self._owners.update(world.owners)
         for name, resource in world.resources.items():
             self._addresses.settle(name, resource.entry)
@@ -210,6 +212,7 @@ class Reducer:
         self._slice_ends = started + _SLICE_S
         dirty = self._mark(self._timers.due(started), _TIMED)
         synced: list[SourceSynced] = []
+        is_decided = False
         observed_at = 0.0
         for update in updates:
             if isinstance(update, SourceSynced):
@@ -223,6 +226,7 @@ class Reducer:
                 dirty |= self._mark(self._turn(update), _CONFIGURED)
                 continue
             if isinstance(update, OperatorDecision):
+                is_decided = True
                 dirty |= self._mark(self._obey(update), Origin("operator", None, update.by))
                 continue
             dirty |= self._mark(await self._apply(update), origin_of(update))
@@ -231,13 +235,15 @@ class Reducer:
         dirty |= self._mark(self._mass.settle(self._clock()), _HELD)
         dirty |= self._mark(self._freshness.expire(self._clock()), _EXPIRED)
         events = [*self._mass.take_events(), *self._freshness.take_events()]
-        self._chronicle.tell_guard(events, self._mass.held_endpoints, self._store.current.sequence)
+        self._chronicle.tell_guard(events, self._mass, self._store.current.sequence)
         await self._commit(dirty, observed_at)
         self._origins.clear()
         self._sidecars.commit()
         self._release(each.source for each in synced)
-        if dirty or synced:
+        if dirty or synced or is_decided:
             self._revision += 1
+        if is_decided:
+            self.decided.set()
         if dirty:
             self._metrics.reduce_time.observe(self._clock() - started)
 
@@ -278,18 +284,11 @@ class Reducer:
 
     def _obey(self, decision: OperatorDecision) -> set[str]:
         """Do what an operator has decided; returns the resources it touches."""
-        match decision:
-            case Accept():
-                return self._mass.accept(decision.hold, decision.by)
-            case Reject():
-                self._mass.reject(decision.hold, decision.by)
-            case Freeze():
-                return self._mass.freeze(decision.target, self._clock(), decision.by)
-            case Thaw():
-                return self._mass.thaw(decision.target, self._clock(), decision.by)
-            case ServeAnyway():
-                self._chronicle.tell_decision(decision, self._store.current.sequence)
-                self._release(decision.sources or self.pending_sources)
+        if not isinstance(decision, ServeAnyway | ReadAgain):
+            return self._mass.obey(decision, self._clock())
+        self._chronicle.tell_decision(decision, self._store.current.sequence)
+        if isinstance(decision, ServeAnyway):
+            self._release(decision.sources or self.pending_sources)
         return set()
 
     async def _apply(self, update: EntryListing | ScopeListing | ServiceReading | ScopeConfirmed) -> set[str]:

@@ -113,7 +113,9 @@ class Metrics:
         self.held_endpoints = self._gauge(
             "held_endpoints", "Endpoints served although their registry no longer names them: held shrinks."
         )
-        self.guard_decisions = self._counter("guard_decisions", "Decisions about large shrinks.", "verdict")
+        self.held_shrinks = self._gauge("held_shrinks", "Held shrinks that wait for time or an operator, freezes too.")
+        self.frozen = self._gauge("frozen_targets", "What operators have frozen: scopes, sources or everything.")
+        self.guard_decisions = self._counter("guard_decisions", "Decisions of guard and operators.", "verdict")
         self.updates = self._counter("source_updates", "Updates taken from the queue.", "source")
         self.queue_length = self._gauge("update_queue_length", "Source updates waiting for the reducer.")
         self.queue_age = self._histogram(
@@ -163,6 +165,8 @@ class Metrics:
         self.reload_time = self._gauge(
             "reload_last_success_timestamp_seconds", "Unix time of the last reload that took effect; 0 before."
         )
+        self.admin_listening = self._gauge("admin_listening", "1 while operators can reach the admin socket.")
+        self.admin_requests = self._counter("admin_requests", "Requests on the admin socket.", "command", "result")
         ProcessCollector(registry=self.registry)
         self.loop_lag = self._histogram("event_loop_lag_seconds", "Lateness of a 50 ms sleep.", _LATENCY_BUCKETS)
         self.longest_block = self._gauge("event_loop_longest_block_seconds", "The longest lateness since the start.")

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from meshregistry.model.events import ScopeListing, SourceSynced, SourceUpdate
+from meshregistry.model.events import ScopeListing, SourceSynced
 from meshregistry.model.instance import Instance, Scope
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.guard import GuardPolicy
+from meshregistry.store.operator import StoreUpdate
 from meshregistry.store.reducer import Reducer
 from meshregistry.store.rules import SourceRules
 from meshregistry.store.saved import Terms, decode_world, encode_world
@@ -57,7 +58,7 @@ class Process:
         encoder = ResourceEncoder(datetime(2100, 1, 1, tzinfo=UTC))
         self.reducer = Reducer(self.store, encoder, rules, self.metrics, lambda: self.now)
 
-    async def take(self, *updates: SourceUpdate) -> list[Change]:
+    async def take(self, *updates: StoreUpdate) -> list[Change]:
         """Reduce one batch and return what it really changed."""
         self.changes.clear()
         await self.reducer.reduce(updates)

@@ -19,6 +19,7 @@ COMPOSITION_ROOT = {
     "app",
     "changes",
     "cli",
+    "cli_admin",
     "cli_diff",
     "collector",
     "demo",
@@ -32,6 +33,7 @@ COMPOSITION_ROOT = {
     "slime_entry",
     "supervision",
     "wiring",
+    "wiring_admin",
     "wiring_files",
     "wiring_zookeeper",
 }
@@ -39,7 +41,9 @@ LEAVES = {"", "errors", "telemetry"}
 """What anyone may import: the package itself (its version), the exceptions, metrics and logs."""
 
 COMPOSED = (
-    SERVER_ROOMS | COMPOSITION_ROOT | {"comparison", "kubernetes", "persistence", "replica", "settings", "watch", "sim"}
+    SERVER_ROOMS
+    | COMPOSITION_ROOT
+    | {"admin", "comparison", "kubernetes", "persistence", "replica", "settings", "watch", "sim"}
 )
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -48,6 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "telemetry": set(),
     "_proto": set(),
     "persistence": {"store"},
+    "admin": {"model", "store"},
     "settings": set(),
     "model": set(),
     "wire": {"model"},
@@ -256,7 +261,7 @@ def test_the_environment_is_read_for_the_settings_only() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
     }
-    assert readers <= {"settings", "cli", "cli_diff"}
+    assert readers <= {"settings", "cli", "cli_admin", "cli_diff"}
 
 
 def test_modules_are_short_enough() -> None:

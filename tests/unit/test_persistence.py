@@ -1,5 +1,6 @@
 """The file on disk: never half written, never fatal."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from meshregistry import persistence
+from meshregistry.model.instance import Scope
 from meshregistry.persistence import ASIDE_NAME, FILE_NAME, Keeper, KeeperOptions
+from meshregistry.store.operator import Freeze
 from tests.support.saved_worlds import SYNCED, Process, instance, listing, terms_of
 
 pytestmark = pytest.mark.anyio
@@ -53,6 +56,32 @@ async def test_only_what_has_changed_is_saved_again(tmp_path: Path) -> None:
     await process.take(listing(orders=[instance(2)]))
     await keeper.save()
     assert [FILE_NAME] == os.listdir(tmp_path)
+
+
+async def test_what_an_operator_decided_is_saved_at_once(tmp_path: Path) -> None:
+    process = await running_process()
+    keeper = Keeper(
+        KeeperOptions(str(tmp_path), 3600.0),
+        terms_of(*process.sources),
+        process.store,
+        process.reducer,
+        process.metrics,
+    )
+    await keeper.save()
+    async with asyncio.TaskGroup() as tasks:
+        keeping = tasks.create_task(keeper.run())
+        await process.take(Freeze(Scope("nacos", "", "", ""), "ann"))
+        async with asyncio.timeout(10):
+            while metric(process, "save_seconds_count") != 2.0:  # noqa: ASYNC110 - the file has no event to wait for
+                await asyncio.sleep(0.005)
+        keeping.cancel()
+
+    after = Process()
+    world = await keeper_of(after, tmp_path).load()
+    assert world is not None
+    await after.reducer.restore(world, 0.0)
+    assert ("nacos",) == tuple(str(each) for each in after.reducer.frozen)
+    assert 1.0 == metric(after, "frozen_targets")
 
 
 async def test_half_a_world_is_never_saved(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from meshregistry.model.instance import Scope
 from meshregistry.replica.decisions import DecisionBook
 from meshregistry.store.holds import HoldReport
-from meshregistry.store.operator import Accept, Freeze, OperatorDecision, Reject, ServeAnyway, Thaw
+from meshregistry.store.operator import Accept, Freeze, OperatorDecision, ReadAgain, Reject, ServeAnyway, Thaw
 
 NACOS = Scope("nacos", "", "", "")
 NOW = 1_700_000_000.0
@@ -90,8 +90,18 @@ def test_what_this_replica_decided_is_told_and_not_done_again() -> None:
     assert [] == book.take_due([held(7)], (), NOW)
 
 
-def test_what_concerns_one_process_is_not_told() -> None:
-    assert {} == told(ServeAnyway(("nacos",)))
+@pytest.mark.parametrize("decision", [ServeAnyway(("nacos",), "ann"), ReadAgain("nacos", "ann")])
+def test_what_is_to_be_done_now_is_done_once_and_never_later(decision: OperatorDecision) -> None:
+    book, late = DecisionBook(), DecisionBook()
+    book.merge(told(decision))
+    late.merge(told(decision))
+
+    assert [decision] == book.take_due([], (), NOW + 1)
+    assert [] == book.take_due([], (), NOW + 2)
+    assert [] == late.take_due([], (), NOW + 61)
+
+
+def test_a_decision_about_no_hold_is_not_told() -> None:
     assert {} == told(Accept("7"))
 
 

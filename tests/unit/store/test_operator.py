@@ -43,7 +43,7 @@ def queue() -> Recorder:
 
 @pytest.fixture
 def desk(world: GuardedWorld, queue: Recorder) -> OperatorDesk:
-    return OperatorDesk(world.reducer, queue)
+    return OperatorDesk(world.reducer, queue, ("nacos", "zookeeper"))
 
 
 async def test_an_accepted_shrink_happens_at_once(world: GuardedWorld) -> None:
