@@ -5,6 +5,7 @@ Rules: Slime pkg/source/nacos/conversion.go and pkg/source/eureka/conversion.go;
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -129,8 +130,7 @@ class InstanceConverter:
     def _claim(
         self, key: ServiceKey, place: _Place, named: ServiceName, members: list[_Member], notes: RejectNotes
     ) -> Claim | None:
-        judged = [(self._judge(member, notes), member) for member in members]
-        usable = [member for resolution, member in judged if resolution is not None]
+        usable, resolution = self._admit(members, notes)
         if not usable:
             return None
         ports, maps = self._map_ports(usable, notes)
@@ -142,11 +142,29 @@ class InstanceConverter:
             self._list_hosts(key.scope, place, named, usable),
             ports,
             self._place(usable, maps, notes),
-            max(resolution for resolution, _ in judged if resolution is not None),
+            resolution,
             self._policy,
             extra.labels,
             extra.annotations,
             service=place.service if self._policy.service_naming else "",
+        )
+
+    def _admit(self, members: list[_Member], notes: RejectNotes) -> tuple[list[_Member], Resolution]:
+        """Return the members that can be published, and the resolution that all of them together need."""
+        if self._are_plain(members):
+            return members, Resolution.STATIC
+        judged = [(self._judge(member, notes), member) for member in members]
+        resolutions = [resolution for resolution, _ in judged if resolution is not None]
+        usable = [member for resolution, member in judged if resolution is not None]
+        return usable, max(resolutions, default=Resolution.STATIC)
+
+    def _are_plain(self, members: list[_Member]) -> bool:
+        """Whether a judgement of each would take all of them, by their IP addresses, and note nothing."""
+        ports = {instance.port for instance, _ in members}
+        return (
+            all(is_usable_port(port, self._policy) for port in ports)
+            and all(map(is_ip, [instance.address for instance, _ in members]))
+            and not any(labels.dropped for _, labels in members)
         )
 
     def _list_hosts(self, scope: Scope, place: _Place, named: ServiceName, members: list[_Member]) -> tuple[str, ...]:
@@ -189,7 +207,8 @@ class InstanceConverter:
                 )
 
     def _place(self, members: list[_Member], maps: list[PortMap], notes: RejectNotes) -> tuple[WorkloadEntry, ...]:
-        """Return the endpoints in canonical order, each address and port once."""
+        """Return the endpoints in canonical order, each address and port once. Slime sets no weight."""
+        scale = _scale if self._is_istio else _set_none
         endpoints = sorted(
             [
                 WorkloadEntry(
@@ -197,7 +216,7 @@ class InstanceConverter:
                     port_map,
                     labels.labels,
                     labels.locality,
-                    self._scale(instance.weight if labels.weight is None else labels.weight),
+                    scale(instance.weight if labels.weight is None else labels.weight),
                 )
                 for (instance, labels), port_map in zip(members, maps, strict=True)
             ]
@@ -225,14 +244,18 @@ class InstanceConverter:
             return None
         return Resolution.DNS
 
-    def _scale(self, weight: float) -> int:
-        """Return the weight as an integer: 1.0 is 100, so that 0.5 is half of it; at least 1.
 
-        It never depends on other endpoints: one changed weight changes one endpoint. Slime sets no weight.
-        """
-        if not self._is_istio:
-            return 0
-        return max(1, round(min(weight, _MAX_WEIGHT) * _WEIGHT_SCALE))
+@lru_cache(maxsize=1024)
+def _scale(weight: float) -> int:
+    """Return the weight as an integer: 1.0 is 100, so that 0.5 is half of it; at least 1.
+
+    It never depends on other endpoints: one changed weight changes one endpoint.
+    """
+    return max(1, round(min(weight, _MAX_WEIGHT) * _WEIGHT_SCALE))
+
+
+def _set_none(_weight: float) -> int:
+    return 0
 
 
 def _inject(scope: Scope, policy: ConversionPolicy) -> Pairs:

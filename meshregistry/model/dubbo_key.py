@@ -20,6 +20,9 @@ DUBBO_SCHEME = "dubbo"
 DEFAULT_WEIGHT = 100.0
 """Weight of a provider that states none; the scale of `Instance.weight` of Dubbo instances."""
 
+DEFAULT_PREFIX = "default."
+"""Before a parameter that old versions write as a default."""
+
 _NO_VERSION = frozenset(("0.0.0", "*"))
 
 
@@ -52,7 +55,7 @@ def dubbo_scope(registry: str, interface: str) -> Scope:
 
 def find_param(params: Mapping[str, str], name: str) -> str:
     """Return a URL parameter, or what old versions write as its default (`default.<name>`), or ""."""
-    return params.get(name) or params.get(f"default.{name}", "")
+    return params.get(name) or params.get(f"{DEFAULT_PREFIX}{name}", "")
 
 
 def key_of(interface: str, params: Mapping[str, str]) -> DubboKey:

@@ -7,8 +7,10 @@ of them to all proxies, so the istio profile takes what describes the provider, 
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from meshregistry.model.bounded import remember
-from meshregistry.model.dubbo_key import DUBBO_SCHEME, PROTOCOL, find_param
+from meshregistry.model.dubbo_key import DEFAULT_PREFIX, DUBBO_SCHEME, PROTOCOL
 from meshregistry.model.dubbo_naming import escape_methods, spread_tag
 from meshregistry.model.grammar import is_label_value
 from meshregistry.model.instance import Pairs, sort_pairs
@@ -41,10 +43,12 @@ class DubboLabels:
     def __init__(self, policy: ConversionPolicy, cache_size: int) -> None:
         self._policy = policy
         self._is_istio = policy.profile is Profile.ISTIO
-        self._filter = LabelFilter(policy, cache_size)
+        # What instances speak is their scheme, and their weight a parameter: labels need not be searched for either.
+        self._filter = LabelFilter(msgspec.structs.replace(policy, instance_protocols=False, weight_key=""), cache_size)
         self._known: dict[Pairs, Described] = {}
         self._most_known = min(cache_size, _MOST_REMEMBERED)
-        self._kept_keys = _list_kept_keys(policy)
+        self._kept_keys = frozenset(_list_kept_keys(policy))
+        self._defaults = {f"{DEFAULT_PREFIX}{key}": key for key in self._kept_keys}
 
     def convert(self, metadata: Pairs) -> Described:
         """Return what the metadata of a Dubbo instance says."""
@@ -56,8 +60,10 @@ class DubboLabels:
 
     def _describe(self, params: dict[str, str]) -> Described:
         relabel(params, self._policy.relabel)
-        labels = {name: find_param(params, name) for name in self._kept_keys}
-        if not is_label_value(labels["interface"]):
+        labels = {name: value for name, value in params.items() if value and name in self._kept_keys}
+        for default in () if self._defaults.keys().isdisjoint(params) else self._defaults.keys() & params.keys():
+            labels.setdefault(self._defaults[default], params[default])
+        if not is_label_value(labels.get("interface", "")):
             del labels["interface"]  # an inner class; the entry names it anyway
         wanted = {name: value for name, value in {**labels, **_spread(params)}.items() if value}
         converted = self._filter.convert(sort_pairs(wanted), ())

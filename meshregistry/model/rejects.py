@@ -27,7 +27,7 @@ class RejectNotes:
     """
 
     def __init__(self, resource: str) -> None:
-        self._resource = print_subject(resource)
+        self._resource = resource
         self._details: dict[tuple[str, str], list[str]] = {}
 
     def add(self, reason: str, subject: str, detail: str) -> None:
@@ -41,13 +41,16 @@ class RejectNotes:
         places = sorted(self._details)
         if len(places) <= _MOST:
             return tuple([self._sum_up(place) for place in places])
-        rest = Reject(self._resource, "unlisted", "", f"{len(places) - _MOST + 1} more rejects of this resource")
+        rest = Reject(
+            print_subject(self._resource), "unlisted", "", f"{len(places) - _MOST + 1} more rejects of this resource"
+        )
         return (*[self._sum_up(place) for place in places[: _MOST - 1]], rest)
 
     def _sum_up(self, place: tuple[str, str]) -> Reject:
         details = self._details[place]
         more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-        return Reject(self._resource, place[0], print_subject(place[1]), print_subject(min(details)) + more)
+        resource, subject = print_subject(self._resource), print_subject(place[1])
+        return Reject(resource, place[0], subject, print_subject(min(details)) + more)
 
 
 def print_subject(text: str) -> str:

@@ -48,7 +48,7 @@ class ServicePort(msgspec.Struct, frozen=True, gc=False, order=True):
     target_port: int = 0
 
 
-class WorkloadEntry(msgspec.Struct, frozen=True, gc=False, order=True):
+class WorkloadEntry(msgspec.Struct, frozen=True, gc=False, order=True, cache_hash=True):
     """One endpoint inside a ServiceEntry; weight 0 means unset (istiod reads it as 1)."""
 
     address: str

@@ -7,6 +7,8 @@ are legal there.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
+from itertools import chain
 from typing import TypeVar
 
 import msgspec
@@ -73,7 +75,7 @@ class _Gate:
     """One pass over one entry; collects the rejects."""
 
     def __init__(self, resource: str) -> None:
-        self._resource = print_subject(resource)
+        self._resource = resource
         self.rejects: list[Reject] = []
 
     def check_names(self, entry: ServiceEntry) -> ServiceEntry | None:
@@ -85,8 +87,7 @@ class _Gate:
         hosts = self._keep(entry.hosts, _is_encodable_host, "host_invalid", str)
         if not hosts:
             return self._hold("host_missing", entry.resource_name, "no host is left")
-        labels = self._keep(entry.labels, _is_encodable_pair, "utf8", _pair_subject)
-        annotations = self._keep(entry.annotations, _is_encodable_pair, "utf8", _pair_subject)
+        labels, annotations = self._keep_encodable(entry.labels), self._keep_encodable(entry.annotations)
         return _replace(entry, hosts=hosts, labels=labels, annotations=annotations)
 
     def check_wire(self, entry: ServiceEntry) -> ServiceEntry:
@@ -103,7 +104,7 @@ class _Gate:
             return self._hold("name_invalid", entry.resource_name, "no namespace")
         if not _is_export_legal(entry.export_to, entry.namespace):
             return self._hold("export_to", ",".join(entry.export_to), "no legal visibility")
-        ports = self._check_ports(entry.ports)
+        ports = entry.ports if _are_ports_legal(entry.ports) else self.check_ports(entry.ports)
         endpoints = self._check_endpoints(entry, ports, legal_pairs)
         hosts = self._check_hosts(entry.hosts, ports, endpoints, entry.resolution)
         if not hosts:
@@ -135,7 +136,8 @@ class _Gate:
             return hosts
         return self._keep(hosts, lambda host: host == hosts[0], "host_needs_http", str)
 
-    def _check_ports(self, ports: tuple[ServicePort, ...]) -> tuple[ServicePort, ...]:
+    def check_ports(self, ports: tuple[ServicePort, ...]) -> tuple[ServicePort, ...]:
+        """Leave out what is no service port, and what repeats another one's number or name."""
         numbers: set[int] = set()
         names: set[str] = set()
 
@@ -150,7 +152,7 @@ class _Gate:
         ports = self._keep(ports, lambda port: 0 <= port.target_port <= _MAX_PORT, "port_range", _port_subject)
         ports = self._keep(ports, lambda port: is_dns_label(port.name), "port_name", _port_subject)
         ports = self._keep(ports, lambda port: port.protocol.lower() in _PROTOCOLS, "protocol", _port_subject)
-        return self._keep(ports, is_new, "port_duplicate", _port_subject)
+        return self._sift(ports, is_new, "port_duplicate", _port_subject)
 
     def _check_addresses(self, entry: ServiceEntry) -> tuple[str, ...]:
         is_legal = is_ip if entry.resolution in _RESOLVED else is_ip_or_cidr
@@ -183,21 +185,35 @@ class _Gate:
             return endpoint
         return msgspec.structs.replace(endpoint, ports=ports, labels=labels)
 
+    def _keep_encodable(self, pairs: Pairs) -> Pairs:
+        if all(map(str.isascii, chain.from_iterable(pairs))):
+            return pairs
+        return self._sift(pairs, _is_encodable_pair, "utf8", _pair_subject)
+
     def _keep(
         self, items: tuple[_T, ...], is_legal: Callable[[_T], bool], reason: str, subject: Callable[[_T], str]
     ) -> tuple[_T, ...]:
-        """Return the legal items and note the others; the same tuple when all are legal."""
+        """Return the legal items and note the others; the same tuple when all are legal, the usual case."""
+        return items if all(map(is_legal, items)) else self._sift(items, is_legal, reason, subject)
+
+    def _sift(
+        self, items: tuple[_T, ...], is_legal: Callable[[_T], bool], reason: str, subject: Callable[[_T], str]
+    ) -> tuple[_T, ...]:
+        """Do the same with one look at each item, for what depends on those before."""
         kept: list[_T] = []
         for item in items:
             if is_legal(item):
                 kept.append(item)
             else:
-                self.rejects.append(Reject(self._resource, reason, print_subject(subject(item)), "dropped"))
+                self._note(reason, subject(item), "dropped")
         return items if len(kept) == len(items) else tuple(kept)
 
     def _hold(self, reason: str, subject: str, detail: str) -> ServiceEntry | None:
-        self.rejects.append(Reject(self._resource, reason, print_subject(subject), f"{detail}; held back"))
+        self._note(reason, subject, f"{detail}; held back")
         return None
+
+    def _note(self, reason: str, subject: str, detail: str) -> None:
+        self.rejects.append(Reject(print_subject(self._resource), reason, print_subject(subject), detail))
 
 
 def _replace(entry: ServiceEntry, **fields: object) -> ServiceEntry:
@@ -229,32 +245,44 @@ def _is_encodable_endpoint(endpoint: WorkloadEntry) -> bool:
     )
 
 
+@lru_cache(maxsize=4096)
+def _are_ports_legal(ports: tuple[ServicePort, ...]) -> bool:
+    """Whether nothing of them needs repair; remembered, as most services of a mesh have the same."""
+    gate = _Gate("")
+    gate.check_ports(ports)
+    return not gate.rejects
+
+
 def _are_endpoints_legal(
     endpoints: tuple[WorkloadEntry, ...],
     names: frozenset[str],
     is_address: Callable[[str], bool],
     legal_pairs: set[tuple[str, str]],
 ) -> bool:
-    """Whether nothing needs repair: the usual case, without a look at each endpoint's parts."""
+    """Whether nothing needs repair: the usual case, with one look at what endpoints share."""
     port_maps = {each.ports for each in endpoints}
+    places = {(each.weight, each.locality) for each in endpoints}
+    unknown = [each.labels for each in endpoints if not legal_pairs.issuperset(each.labels)]
     return (
         all(name in names and 1 <= number <= _MAX_PORT for ports in port_maps for name, number in ports)
         and all(map(is_address, [each.address for each in endpoints]))
-        and all(map(_has_encodable_fields, endpoints))
-        and all(_are_labels_legal(each.labels, legal_pairs) for each in endpoints)
+        and all(_is_encodable_place(weight, locality) for weight, locality in places)
+        and all(_are_labels_legal(labels, legal_pairs) for labels in unknown)
     )
 
 
 def _are_labels_legal(labels: Pairs, legal_pairs: set[tuple[str, str]]) -> bool:
-    if legal_pairs.issuperset(labels):
-        return True
     legal = [pair for pair in labels if pair in legal_pairs or (is_label_key(pair[0]) and is_label_value(pair[1]))]
     legal_pairs.update(legal)
     return len(legal) == len(labels)
 
 
 def _has_encodable_fields(endpoint: WorkloadEntry) -> bool:
-    return 0 <= endpoint.weight <= _MAX_UINT32 and is_utf8(endpoint.locality)
+    return _is_encodable_place(endpoint.weight, endpoint.locality)
+
+
+def _is_encodable_place(weight: int, locality: str) -> bool:
+    return 0 <= weight <= _MAX_UINT32 and is_utf8(locality)
 
 
 def _has_real_ports(endpoint: WorkloadEntry) -> bool:
@@ -267,7 +295,7 @@ def _is_ip_or_fqdn(address: str) -> bool:
 
 def _is_export_legal(export_to: tuple[str, ...], own_namespace: str) -> bool:
     """Whether it is nothing, `*` alone, `~` alone, or distinct namespaces (`.` is the own one)."""
-    if export_to in (("*",), ("~",)):
+    if not export_to or export_to in (("*",), ("~",)):
         return True
     namespaces = {own_namespace if each == "." else each for each in export_to}
     return len(namespaces) == len(export_to) and all(each == "." or is_dns_label(each) for each in export_to)

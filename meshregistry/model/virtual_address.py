@@ -7,6 +7,7 @@ that collides can ever renumber another, and only the one it collides with.
 """
 
 import ipaddress
+from functools import lru_cache
 
 import xxhash
 
@@ -14,12 +15,17 @@ PROBES = 8
 """Addresses a host tries; one that finds all of them taken by smaller hosts has none."""
 
 
+@lru_cache(maxsize=1 << 14)
 def derive_address(host: str, network: str) -> str:
-    """Return the address of a host in `network` (CIDR), never the first or the last one; raises ValueError."""
+    """Return the address of a host in `network` (CIDR), never the first or the last one; raises ValueError.
+
+    Remembered, as assembly and the book of addresses ask for every host several times.
+    """
     first, count = _span(network)
     return str(first + xxhash.xxh3_64_intdigest(host.encode("utf-8", "surrogatepass")) % count)
 
 
+@lru_cache(maxsize=16)
 def _span(network: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]:
     parsed = ipaddress.ip_network(network)
     edges = 2 if parsed.num_addresses > 2 else 0

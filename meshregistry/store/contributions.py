@@ -25,7 +25,7 @@ class Contributions:
         before = self._by_service.get(key, ())
         if before == claims:
             return set()
-        changed = [claim for claim in (*before, *claims) if claim not in before or claim not in claims]
+        changed = _differing(before, claims) if before else claims
         hosts = {claim.hosts[0] for claim in changed}
         touched = self._homes.names(hosts)
         for claim in before:
@@ -110,3 +110,7 @@ class Contributions:
             names.discard(key.name)
             if not names:
                 del self._by_scope[key.scope]
+
+
+def _differing(before: tuple[Claim, ...], after: tuple[Claim, ...]) -> tuple[Claim, ...]:
+    return tuple([claim for claim in (*before, *after) if claim not in before or claim not in after])

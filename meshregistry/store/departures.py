@@ -1,6 +1,7 @@
 """What registries took away lately, and which of it is held. Bookkeeping only: it decides nothing."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
@@ -20,6 +21,7 @@ def place_of(endpoint: WorkloadEntry) -> Place:
     return endpoint.address, endpoint.ports[0][1] if endpoint.ports else 0
 
 
+@lru_cache(maxsize=4096)
 def list_units(scope: Scope) -> tuple[Scope, ...]:
     """Return the units of counting that a scope belongs to, the smallest first.
 

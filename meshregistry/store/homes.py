@@ -69,6 +69,9 @@ class Homes:
 
     def _judge(self, host: str) -> None:
         claims = self._by_host.get(host, {})
+        if len(claims) <= 1:
+            self._shared.discard(host)
+            return
         sources = {key.scope.source for key, _ in claims}
         if len(sources) > 1 and len({name for _, name in claims}) > 1:
             self._shared.add(host)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -91,6 +92,7 @@ class Journal:
         if known is None:
             raise ValueError("nothing changed into nothing")
         old, new = _places(before), _places(after)
+        added, removed = (new - old, old - new) if old else (new, old)
         self._last += 1
         self._entries.append(
             Entry(
@@ -105,10 +107,10 @@ class Journal:
                 rule,
                 origin.detail,
                 len(new),
-                len(new - old),
-                len(old - new),
-                _sample(new - old),
-                _sample(old - new),
+                len(added),
+                len(removed),
+                _sample(added),
+                _sample(removed),
             )
         )
 
@@ -146,6 +148,7 @@ def _is_about(entry: Entry, host: str) -> bool:
     return not host or host in (entry.host, entry.resource)
 
 
+@lru_cache(maxsize=256)
 def _describe(scope: Scope | None) -> tuple[str, str]:
     return (scope.source, print_subject(str(scope))) if scope is not None else ("", "")
 
@@ -163,4 +166,6 @@ def _places(entry: ServiceEntry | None) -> frozenset[Place]:
 
 
 def _sample(places: frozenset[Place]) -> tuple[str, ...]:
-    return tuple([print_subject(f"{address}:{port}") for address, port in sorted(places)[:_SHOWN]])
+    return (
+        () if not places else tuple([print_subject(f"{address}:{port}") for address, port in sorted(places)[:_SHOWN]])
+    )

@@ -6,11 +6,11 @@ one changed endpoint costs one encoding and a join.
 """
 
 from datetime import datetime
-from typing import TypeVar
 
 import msgspec
 import xxhash
 
+from meshregistry.model.bounded import remember
 from meshregistry.model.instance import Pairs
 from meshregistry.model.service_entry import ServiceEntry, ServicePort, WorkloadEntry
 from meshregistry.model.sidecar import Sidecar
@@ -22,9 +22,12 @@ SERVICE_ENTRY_URL = "type.googleapis.com/istio.networking.v1alpha3.ServiceEntry"
 _RESOURCE_URL_FIELD = text(b"\x0a", RESOURCE_URL)
 _SERVICE_ENTRY_URL_FIELD = text(b"\x0a", SERVICE_ENTRY_URL)
 _REVISION_LABEL = "istio.io/rev"
+_MOST_PAIRS = 16_384
+"""Single labels repeat among neighbours; one that is different everywhere (a time, an id) is not worth keeping."""
 
 PortMap = tuple[tuple[str, int], ...]
-CacheKey = TypeVar("CacheKey")
+_Place = tuple[str, str, int, str]
+"""Network, locality, weight and service account of an endpoint: what follows its labels."""
 
 
 class Resource(msgspec.Struct, frozen=True, gc=False):
@@ -67,19 +70,22 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
 
 
 class ResourceEncoder:
-    """Encodes ServiceEntries; owns the caches of label, port and endpoint frames.
+    """Encodes ServiceEntries; owns the caches of the frames of endpoints and of their parts.
 
     `create_time` is the fixed creation instant of all resources (istiod uses the age to choose between
     two claims of one host, so it must be stable and equal on all replicas). It is not part of the version.
-    Cache bounds: `cache_size` entries each; a full cache is cleared, which costs time, never correctness.
+    Cache bounds: at most `cache_size` entries each; a full cache is cleared, which costs time, never correctness.
     """
 
     def __init__(self, create_time: datetime, cache_size: int = 400_000) -> None:
         self.create_time = create_time
         self._create_time = _encode_timestamp(create_time)
         self._cache_size = cache_size
+        self._pairs: dict[tuple[str, str], bytes] = {}
         self._labels: dict[Pairs, bytes] = {}
         self._ports: dict[PortMap, bytes] = {}
+        self._places: dict[_Place, bytes] = {}
+        self._service_ports: dict[tuple[ServicePort, ...], bytes] = {}
         self._endpoints: dict[WorkloadEntry, bytes] = {}
 
     def encode(self, entry: ServiceEntry) -> Resource:
@@ -96,7 +102,7 @@ class ResourceEncoder:
     def _encode_spec(self, entry: ServiceEntry) -> bytes:
         parts = [text(b"\x0a", host) for host in entry.hosts]
         parts += [text(b"\x12", address) for address in entry.addresses]
-        parts += [frame(b"\x1a", _encode_port(port)) for port in entry.ports]
+        parts.append(self._service_ports.get(entry.ports) or self._keep_service_ports(entry.ports))
         parts += [number(b"\x20", entry.location), number(b"\x28", entry.resolution)]
         parts += map(self._encode_endpoint, entry.endpoints)
         parts += [text(b"\x3a", export) for export in entry.export_to]
@@ -109,36 +115,42 @@ class ResourceEncoder:
         cached = self._endpoints.get(endpoint)
         if cached is not None:
             return cached
+        place = endpoint.network, endpoint.locality, endpoint.weight, endpoint.service_account
         payload = (
             text(b"\x0a", endpoint.address)
             + (self._ports.get(endpoint.ports) or self._keep_ports(endpoint.ports))
             + (self._labels.get(endpoint.labels) or self._keep_labels(endpoint.labels))
-            + text(b"\x22", endpoint.network)
-            + text(b"\x2a", endpoint.locality)
-            + number(b"\x30", endpoint.weight)
-            + text(b"\x3a", endpoint.service_account)
+            + (self._places.get(place) or self._keep_place(place))
         )
         encoded = frame(b"\x32", payload)
-        _make_room(self._endpoints, self._cache_size)
-        self._endpoints[endpoint] = encoded
+        remember(self._endpoints, endpoint, encoded, self._cache_size)
         return encoded
 
     def _keep_ports(self, ports: PortMap) -> bytes:
-        _make_room(self._ports, self._cache_size)
-        encoded = b"".join(_encode_port_pair(name, port) for name, port in ports)
-        self._ports[ports] = encoded
+        encoded = b"".join([_encode_port_pair(name, port) for name, port in ports])
+        remember(self._ports, ports, encoded, self._cache_size)
         return encoded
 
     def _keep_labels(self, labels: Pairs) -> bytes:
-        _make_room(self._labels, self._cache_size)
-        encoded = string_map(b"\x1a", labels)
-        self._labels[labels] = encoded
+        encoded = b"".join([self._pairs.get(pair) or self._keep_pair(pair) for pair in labels])
+        remember(self._labels, labels, encoded, self._cache_size)
         return encoded
 
+    def _keep_pair(self, pair: tuple[str, str]) -> bytes:
+        encoded = string_map(b"\x1a", (pair,))
+        remember(self._pairs, pair, encoded, min(self._cache_size, _MOST_PAIRS))
+        return encoded
 
-def _make_room(cache: dict[CacheKey, bytes], size: int) -> None:
-    if len(cache) >= size:
-        cache.clear()
+    def _keep_place(self, place: _Place) -> bytes:
+        network, locality, weight, account = place
+        encoded = text(b"\x22", network) + text(b"\x2a", locality) + number(b"\x30", weight) + text(b"\x3a", account)
+        remember(self._places, place, encoded, self._cache_size)
+        return encoded
+
+    def _keep_service_ports(self, ports: tuple[ServicePort, ...]) -> bytes:
+        encoded = b"".join([frame(b"\x1a", _encode_port(port)) for port in ports])
+        remember(self._service_ports, ports, encoded, self._cache_size)
+        return encoded
 
 
 def _encode_port(port: ServicePort) -> bytes:

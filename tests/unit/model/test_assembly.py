@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from random import Random
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from meshregistry.model.assembly import ConversionCache, convert_service, merge_claims
 from meshregistry.model.claim import Claim, Conversion
+from meshregistry.model.conversion import InstanceConverter
 from meshregistry.model.instance import Instance, Scope, ServiceKey, sort_pairs
 from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.service_entry import ServiceEntry
@@ -18,6 +20,18 @@ from tests.support.registry_content import instances, policies, service_keys
 ISTIO = ConversionPolicy()
 SLIME = ConversionPolicy(profile=Profile.SLIME)
 KEY = ServiceKey(Scope("nacos", "", "public", "DEFAULT_GROUP"), "orders")
+
+nearly_plain = st.sampled_from(
+    [
+        Instance("10.0.0.1", 8080),
+        Instance("10.0.0.2", 0),
+        Instance("10.0.0.3", 65536),
+        Instance("db.example.com", 8080),
+        Instance("no host", 8080),
+        Instance("10.0.0.4", 8080, metadata=(("a b", "c"),)),
+    ]
+)
+"""Instances with one fault or none."""
 
 any_policies = policies(Profile.ISTIO) | policies(Profile.SLIME)
 
@@ -86,6 +100,13 @@ def test_a_small_shared_cache_changes_nothing(
             assert convert(found, other, key) == shared
             for claim in shared.claims:
                 assert merge([claim]) == merge_claims([claim], cache)
+
+
+@given(st.lists(instances | nearly_plain, max_size=3), any_policies)
+def test_the_short_way_of_plain_instances_changes_nothing(found: list[Instance], policy: ConversionPolicy) -> None:
+    shortened = convert(found, policy)
+    with patch.object(InstanceConverter, "_are_plain", return_value=False):
+        assert convert(found, policy) == shortened
 
 
 @given(st.lists(instances, max_size=6), any_policies)

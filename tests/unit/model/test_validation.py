@@ -1,9 +1,12 @@
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
+from meshregistry.model import validation
 from meshregistry.model.policy import Profile
 from meshregistry.model.rejects import Reject
 from meshregistry.model.service_entry import Resolution, ServiceEntry, ServicePort, WorkloadEntry
@@ -18,6 +21,25 @@ ENTRY = ServiceEntry("nacos", "orders.nacos", ("orders.nacos",), (HTTP,), (GOOD,
 LONGEST = ".".join(["a" * 63] * 3 + ["b" * 63])
 
 Fields = dict[str, Any]
+
+FAULTS: tuple[Fields, ...] = (
+    {},
+    {"address": "10.0.0.2"},
+    {"address": "10.0.0.01"},
+    {"address": "db.example.com"},
+    {"ports": (("http-80", 0),)},
+    {"ports": (("other", 8080),)},
+    {"labels": (("app", "orders"), ("zone", "x y"))},
+    {"labels": (("a b", "c"),)},
+    {"locality": "\ud800"},
+    {"weight": -1},
+    {"weight": 2**32},
+)
+
+nearly_good = st.lists(st.sampled_from([msgspec.structs.replace(GOOD, **fault) for fault in FAULTS]), max_size=3).map(
+    tuple
+)
+"""Endpoints of the plain entry, each with one fault or none."""
 
 
 def entry_with(**fields: Any) -> ServiceEntry:
@@ -332,6 +354,18 @@ def test_no_istiod_rejects_what_passes(entry: ServiceEntry) -> None:
     if passed is not None:
         assert [] == list_faults(passed)
         assert passed is validate_entry(passed, Profile.ISTIO).entry
+
+
+@given(entries() | st.builds(msgspec.structs.replace, st.just(ENTRY), endpoints=nearly_good), st.sampled_from(Profile))
+def test_shortcuts_change_nothing(entry: ServiceEntry, profile: Profile) -> None:
+    shortened = validate_entry(entry, profile)
+    with (
+        patch.object(validation, "_are_ports_legal", return_value=False),
+        patch.object(validation, "_are_endpoints_legal", return_value=False),
+        patch.object(validation._Gate, "_keep", validation._Gate._sift),
+    ):
+        assert validate_entry(entry, profile) == shortened
+        assert (shortened.entry is entry) == (validate_entry(entry, profile).entry is entry)
 
 
 def test_labels_found_legal_are_remembered_and_illegal_ones_are_not() -> None:
