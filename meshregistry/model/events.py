@@ -75,12 +75,15 @@ class SidecarChanges(msgspec.Struct, frozen=True):
 
 
 class EntryListing(msgspec.Struct, frozen=True):
-    """A complete listing of the entries that people wrote, by resource name, and what was refused of them."""
+    """The entries that people wrote, by resource name, and what was refused of them."""
 
     scope: Scope
     entries: Mapping[str, ServiceEntry]
     rejects: tuple[Reject, ...] = ()
     observed_at: float = 0.0
+
+    is_complete: bool = True
+    """Whether what is not named is gone; not while a part of what is written was never understood."""
 
 
 SourceUpdate = EntryListing | ScopeListing | ServiceReading | ScopeConfirmed | SidecarChanges | SourceSynced

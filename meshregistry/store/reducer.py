@@ -319,12 +319,13 @@ class Reducer:
         self._rejects.replace(ServiceKey(update.scope, ""), update.rejects)
         policy = self._rules[update.scope.source].conversion
         dirty: set[str] = set()
-        for name in self._contributions.names(update.scope) - update.entries.keys():
+        gone = self._contributions.names(update.scope) - update.entries.keys() if update.is_complete else ()
+        for name in gone:
             dirty |= self._claim(ServiceKey(update.scope, name), ())
         for name, entry in update.entries.items():
             key = ServiceKey(update.scope, name)
             dirty |= self._claim(key, (claim_entry(key, entry, policy),))
-        return dirty | self._take_statement(update.scope)
+        return dirty | self._take_statement(update.scope) if update.is_complete else dirty
 
     def _take_statement(self, scope: Scope) -> set[str]:
         """Note that a registry has just said all of a scope; returns the resources that this touches."""

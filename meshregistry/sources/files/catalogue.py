@@ -19,11 +19,16 @@ class Contents(msgspec.Struct, frozen=True):
     sidecars: Mapping[str, Sidecar]
     rejects: tuple[Reject, ...]
 
+    is_complete: bool = True
+    """Whether every file was understood at least once since the start: what another one held is unknown."""
+
 
 class _KnownFile(msgspec.Struct, frozen=True):
     digest: str
     documents: Documents
     fault: str
+    is_known: bool = True
+    """Whether the documents are those of the file, now or once."""
 
 
 class Catalogue:
@@ -49,15 +54,15 @@ class Catalogue:
         return self._unite()
 
     def _know(self, file: FoundFile) -> _KnownFile:
-        known = self._files.get(file.name, _KnownFile("", Documents(), ""))
+        known = self._files.get(file.name, _KnownFile("", Documents(), "", is_known=False))
         if file.fault:
-            return _KnownFile("", known.documents, file.fault)
+            return msgspec.structs.replace(known, digest="", fault=file.fault)
         if file.digest == known.digest:
             return known
         try:
             return _KnownFile(file.digest, read_documents(file.text, self._reading), "")
         except FileFaultError as error:
-            return _KnownFile(file.digest, known.documents, str(error))
+            return msgspec.structs.replace(known, digest=file.digest, fault=str(error))
 
     def _unite(self) -> Contents:
         entries: dict[str, ServiceEntry] = {}
@@ -75,7 +80,8 @@ class Catalogue:
                 owner = owners.setdefault(("Sidecar", sidecar.resource_name), name)
                 sidecars.setdefault(sidecar.resource_name, sidecar)
                 rejects += _report_repetition(name, owner, sidecar.resource_name)
-        return Contents(entries, sidecars, tuple(sorted(rejects)))
+        is_complete = all(file.is_known for file in self._files.values())
+        return Contents(entries, sidecars, tuple(sorted(rejects)), is_complete)
 
 
 def _report_repetition(name: str, owner: str, resource: str) -> list[Reject]:

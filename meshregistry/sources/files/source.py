@@ -122,10 +122,11 @@ class FilesSource:
         if before == contents:
             await sink.publish(ScopeConfirmed(SCOPE, observed_at))
             return
-        await sink.publish(EntryListing(SCOPE, contents.entries, contents.rejects, observed_at))
-        if before is None or before.sidecars != contents.sidecars:
+        is_complete = contents.is_complete
+        await sink.publish(EntryListing(SCOPE, contents.entries, contents.rejects, observed_at, is_complete))
+        if before is None or (before.sidecars, before.is_complete) != (contents.sidecars, is_complete):
             sidecars = {name: ValidatedSidecar(sidecar) for name, sidecar in contents.sidecars.items()}
-            await sink.publish(SidecarChanges(self.name, sidecars, is_complete=True, observed_at=observed_at))
+            await sink.publish(SidecarChanges(self.name, sidecars, is_complete=is_complete, observed_at=observed_at))
         self._published = contents
 
     def _tell_faults(self) -> None:

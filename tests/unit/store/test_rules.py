@@ -141,6 +141,27 @@ async def test_written_entries_come_change_and_go_with_their_rejects(world: Worl
     assert [] == world.addresses("shop/a")
 
 
+async def test_a_file_that_was_never_understood_takes_nothing_away(world: World) -> None:
+    await world.take(RulesReplaced({"nacos": NACOS, "files": FILES}, restarted=frozenset({"files"})))
+    kept, added = (
+        ServiceEntry(
+            "shop", name, (f"{name}.example",), (ServicePort(80, "TCP", "tcp"),), addresses=(f"10.8.0.{number}",)
+        )
+        for number, name in enumerate(("kept", "added"))
+    )
+    await world.take(EntryListing(FILE_SCOPE, {"shop/kept": kept}))
+
+    await world.take(EntryListing(FILE_SCOPE, {"shop/added": added}, is_complete=False))
+    world.now += 11
+    await world.take()
+    assert {"shop/added": added, "shop/kept": kept} == world.entries()
+
+    await world.take(EntryListing(FILE_SCOPE, {"shop/added": added}))
+    world.now += 700
+    await world.take()
+    assert ["shop/added"] == list(world.entries())
+
+
 async def test_a_host_moves_to_the_resource_that_somebody_wrote_and_back(world: World) -> None:
     await world.take(RulesReplaced({"nacos": NACOS, "files": FILES}, restarted=frozenset({"files"})))
     await world.take(listing(orders=(instance(1),)))

@@ -120,6 +120,25 @@ async def test_a_bad_file_keeps_its_last_good_content_and_a_removed_one_is_gone(
     assert (["shop/a2"], []) == (entries(updates := await rig.read()), rejects(updates))
 
 
+async def test_a_file_that_is_bad_from_the_start_leaves_open_what_else_there_was(tmp_path: Path) -> None:
+    """Of the entries of the process before: they stay until the file is mended."""
+    (tmp_path / "a.yaml").write_text("kind: [")
+    (tmp_path / "b.yaml").write_text(ENTRY % ("b", "b"))
+    rig = Rig(tmp_path)
+
+    listing, sidecars, synced = await rig.read()
+    assert isinstance(listing, EntryListing)
+    assert isinstance(sidecars, SidecarChanges)
+    assert (["shop/b"], False, False) == (list(listing.entries), listing.is_complete, sidecars.is_complete)
+    assert SourceSynced("files") == synced
+
+    (tmp_path / "a.yaml").write_text(ENTRY % ("a", "a"))
+    listing, sidecars = await rig.read()
+    assert isinstance(listing, EntryListing)
+    assert isinstance(sidecars, SidecarChanges)
+    assert (["shop/a", "shop/b"], True, True) == (list(listing.entries), listing.is_complete, sidecars.is_complete)
+
+
 @pytest.mark.parametrize("content", [b"\xff", b"\x1f\x8bxx", gzip.compress(ENTRY.encode())[:-9], b" " * 1001])
 async def test_what_cannot_be_read_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.yaml").write_bytes(content)
