@@ -69,6 +69,7 @@ def _common_policy(settings: Settings, options: Source, source: str) -> Conversi
         label_patch=options.label_patch,
         merging=_merge_policy(settings.merge),
         vip_range=shared.virtual_addresses,
+        vip_for_all=shared.virtual_addresses_for == "all",
         max_label_value_bytes=shared.max_label_value_bytes,
         max_labels_bytes=shared.max_labels_bytes,
         territory=_territory(options),

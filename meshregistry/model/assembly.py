@@ -194,7 +194,8 @@ def _unite_hosts(claims: Sequence[Claim]) -> tuple[str, ...]:
 def _list_addresses(host: str, ports: tuple[ServicePort, ...], policy: ConversionPolicy) -> tuple[str, ...]:
     if policy.profile is Profile.SLIME or not policy.vip_range:
         return ()
-    return (derive_address(host, policy.vip_range),) if any(port.protocol == "TCP" for port in ports) else ()
+    is_needed = policy.vip_for_all or any(port.protocol == "TCP" for port in ports)
+    return (derive_address(host, policy.vip_range),) if is_needed else ()
 
 
 def _report_sharing(claims: Sequence[Claim]) -> tuple[Reject, ...]:

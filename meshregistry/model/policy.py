@@ -152,7 +152,10 @@ class ConversionPolicy(msgspec.Struct, frozen=True, cache_hash=True):
     """How hosts that other sources claim too are merged; the same for every source."""
 
     vip_range: str = "241.0.0.0/8"
-    """Network of the virtual addresses of hosts with a TCP port, istio profile only; "" is none."""
+    """Network of the virtual addresses of hosts, istio profile only; "" is none."""
+
+    vip_for_all: bool = False
+    """Whether hosts without a TCP port, which need none, get one as well."""
 
     max_label_value_bytes: int = 4096
     max_labels_bytes: int = 32768

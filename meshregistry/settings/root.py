@@ -49,7 +49,11 @@ class Conversion(Section):
     )
     virtual_addresses: OptionalIpv4Range = setting(
         "241.0.0.0/8",
-        "Range of the stable virtual addresses of hosts with TCP ports, profile istio only; empty = none.",
+        "Range of the stable virtual addresses of hosts, profile istio only; empty = none.",
+    )
+    virtual_addresses_for: Literal["tcp", "all"] = setting(
+        "tcp",
+        "Which hosts get one: those with TCP ports, which need it, or all, for which Istio's DNS proxy then answers.",
     )
     max_label_value_bytes: Count = setting(4096, "A longer label value is dropped; profile istio only.", unit="bytes")
     max_labels_bytes: Count = setting(
