@@ -5,6 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.stamp
+# Enough to run the service: a tenth of what the tests need.
+RUNTIME := .venv/.runtime
 
 .DEFAULT_GOAL := help
 .PHONY: help setup registries demo up run test lint fmt types unit proto lock docs bench clean
@@ -12,8 +14,12 @@ STAMP := .venv/.stamp
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-$(STAMP): requirements/dev.txt pyproject.toml
+$(RUNTIME): requirements/runtime.txt
 	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r requirements/runtime.txt
+	touch $@
+
+$(STAMP): $(RUNTIME) requirements/dev.txt pyproject.toml
 	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
@@ -23,14 +29,14 @@ setup: $(STAMP) ## make .venv with the locked dependencies
 registries: $(STAMP) ## build the real registries that the tests start (Maven, cached)
 	$(BIN)/python -m tests.support.registries prepare
 
-demo: $(STAMP) ## run the service on an embedded simulated Nacos, with a mesh client attached
-	$(BIN)/meshregistry demo
+demo: $(RUNTIME) ## run the service on an embedded simulated Nacos, with a mesh client attached
+	$(BIN)/python -m meshregistry demo
 
 up: $(STAMP) ## run the picture of docker-compose.yml without containers (istiod and Envoy: ISTIOD_BIN=program)
 	$(BIN)/python -m tests.support.whole_mesh
 
-run: $(STAMP) ## run the service: make run CONFIG=file.yaml
-	$(BIN)/meshregistry run --config $(or $(CONFIG),$(error CONFIG=file.yaml is missing))
+run: $(RUNTIME) ## run the service: make run CONFIG=file.yaml
+	$(BIN)/python -m meshregistry run --config $(or $(CONFIG),$(error CONFIG=file.yaml is missing))
 
 lint: $(STAMP) ## ruff, format check
 	$(BIN)/ruff check .

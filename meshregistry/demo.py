@@ -37,7 +37,7 @@ Meshregistry demo: simulated Nacos, the service, and a client that does what ist
   who is connected          curl -s 'http://127.0.0.1:{http}/meshregistry/clients'
   how Nacos is doing        curl -s 'http://127.0.0.1:{http}/meshregistry/nacos?registries=true'
   every page                http://127.0.0.1:{http}/
-  another client            .venv/bin/meshregistry watch 127.0.0.1:{ads}
+  another client            .venv/bin/python -m meshregistry watch 127.0.0.1:{ads}
 
 Register an instance by hand, see it below a second later and in xdsCache. DELETE in place of POST deregisters it: a
 service's last endpoint stays for 3 s (guard.empty_grace), the emptied service for another 15 s (guard.delete_after).
