@@ -172,12 +172,18 @@ The whole picture runs; Ctrl-C stops it. Logs: {home}
   what the mesh is offered  curl -s 'http://127.0.0.1:{mesh.pages}/meshregistry/xdsCache?layout=plain'
   how the registries do     curl -s 'http://127.0.0.1:{mesh.pages}/meshregistry/nacos?registries=true'
   Nacos {mesh.nacos}, Eureka {mesh.eureka}, ZooKeeper {mesh.zookeeper}, ADS xds://127.0.0.1:{mesh.ads}
+
+Register an instance by hand, and see it (docs/tutorial.md explains, and says what callers must be told):
+
+  curl -X POST '{mesh.nacos}/nacos/v1/ns/instance?serviceName=hello&ip=127.0.0.1&port={mesh.service}&ephemeral=false'
+  curl -s 'http://127.0.0.1:{mesh.pages}/meshregistry/xdsCache?gvk=networking.istio.io/v1/ServiceEntry&ns=nacos&name=hello.nacos'
 """
 _CALLS = """
 A request through Envoy to an instance that only a registry knows:
 
   curl -x http://127.0.0.1:{mesh.proxy} http://orders.nacos.svc.cluster.local/
   curl -x http://127.0.0.1:{mesh.proxy} http://payments.eureka.svc.cluster.local/
+  curl -x http://127.0.0.1:{mesh.proxy} http://hello.nacos.svc.cluster.local/      # once it is registered
 """
 _MISSING = "\nMissing: istiod, and Envoy with it. Name the program of an istiod 1.24 to 1.29 in ISTIOD_BIN.\n"
 

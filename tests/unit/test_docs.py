@@ -28,7 +28,7 @@ PLACES = [
 ]
 """Paths of one machine and hosts of package registries; in two halves, as this file is searched too."""
 
-OF_ISTIO = {"configSources", "apiVersion"}
+OF_ISTIO = {"configSources", "apiVersion", "meshConfig"}
 """Top-level keys of the YAML blocks that are not ours to read."""
 
 
@@ -99,6 +99,17 @@ def test_both_readmes_show_the_same_blocks() -> None:
         for name in ("README.md", "README.zh.md")
     ]
     assert shown[0] == shown[1]
+
+
+def test_both_readmes_name_the_same_things_and_lead_to_the_same_pages() -> None:
+    texts = [prose(ROOT / name) for name in ("README.md", "README.zh.md")]
+    words = [sorted(re.findall(r"`([^`]+)`", text)) for text in texts]
+    links = [sorted(link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text)) for text in texts]
+    english = [link.replace(".zh.md", ".md") for link in links[1]]
+
+    assert words[0] == [word.replace("ISTIOD_BIN=程序", "ISTIOD_BIN=program") for word in words[1]]
+    assert links[0] == sorted(link.replace("README.md", "README.zh.md") for link in english)
+    assert [text.count("\n## ") for text in texts] == [5, 5]
 
 
 def test_the_readme_has_every_page_in_its_table() -> None:
