@@ -45,7 +45,7 @@ def open_settings(path: Path, environ: Mapping[str, str], *, is_shadow: bool = F
 
 
 def _load(text: SettingsText, environ: Mapping[str, str], *, is_shadow: bool) -> Loaded:
-    loaded = load_settings(text.text, environ, base_dir=text.path.parent)
+    loaded = load_settings(text.text, environ, base_dir=text.path.parent, bundle=text.bundle)
     check_readable(loaded.settings)
     if is_shadow:
         return replace(loaded, settings=loaded.settings.model_copy(update={"shadow": True}))

@@ -40,15 +40,35 @@ class Document:
     warnings: tuple[Finding, ...] = ()
 
 
-def read_document(text: str) -> Document:
-    """Return where the settings are in a text; raises SettingsError when there is no telling."""
+def read_document(text: str, bundle: str = "") -> Document:
+    """Return where the settings are in a text; raises SettingsError when there is no telling.
+
+    `bundle` is the configuration of the bundle that the text is a module of, "" when it is of none.
+    """
     nodes = [node for node in _compose(text) if node is not None and not is_null(node)]
     if not nodes:
         return Document(None, wrapped=False)
     boots = [node for node in nodes if _scalar(node, "kind") == "SlimeBoot"]
     if len(nodes) > 1 and len(boots) != 1:
         raise _fault(nodes[1], "several documents; expected one, or exactly one SlimeBoot among them")
-    return _unwrap(boots[0] if boots else nodes[0])
+    return _unwrap(boots[0] if boots else nodes[0], _first(bundle))
+
+
+def find_bundled(text: str) -> str | None:
+    """Return the name of our module in a bundle's own configuration, "" when it has none; None for anything else."""
+    try:
+        bundle = _child(_first(text), "bundle")
+    except SettingsError:
+        return None
+    if bundle is None:
+        return None
+    modules = _child(bundle, "modules")
+    listed = modules.value if isinstance(modules, SequenceNode) else []
+    return next((_scalar(module, "name") for module in listed if _kind(module) == _MODULE), "")
+
+
+def _first(text: str) -> Node | None:
+    return next((node for node in _compose(text) if node is not None), None)
 
 
 class _Loader(yaml.SafeLoader):
@@ -123,13 +143,13 @@ def _entries(node: MappingNode, seen: set[int]) -> Iterator[Entry]:
                 names.update(entry.key for entry in merged)
 
 
-def _unwrap(node: Node) -> Document:
+def _unwrap(node: Node, bundle: Node | None) -> Document:
     if _scalar(node, "kind") == "SlimeBoot":
         return _select_module(node, _child(_child(node, "spec"), "module"))
     if isinstance(_child(node, "module"), SequenceNode):
         return _select_module(node, _child(node, "module"))
     if _child(node, "general") is not None or _scalar(node, "kind").lower() == _MODULE:
-        return _module(node, main=None)
+        return _module(node, main=bundle)
     if _child(node, "bundle") is not None:
         raise _fault(node, "this is a bundle's own configuration; the settings are in the one of its module")
     if _child(node, "apiVersion") is not None and _scalar(node, "kind"):

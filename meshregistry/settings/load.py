@@ -42,13 +42,16 @@ class Loaded:
     """Whether the text holds settings at all, as opposed to nothing or an empty wrapper."""
 
 
-def load_settings(text: str, environ: Mapping[str, str], *, base_dir: FilePath | None = None) -> Loaded:
+def load_settings(
+    text: str, environ: Mapping[str, str], *, base_dir: FilePath | None = None, bundle: str = ""
+) -> Loaded:
     """Return the settings in a YAML or JSON text.
 
     `environ` is the environment (fallbacks and `${NAME}` references), `base_dir` the directory that relative `file:`
-    references start from. Raises SettingsError with every fault of the text, in the order of the file.
+    references start from, `bundle` the configuration of the bundle that the text is a module of. Raises SettingsError
+    with every fault of the text, in the order of the file.
     """
-    document = read_document(text)
+    document = read_document(text, bundle)
     draft = Draft(environ, base_dir, document.wrapped)
     draft.warnings.extend(document.warnings)
     if document.root is not None:

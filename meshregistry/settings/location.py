@@ -12,6 +12,7 @@ from typing import NamedTuple
 import xxhash
 
 from meshregistry.errors import SettingsError
+from meshregistry.settings.document import find_bundled
 
 MAX_BYTES = 16 << 20
 """Longest settings, decompressed."""
@@ -19,7 +20,7 @@ MAX_BYTES = 16 << 20
 _MAIN = "cfg"
 _MODULE = "cfg_meshregistry"
 _GZIP = b"\x1f\x8b"
-_find_references = re.compile(rb"file:([^\s\"',}\]]+)").findall
+_find_references = re.compile(r"file:([^\s\"',}\]]+)").findall
 
 
 class SettingsText(NamedTuple):
@@ -28,26 +29,40 @@ class SettingsText(NamedTuple):
     path: Path
     text: str
 
+    bundle: str
+    """The configuration of the bundle that it is a module of; "" when it is of none."""
+
     digest: str
     """Equal as long as neither the file nor any file it refers to (`file:PATH`) has changed."""
-
-
-def find_settings(path: Path) -> Path:
-    """Return the file that holds the settings: of a folder `cfg_meshregistry`, else `cfg`; a bundle's module wins."""
-    if path.is_dir():
-        path = path / _MAIN
-    module = path.with_name(_MODULE)
-    return module if path.name == _MAIN and module.exists() else path
 
 
 def read_settings(path: Path, max_bytes: int = MAX_BYTES) -> SettingsText:
     """Read a settings file of at most `max_bytes`, decompressed.
 
-    Raises SettingsError when it cannot be read, is longer, or is no text.
+    Of a folder it is `cfg_meshregistry`, else what the bundle in `cfg` calls our module, else `cfg`; so it is when
+    `cfg` itself is named. Raises SettingsError when it cannot be read, is longer, or is no text.
     """
-    found = find_settings(path)
+    main = path / _MAIN if path.is_dir() else path
+    default = main.with_name(_MODULE)
+    text = "" if main.name == _MAIN and default.exists() and not main.exists() else _read(main, max_bytes)
+    bundled = find_bundled(text) if main.name == _MAIN else None
+    named = main.with_name(f"{_MAIN}_{bundled}") if bundled and "/" not in bundled else default
+    module = next((each for each in (default, named) if main.name == _MAIN and each.exists()), None)
+    if module is None:
+        return SettingsText(main, text, "", _digest(main, text))
+    bundle = text if bundled is not None else ""
+    text = _read(module, max_bytes)
+    return SettingsText(module, text, bundle, _digest(module, text, bundle))
+
+
+def _digest(path: Path, text: str, bundle: str = "") -> str:
+    stamps = "".join(_stamp(path.parent / name) for name in _find_references(text))
+    return xxhash.xxh3_128_hexdigest(f"{text}\0{stamps}\0{bundle}".encode())
+
+
+def _read(path: Path, max_bytes: int) -> str:
     try:
-        with found.open("rb") as file:
+        with path.open("rb") as file:
             raw = file.read(max_bytes + 1)
     except OSError as error:
         raise SettingsError([str(error)]) from error
@@ -55,12 +70,10 @@ def read_settings(path: Path, max_bytes: int = MAX_BYTES) -> SettingsText:
     if len(content) > max_bytes:
         raise SettingsError([f"longer than {max_bytes} bytes"])
     try:
-        text = content.decode("utf-8")
+        return content.decode("utf-8")
     except UnicodeDecodeError:
         # Not chained: the decoding error holds the bytes, which may be secret.
         raise SettingsError(["not UTF-8"]) from None
-    stamps = "".join(_stamp(found.parent / name.decode()) for name in _find_references(content))
-    return SettingsText(found, text, xxhash.xxh3_128_hexdigest(content + b"\0" + stamps.encode()))
 
 
 def _inflate(raw: bytes, max_bytes: int) -> bytes:

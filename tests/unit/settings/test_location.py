@@ -6,17 +6,52 @@ from pathlib import Path
 import pytest
 
 from meshregistry.errors import SettingsError
-from meshregistry.settings.location import find_settings, read_settings
+from meshregistry.settings.load import load_settings
+from meshregistry.settings.location import read_settings
+
+BUNDLE = """
+bundle: {modules: [{name: lazyload, kind: lazyload}, {name: %s, kind: meshregistry}]}
+global: {misc: {aux-addr: ":9081"}}
+"""
 
 
 def test_a_folder_holds_the_modules_settings_before_the_main_ones(tmp_path: Path) -> None:
-    assert tmp_path / "cfg" == find_settings(tmp_path)
+    main, other = tmp_path / "cfg", tmp_path / "other.yaml"
+    main.write_text("profile: slime")
+    other.write_text("profile: istio")
+    assert (main, "") == (read_settings(tmp_path).path, read_settings(tmp_path).bundle)
 
     (tmp_path / "cfg_meshregistry").write_text("")
 
-    assert tmp_path / "cfg_meshregistry" == find_settings(tmp_path)
-    assert tmp_path / "cfg_meshregistry" == find_settings(tmp_path / "cfg")
-    assert tmp_path / "other.yaml" == find_settings(tmp_path / "other.yaml")
+    assert tmp_path / "cfg_meshregistry" == read_settings(tmp_path).path == read_settings(main).path
+    assert other == read_settings(other).path
+    main.unlink()
+    assert tmp_path / "cfg_meshregistry" == read_settings(tmp_path).path
+
+
+@pytest.mark.parametrize("name", ["meshregistry", "registries"])
+def test_a_module_of_a_bundle_is_found_by_its_name_and_read_with_the_settings_of_the_bundle(
+    tmp_path: Path, name: str
+) -> None:
+    """As slime-boot's operator mounts them."""
+    (tmp_path / "cfg").write_text(BUNDLE % name)
+    (tmp_path / f"cfg_{name}").write_text("general: {LEGACY: {NacosSource: {Enabled: true, Address: [http://n:8848]}}}")
+
+    found = read_settings(tmp_path / "cfg")
+    loaded = load_settings(found.text, {}, bundle=found.bundle)
+
+    assert tmp_path / f"cfg_{name}" == found.path
+    assert (":9081", True) == (loaded.settings.aux_addr, loaded.settings.nacos_source.enabled)
+    (tmp_path / "cfg").write_text(BUNDLE.replace("9081", "9082") % name)
+    assert found.digest != read_settings(tmp_path).digest
+
+
+@pytest.mark.parametrize("name", ["absent", "a/b", ""])
+def test_a_bundle_without_the_settings_of_our_module_says_so(tmp_path: Path, name: str) -> None:
+    (tmp_path / "cfg").write_text(BUNDLE % (name or '""'))
+
+    with pytest.raises(SettingsError, match="a bundle's own configuration"):
+        load_settings(read_settings(tmp_path).text, {})
 
 
 def test_compressed_settings_read_like_plain_ones(tmp_path: Path) -> None:
