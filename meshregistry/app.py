@@ -23,7 +23,7 @@ from meshregistry.fleet import DecisionRoute, Fleet, build_source
 from meshregistry.http.server import HttpServer
 from meshregistry.http.views import Views
 from meshregistry.http.xds_cache import render_page
-from meshregistry.kubernetes.book import PodBook
+from meshregistry.kubernetes.watch import PodWatch
 from meshregistry.patience import Patience
 from meshregistry.persistence import Keeper, KeeperOptions
 from meshregistry.reload import Reload, SettingsOrigin
@@ -37,11 +37,21 @@ from meshregistry.store.operator import OperatorDesk, Queue
 from meshregistry.store.reducer import Reducer
 from meshregistry.store.rules import RulesReplaced
 from meshregistry.store.store import SnapshotStore
+from meshregistry.supervision import supervise
 from meshregistry.telemetry.logs import configure_logs
 from meshregistry.telemetry.loop_lag import measure_loop_lag
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import ResourceEncoder
-from meshregistry.wiring import SOURCE_KINDS, ads_listeners, check_readable, http_options, replica_options, saved_terms
+from meshregistry.wiring import (
+    SOURCE_KINDS,
+    ads_listeners,
+    check_readable,
+    cluster_options,
+    http_options,
+    replica_options,
+    saved_terms,
+    wants_pods,
+)
 from meshregistry.wiring_admin import admin_options
 from meshregistry.wiring_zookeeper import held_kinds
 from meshregistry.xds.clients import Clients
@@ -68,11 +78,11 @@ class App:
         self._metrics = Metrics()
         if settings.http.slime_metric_names:
             self._metrics.tell_slime_aliases()
-        self._pods = PodBook()
         self._store = SnapshotStore(held_kinds(settings) if rules else ())
         encoder, journal = ResourceEncoder(settings.mcp.create_time), settings.http.journal_size
         self._reducer = Reducer(self._store, encoder, rules, self._metrics, journal_size=journal)
         self._inbox = Inbox(self._metrics)
+        self._pods = PodWatch(cluster_options(settings), self._inbox.publish, self._metrics)
         keeper, terms = KeeperOptions(settings.data_dir, settings.save_interval), saved_terms(settings, rules)
         self._keeper = Keeper(keeper, terms, self._store, self._reducer, self._metrics)
         replicas = replica_options(settings)
@@ -102,7 +112,7 @@ class App:
             journal=self._reducer.journal,
             why=WhyDesk(self._reducer, self._fleet.sources, clients, self._store),
             dubbo=DubboPage(self._fleet.sources),
-            pods=self._pods,
+            pods=self._pods.book,
             registries={kind: RegistriesPage(kind, self._fleet.sources) for kind in SOURCE_KINDS},
             args=self._render_args,
             slime_args=self._list_args,
@@ -155,12 +165,23 @@ class App:
             if self._exchange is not None:
                 tasks.create_task(self._exchange.run(self._metrics))
             tasks.create_task(self._admin.run())
+            tasks.create_task(self._time_completion())
+            tasks.create_task(supervise("pods", self._pods.run))
+            if wants_pods(self._settings):
+                self._pods.want()
+                await self._pods.wait_settled()
             for kind, source in self._sources.items():
                 self._fleet.add(kind, source, tasks)
             if self._reload is not None:
                 tasks.create_task(self._reload.run(tasks))
                 if self._settings.reload.enabled:
                     tasks.create_task(self._reload.watch())
+
+    async def _time_completion(self) -> None:
+        """Observe how long it took until every source had been read."""
+        started = time.monotonic()
+        await self.wait_complete()
+        self._metrics.ready_time.labels("sources").observe(time.monotonic() - started)
 
     @property
     def pending_sources(self) -> tuple[str, ...]:
@@ -202,6 +223,8 @@ class App:
         if effective.log != self._settings.log:
             configure_logs(level=effective.log.level, as_json=effective.log.format == "json")
         self._settings, self._composition = effective, wanted
+        if wants_pods(effective):
+            self._pods.want()
         if plan.is_empty:
             return waiting
         _log.info("reload.sources %s", " ".join(f"{verb}={','.join(kinds)}" for verb, kinds in plan._asdict().items()))

@@ -10,7 +10,18 @@ from meshregistry.settings.root import Settings
 from meshregistry.store.rules import SourceRules
 from meshregistry.wiring import SourceOptions, source_options, source_rules
 
-_FIXED = ("aux_addr", "http_server_addr", "http", "admin", "mcp", "data_dir", "reload", "shadow")
+_FIXED = (
+    "aux_addr",
+    "http_server_addr",
+    "http",
+    "admin",
+    "mcp",
+    "data_dir",
+    "reload",
+    "shadow",
+    "k8s",
+    "resync_period",
+)
 """Sections that only a start reads."""
 
 

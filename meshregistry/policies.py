@@ -66,7 +66,7 @@ def _common_policy(settings: Settings, options: Source, source: str) -> Conversi
         entry_label_keys=shared.se_label_selector_keys,
         revision=shared.istio_revision,
         registry_id_meta_key=shared.registry_id_meta_key,
-        label_patch=options.label_patch,
+        label_patch=options.label_patch and source != "files",
         merging=_merge_policy(settings.merge),
         vip_range=shared.virtual_addresses,
         vip_for_all=shared.virtual_addresses_for == "all",

@@ -12,7 +12,14 @@ from meshregistry.settings.root import Settings
 
 def close_ports(settings: Settings) -> Settings:
     """Return settings that read the same, open no port, and use and leave nothing on a disk or at a sibling."""
-    closed = {"shadow": True, "aux_addr": "", "http_server_addr": "", "data_dir": "", "replicas": Replicas()}
+    closed = {
+        "shadow": True,
+        "aux_addr": "",
+        "http_server_addr": "",
+        "data_dir": "",
+        "replicas": Replicas(),
+        "admin": settings.admin.model_copy(update={"enabled": False}),
+    }
     return settings.model_copy(update=closed)
 
 

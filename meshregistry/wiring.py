@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from meshregistry.http.server import HttpOptions
+from meshregistry.kubernetes.watch import ClusterOptions
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.policies import conversion_policy, section_name
 from meshregistry.policies_zookeeper import zookeeper_policy
@@ -102,6 +103,25 @@ def replica_options(settings: Settings) -> ReplicaOptions:
         resolve_interval_s=section.resolve_interval,
         tls=tls if mcp.tls.certificate else None,
     )
+
+
+def cluster_options(settings: Settings) -> ClusterOptions:
+    """Return which clusters' pods are looked up, and how; the wait for them is Slime's, twice the resync or 10 s."""
+    k8s = settings.k8s
+    return ClusterOptions(
+        cluster_id=k8s.cluster_id,
+        secrets_namespace=k8s.cluster_registries_namespace,
+        kube_config=k8s.kube_config,
+        api_server=k8s.api_server_url_for_deploy,
+        resync_s=settings.resync_period,
+        sync_timeout_s=2 * settings.resync_period or k8s.sync_timeout,
+    )
+
+
+def wants_pods(settings: Settings) -> bool:
+    """Whether an enabled source puts labels of pods on its endpoints."""
+    registries = (settings.nacos_source, settings.eureka_source, settings.zookeeper_source)
+    return any(source.enabled and source.label_patch for source in registries)
 
 
 def guard_policy(settings: Settings, source: Source) -> GuardPolicy:

@@ -62,7 +62,6 @@ class Spec:
     unit: str | None
     slime_profile: JsonValue
     slime_default: JsonValue
-    later: str | None
     slime_note: str | None
     slime_sources: tuple[str, ...] | None
 
@@ -75,16 +74,15 @@ def setting(
     unit: str | None = None,
     slime_profile: JsonValue = None,
     slime_default: JsonValue = None,
-    later: str | None = None,
     slime_note: str | None = None,
     slime_sources: tuple[str, ...] | None = None,
 ) -> Any:  # a field specifier: the declared type of the field is what counts
     """Declare one field.
 
     `slime` is the key in Slime's schema (None: ours), `slime_profile` the default in the `slime` profile and
-    `slime_default` Slime's own default where they differ from `default`, `later` what is missing until the field
-    takes effect. `slime_note` says what is different from Slime, and why; it is needed where the default is.
-    `slime_sources` are the kinds of sources in which Slime acts on a common key; None is all registries.
+    `slime_default` Slime's own default where they differ from `default`. `slime_note` says what is different from
+    Slime, and why; it is needed where the default is. `slime_sources` are the kinds of sources in which Slime acts on
+    a common key; None is all registries.
     """
     extra: dict[str, JsonValue] = {
         "slime_note": slime_note,
@@ -93,7 +91,6 @@ def setting(
         "unit": unit,
         "slime_profile": slime_profile,
         "slime_default": slime_default,
-        "later": later,
     }
     return Field(default, description=help, json_schema_extra=extra)
 
@@ -109,7 +106,6 @@ def spec_of(field: FieldInfo) -> Spec:
         _text_or_none(extra["unit"]),
         extra["slime_profile"],
         extra["slime_default"],
-        _text_or_none(extra["later"]),
         _text_or_none(extra["slime_note"]),
         _texts_or_none(extra["slime_sources"]),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from meshregistry.settings.fields import Count, PositiveDuration, Section, setting
+from meshregistry.settings.fields import Count, Duration, PositiveDuration, Section, setting
 from meshregistry.settings.source import Source
 
 _UNUSED = "Slime never reads it"
@@ -13,7 +13,7 @@ _USED = {"enabled", "resource_ns", "guard", "enable_empty_protection"}
 
 
 class Kubernetes(Section):
-    """Where pods and nodes are looked up."""
+    """Where pods and nodes are looked up, for label_patch."""
 
     ignored: ClassVar[Mapping[str, str]] = {"ApiServerUrl": _UNUSED}
 
@@ -22,7 +22,12 @@ class Kubernetes(Section):
         "istio-system", "Where secrets of remote clusters are read.", slime="ClusterRegistriesNamespace"
     )
     api_server_url_for_deploy: str = setting("", "API server for pods and nodes.", slime="ApiServerUrlForDeploy")
-    kube_config: str = setting("", "Path of a kubeconfig; empty = in-cluster.", slime="KubeConfig")
+    kube_config: str = setting(
+        "", "Path of a kubeconfig; empty = the cluster that the service runs in.", slime="KubeConfig"
+    )
+    sync_timeout: Duration = setting(
+        10.0, "Sources wait so long for the first reading of pods; resync_period doubled where that is set."
+    )
 
 
 class KubernetesSource(Source):

@@ -14,7 +14,7 @@ from meshregistry.errors import SettingsError
 from meshregistry.settings.decode import Draft, Plain, decode_section
 from meshregistry.settings.document import Document, Entry, is_null, read_document
 from meshregistry.settings.environment import apply_environment, fill
-from meshregistry.settings.fields import Section, spec_of
+from meshregistry.settings.fields import Section
 from meshregistry.settings.findings import Finding, Origin, Path, sorted_lines
 from meshregistry.settings.root import Settings
 from meshregistry.settings.rules import find_conflicts, rectify
@@ -112,16 +112,14 @@ def _soften_modes(draft: Draft) -> None:
 
 
 def _find_idle(section: Section, path: Path, draft: Draft) -> list[Finding]:
-    """Return a warning for each field that was set, differs from its default and has no effect, or none yet."""
+    """Return a warning for each field that was set, differs from its default and has no effect there."""
     found = []
     for name, info in type(section).model_fields.items():
         here = (*path, name)
         value = getattr(section, name)
-        later, idle = spec_of(info).later, section.idle.get(name)
-        if (later or idle) and here in draft.origins and value != info.default:
-            reason = idle or f"this version lacks {later}"
-            message = f"accepted, but without effect{'' if idle else ' yet'}: {reason}"
-            found.append(Finding(here, draft.origins[here], message))
+        idle = section.idle.get(name)
+        if idle and here in draft.origins and value != info.default:
+            found.append(Finding(here, draft.origins[here], f"accepted, but without effect: {idle}"))
         elif isinstance(value, Section):
             found += _find_idle(value, here, draft)
         elif isinstance(value, tuple):

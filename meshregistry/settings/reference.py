@@ -35,9 +35,8 @@ or every fault with its line.
   ignores it.
 - The profile is `istio` for a bare file and `slime` inside a wrapper, unless `profile` says otherwise.
 
-Under *default*, "(slime: x)" is the default in the profile `slime`. *Not yet* marks fields that are accepted and
-checked but have no effect in this version; the file is refused where it asks for a registry, or for namespaces, that
-this version cannot read, as half a catalogue deletes the other half in every istiod.
+Under *default*, "(slime: x)" is the default in the profile `slime`. What becomes of every key of Slime's:
+[slime-migration.md](slime-migration.md#every-key-of-slimes).
 """
 
 
@@ -93,14 +92,13 @@ def _table(title: str, section: type[Section], path: str) -> str:
 def _row(path: str, info: FieldInfo) -> str:
     spec = spec_of(info)
     changed = "" if spec.slime_default is None else f" Slime's default: {_code(spec.slime_default)}."
-    later = f" *Not yet*: needs {spec.later}." if spec.later else ""
     cells = (
         f"`{path}`",
         f"`{spec.slime}`" if spec.slime else "–",
         _type_name(info.annotation, info.metadata),
         _default(info),
         "seconds" if DURATION in info.metadata else spec.unit or "–",
-        spec.help + changed + later,
+        spec.help + changed,
     )
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 

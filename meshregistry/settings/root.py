@@ -145,7 +145,11 @@ class Settings(Section):
     eureka_source: EurekaSource = setting(EurekaSource(), "The Eureka source.", slime="EurekaSource")
     k8s_source: KubernetesSource = setting(KubernetesSource(), "The static files source.", slime="K8SSource")
     k8s: Kubernetes = setting(Kubernetes(), "Access to Kubernetes.", slime="K8S")
-    resync_period: Duration = setting(0.0, "Resync of the pod and node lists; 0 = off.", slime="ResyncPeriod")
+    resync_period: Duration = setting(
+        0.0,
+        "Pods and nodes are listed again after this, although changes are watched; 0 = never.",
+        slime="ResyncPeriod",
+    )
     excluded_resource_kinds: tuple[str, ...] = setting(
         ("Endpoints", "Namespace", "Node", "Pod", "Service"),
         "Kinds that the files source leaves out, beside its own list.",

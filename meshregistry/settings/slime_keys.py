@@ -109,9 +109,8 @@ def _wrapper_rows() -> Iterator[KeyRow]:
 def _row(object_name: str, section: type[Section], path: str, name: str) -> KeyRow:
     info = section.model_fields[name]
     spec = spec_of(info)
-    is_idle = bool(spec.later or name in section.idle)
     note = section.idle.get(name, "") or spec.slime_note or ""
-    status = WARNING if is_idle else BETTER if note else SAME
+    status = WARNING if name in section.idle else BETTER if note else SAME
     return KeyRow(
         _join(object_name, spec.slime) if spec.slime else NO_KEY,
         _join(path, name),
@@ -130,7 +129,7 @@ def _common_row(name: str) -> KeyRow:
     if further:
         notes.append(f"Has effect for {' and '.join(further)}, too; Slime ignores it there")
     is_better = bool(spec.slime_note or further)
-    status = WARNING if spec.later else BETTER if is_better else SAME
+    status = BETTER if is_better else SAME
     shown = defaults[0] if len(set(defaults)) == 1 else " / ".join(defaults)
     return KeyRow(
         f"*Source.{spec.slime}", f"*_source.{name}", status, shown, " ".join(map(_sentence, filter(None, notes)))

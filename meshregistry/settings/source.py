@@ -15,8 +15,6 @@ from meshregistry.settings.selection import (
     ServiceNameConverter,
 )
 
-_PODS = "a cache of Kubernetes pods"
-
 _NACOS = ("nacos",)
 _ZOOKEEPER = ("zookeeper",)
 _NACOS_EUREKA = ("nacos", "eureka")
@@ -42,10 +40,12 @@ class Source(Section):
     )
     label_patch: bool = setting(
         False,
-        "Merge the labels of the pod that owns the address.",
+        "Put the labels of the pod that has an endpoint's address over the endpoint's own, and its node's place where "
+        "it has none. Needs leave to list and watch pods and nodes, see docs/operations.md.",
         slime="LabelPatch",
-        later=_PODS,
-        slime_note="There is no cache of Kubernetes pods yet; the switch is accepted with a warning.",
+        slime_profile=True,
+        slime_note="Off in profile istio: the service needs no rights in a cluster otherwise. A changed pod changes "
+        "its endpoints at once (Slime: at the next poll). Without a cluster a warning, where Slime does not start.",
     )
     generic_protocol: bool = setting(
         False, "Port protocol GENERIC with the name prefix generic-<svc_protocol>.", slime="GenericProtocol"
@@ -162,7 +162,6 @@ def restate(
         unit=spec.unit,
         slime_profile=spec.slime_profile,
         slime_default=slime_default,
-        later=spec.later,
         slime_note=slime_note or spec.slime_note,
         slime_sources=spec.slime_sources,
     )

@@ -11,6 +11,7 @@ import msgspec
 from meshregistry.errors import MeshRegistryError
 from meshregistry.model.events import SourceUpdate
 from meshregistry.model.instance import Scope
+from meshregistry.model.pods import PodsChanged
 from meshregistry.store.holds import HoldReport
 from meshregistry.store.rules import RulesReplaced
 
@@ -63,7 +64,7 @@ class ReadAgain(msgspec.Struct, frozen=True, tag="read_again"):
 
 
 OperatorDecision = Accept | Reject | Freeze | Thaw | ServeAnyway | ReadAgain
-StoreUpdate = SourceUpdate | OperatorDecision | RulesReplaced
+StoreUpdate = SourceUpdate | OperatorDecision | RulesReplaced | PodsChanged
 
 
 class UnknownTargetError(MeshRegistryError):

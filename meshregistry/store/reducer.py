@@ -20,6 +20,7 @@ from meshregistry.model.events import (
     SourceSynced,
 )
 from meshregistry.model.instance import Instance, Scope, ServiceKey
+from meshregistry.model.pods import PodsChanged
 from meshregistry.model.rejects import Reject as Rejected
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.address_book import AddressBook
@@ -33,6 +34,8 @@ from meshregistry.store.inbox import Inbox
 from meshregistry.store.journal import Journal, Origin, origin_of
 from meshregistry.store.mass import MassGuard
 from meshregistry.store.operator import OperatorDecision, ReadAgain, ServeAnyway, StoreUpdate
+from meshregistry.store.origins import CONFIGURED, EXPIRED, HELD, NOT_READ, PODS, TIMED
+from meshregistry.store.pods import PodPatches
 from meshregistry.store.reject_ledger import RejectLedger
 from meshregistry.store.rules import RulesReplaced, SourceRules
 from meshregistry.store.sidecars import SidecarShelf
@@ -48,12 +51,6 @@ _log = logging.getLogger(__name__)
 
 COMMIT_PAUSE_S = 0.005
 """Least time between two commits, seconds: a burst becomes few commits, each of which copies the table of names."""
-
-_TIMED = Origin("guard", None, "time passed")
-_HELD = Origin("guard", None, "mass rule")
-_EXPIRED = Origin("guard", None, "max_stale")
-_CONFIGURED = Origin("configuration")
-_NOT_READ = Origin("configuration", None, "not read any more")
 
 _CONFIRM_S = 5.0
 """How often the configuration confirms what it took away, and how exactly ages are judged, seconds."""
@@ -82,6 +79,7 @@ class Reducer:
         self._cache = ConversionCache()
         self._contributions = Contributions()
         self._mass = MassGuard(self._guard_of)
+        self._pods = PodPatches(self._contributions)
         self._histories: dict[str, History] = {}
         self._freshness = Freshness(self._contributions, self._guard_of, clock())
         self._rules_in_use: dict[str, Rule] = {}
@@ -210,7 +208,7 @@ class Reducer:
         """
         started = self._clock()
         self._slice_ends = started + _SLICE_S
-        dirty = self._mark(self._timers.due(started), _TIMED)
+        dirty = self._mark(self._timers.due(started), TIMED)
         synced: list[SourceSynced] = []
         is_decided = False
         observed_at = 0.0
@@ -223,7 +221,10 @@ class Reducer:
                 continue
             if isinstance(update, RulesReplaced):
                 synced = [each for each in synced if each.source not in update.restarted]
-                dirty |= self._mark(self._turn(update), _CONFIGURED)
+                dirty |= self._mark(self._turn(update), CONFIGURED)
+                continue
+            if isinstance(update, PodsChanged):
+                dirty |= self._mark(self._pods.note(update), PODS)
                 continue
             if isinstance(update, OperatorDecision):
                 is_decided = True
@@ -231,9 +232,9 @@ class Reducer:
                 continue
             dirty |= self._mark(await self._apply(update), origin_of(update))
             observed_at = observed_at or update.observed_at
-        dirty |= self._mark(self._confirm(synced) | self._confirm_withdrawn(), _NOT_READ)
-        dirty |= self._mark(self._mass.settle(self._clock()), _HELD)
-        dirty |= self._mark(self._freshness.expire(self._clock()), _EXPIRED)
+        dirty |= self._mark(self._confirm(synced) | self._confirm_withdrawn(), NOT_READ)
+        dirty |= self._mark(self._mass.settle(self._clock()), HELD)
+        dirty |= self._mark(self._freshness.expire(self._clock()), EXPIRED)
         events = [*self._mass.take_events(), *self._freshness.take_events()]
         self._chronicle.tell_guard(events, self._mass, self._store.current.sequence)
         await self._commit(dirty, observed_at)
@@ -329,8 +330,7 @@ class Reducer:
 
     def _take_statement(self, scope: Scope) -> set[str]:
         """Note that a registry has just said all of a scope; returns the resources that this touches."""
-        now = self._clock()
-        return self._mass.confirm(scope, now) | self._freshness.state(scope, now)
+        return self._mass.confirm(scope, self._clock()) | self._freshness.state(scope, self._clock())
 
     def _hear(self, scope: Scope) -> None:
         self._staleness.hear(scope)
@@ -385,7 +385,7 @@ class Reducer:
     def _build(self, name: str) -> Resource | None:
         """Decide what is served under a resource name now, and remember when to decide again."""
         known = (*self._contributions.claims(name), *self._mass.claims(name))
-        claims = self._freshness.admit(known)
+        claims = self._pods.patch(self._freshness.admit(known))
         history = self._histories.get(name)
         if not known and history is not None and self._contributions.is_claimed(history.served.hosts[0]):
             history = None  # the host lives on under another name: two resources of it would be two services

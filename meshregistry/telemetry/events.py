@@ -16,6 +16,13 @@ class Event(NamedTuple):
 
 EVENTS = (
     Event("log.level_changed", "warning", "Somebody with the token changed the log level, until the next start."),
+    Event("pods.lost", "warning", "Pods, nodes or secrets of a cluster cannot be read; what is known stays."),
+    Event("pods.recovered", "info", "They can be read again."),
+    Event("pods.late", "warning", "Pods were not read in time: sources begin, and labels follow."),
+    Event(
+        "pods.no_cluster", "warning", "A source wants labels of pods, and no cluster can be asked; the reason says why."
+    ),
+    Event("pods.unreachable", "error", "A remote cluster cannot be reached as its secret says."),
     Event("app.shadow", "warning", "Everything is read and shown, and nobody is served."),
     Event("app.stopping", "info", "A signal to stop has come; a second one ends at once."),
     Event("app.stopped", "info", "Everything is closed."),

@@ -96,6 +96,10 @@ class Metrics:
             "reason",
         )
 
+        self.pod_failures = self._counter(
+            "pod_cache_failures", "Readings of Kubernetes that failed; what was known stays.", "kind"
+        )
+        self.pod_bad_objects = self._counter("pod_cache_bad_objects", "Objects that could not be read.", "kind")
         self.push_connected = self._gauge("push_connected", "1 while a registry's pushes arrive.", "source", "scope")
         self.push_connections = self._counter("push_connections", "Push connections set up.", "source")
         self.subscriptions = self._gauge("subscriptions", "Services subscribed at a registry.", "source", "scope")

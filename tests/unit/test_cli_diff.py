@@ -53,6 +53,7 @@ def config(tmp_path: Path) -> Path:
     path.write_text(
         f"k8s_source: {{enabled: true, enable_config_file: true, config_path: {entries}}}\n"
         f"aux_addr: 127.0.0.1:1\nmcp: {{server_url: 'xds://127.0.0.1:1'}}\ndata_dir: {tmp_path}/data\n"
+        f"admin: {{socket: {tmp_path}/admin.sock}}\n"
     )
     return path
 
@@ -95,7 +96,7 @@ def test_settings_are_read_in_a_shadow_that_opens_no_port_and_leaves_nothing(tmp
     result = run("--against", saved(tmp_path, "a", ITEM), "--config", config)
 
     assert (0, "") == (result.exit_code, result.stderr)
-    assert not (tmp_path / "data").exists()
+    assert {"entries", "meshregistry.yaml", "a"} == {path.name for path in tmp_path.iterdir()}
 
 
 def test_a_shadow_whose_sources_do_not_answer_names_them(tmp_path: Path) -> None:

@@ -40,9 +40,9 @@ def test_a_default_that_the_file_or_the_environment_sets_is_not_named() -> None:
 
 
 def test_sources_that_are_off_do_not_matter() -> None:
-    assert {"nacos_source"} == {
-        path.partition(".")[0] for path in paths(differences(NACOS % "").defaults) if "_source" in path
-    }
+    named = {path.partition(".")[0] for path in paths(differences(EUREKA % "").defaults)}
+
+    assert {"eureka_source"} == {section for section in named if section.endswith("_source")}
 
 
 def test_what_the_profile_keeps_as_in_slime_is_not_named() -> None:

@@ -201,19 +201,16 @@ def test_files_that_would_not_be_read_are_warned_about() -> None:
     assert [] == load_settings("k8s_source: {enabled: true, enable_config_file: true, config_path: /a}", {}).warnings
 
 
-def test_a_field_without_effect_yet_is_named_once_and_only_when_it_is_changed() -> None:
+def test_a_field_without_effect_is_named_once_and_only_when_it_is_changed() -> None:
     text = """
 nacos_source:
   enabled: true
-  endpoint_selectors: []
-  label_patch: true
-  servers:
-  - address: ["http://a:1"]
-mcp: {enable_inc_push: true, clean_zombie_interval: 0}
-data_dir: /data
+  address: ["http://a:1"]
+k8s_source: {wait_time: 0, svc_port: 80, collections: []}
+mcp: {enable_inc_push: true}
 """
     warnings = load_settings(text, {}).warnings
-    assert ["nacos_source.label_patch", "mcp.enable_inc_push"] == [line.split(" ")[0] for line in warnings]
+    assert ["k8s_source.svc_port", "mcp.enable_inc_push"] == [line.split(" ")[0] for line in warnings]
 
 
 def test_slimes_switch_for_its_dialect_is_pointed_to_the_listeners() -> None:
