@@ -1,6 +1,7 @@
 """`diff` as a command: exit codes, forms, both kinds of our side."""
 
 import http.server
+import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,16 @@ SPEC = {
     "endpoints": [{"address": "10.0.0.1"}],
 }
 ITEM = slime_item("orders", SPEC, namespace="shop") | {"labels": {}}
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Put back what a command that starts the service does to the logging of the whole process."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 def run(*arguments: object) -> Result:
