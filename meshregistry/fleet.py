@@ -100,6 +100,7 @@ class Fleet:
         _, late = await asyncio.wait([task], timeout=_STOP_S)
         if late:
             _log.warning("source.stopping_late source=%s after_s=%.0f", kind, _STOP_S)
+        self._metrics.forget_source(kind)
         self._metrics.enabled_source.set(len(self._sources))
 
     def read_again(self, kind: str) -> None:

@@ -58,12 +58,14 @@ class ScopeStatus:
             _log.info("source.recovered source=%s scope=%s stale_s=%.1f", *self._who(), now - self._succeeded_at)
         self._succeeded_at, self._failure = now, None
         self._metrics.source_last_success.labels(*self._who()).set(self._clock.unix())
+        self._metrics.source_failing.labels(*self._who()).set(0)
 
     def fail(self, error: SourceError) -> None:
         """Note a reading that failed; what is known of the scope stays."""
         reason = failure_reason(error)
         self.last_error = str(error)
         self._metrics.source_failures.labels(self.scope.source, reason).inc()
+        self._metrics.source_failing.labels(*self._who()).set(1)
         if reason != self._failure:
             level = logging.ERROR if reason == "auth" else logging.WARNING
             _log.log(level, "source.lost source=%s scope=%s reason=%s error=%s", *self._who(), reason, error)

@@ -82,6 +82,9 @@ class Metrics:
         self.source_last_success = self._gauge(
             "source_last_success_timestamp_seconds", "Unix time of the last authoritative reading.", "source", "scope"
         )
+        self.source_failing = self._gauge(
+            "source_failing", "1 while a scope cannot be read; what was known stays.", "source", "scope"
+        )
         self.source_failures = self._counter(
             "source_failures", "Readings that failed; what was known stays.", "source", "reason"
         )
@@ -108,6 +111,11 @@ class Metrics:
         )
         self.stale_pushes = self._counter("stale_pushes", "Pushes older than what was held.", "source")
         self.missed_events = self._counter("missed_events", "Changes that a listing showed and no push did.", "source")
+
+    def forget_source(self, kind: str) -> None:
+        """Drop what is told of the scopes of a source that does not run any more."""
+        for gauge in (self.source_last_success, self.source_failing, self.push_connected, self.subscriptions):
+            gauge.remove_by_labels({"source": kind})
 
     def _declare_store(self) -> None:
         self.rejects = self._gauge("rejects", "Endpoints and services dropped or repaired now.", "reason")
@@ -146,6 +154,8 @@ class Metrics:
 
     def _declare_ads(self) -> None:
         self.streams = self._gauge("ads_streams", "Open ADS streams.", "dialect")
+        for dialect in ("sotw", "delta"):
+            self.streams.labels(dialect).set(0)
         self.pushes = self._counter("ads_responses", "Responses sent.", "dialect", "kind")
         self.push_bytes = self._counter("ads_response_bytes", "Bytes of responses sent.", "dialect", "kind")
         self.nacks = self._counter("ads_nacks", "Responses refused by clients.", "dialect", "kind")

@@ -165,3 +165,5 @@ async def test_a_removed_namespace_is_withdrawn_and_the_rest_stays(nacos_rig: Na
             await istiod.wait_until(lambda model: endpoints(model, "batch.nacos") is None)
         assert ["10.0.0.1"] == endpoints(istiod.model, "orders.nacos")
         assert 1 == istiod.model.counters.actions[Action.DELETED]
+        _, metrics = await deployment.get("/metrics")
+        assert b"BATCH" not in metrics

@@ -43,6 +43,24 @@ def test_only_transitions_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     ] == [(record.levelname, record.getMessage()) for record in caplog.records]
 
 
+def test_a_scope_that_cannot_be_read_shows_in_the_metrics_until_it_is_read_or_its_source_ends() -> None:
+    metrics = Metrics()
+    status = ScopeStatus(SCOPE, metrics, ManualClock().clock)
+
+    def failing() -> float | None:
+        return metrics.registry.get_sample_value(
+            "meshregistry_source_failing", {"source": "nacos", "scope": "nacos/public/DEFAULT_GROUP"}
+        )
+
+    assert failing() is None
+    status.fail(SourceUnavailable("refused"))
+    assert 1 == failing()
+    status.succeed()
+    assert 0 == failing()
+    metrics.forget_source("nacos")
+    assert failing() is None
+
+
 def test_health_and_age_follow_the_readings() -> None:
     clock = ManualClock()
     status = ScopeStatus(SCOPE, Metrics(), clock.clock)
