@@ -131,9 +131,8 @@ def _common_row(name: str) -> KeyRow:
     is_better = bool(spec.slime_note or further)
     status = BETTER if is_better else SAME
     shown = defaults[0] if len(set(defaults)) == 1 else " / ".join(defaults)
-    return KeyRow(
-        f"*Source.{spec.slime}", f"*_source.{name}", status, shown, " ".join(map(_sentence, filter(None, notes)))
-    )
+    note = " ".join(map(_sentence, filter(None, notes)))
+    return KeyRow(f"*Source.{spec.slime}" if spec.slime else NO_KEY, f"*_source.{name}", status, shown, note)
 
 
 def _defaults(info: FieldInfo) -> str:
