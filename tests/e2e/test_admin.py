@@ -47,13 +47,6 @@ async def operate(replica: ServiceProcess, *words: str) -> str:
     return out.decode()
 
 
-async def until_metric(replica: ServiceProcess, line: str) -> None:
-    """Wait until a line is in the metrics."""
-    async with asyncio.timeout(TIMEOUT_S):
-        while line not in (await replica.get("/metrics"))[1].splitlines():  # noqa: ASYNC110 - another process
-            await asyncio.sleep(0.05)
-
-
 async def journal(replica: ServiceProcess) -> list[tuple[str, str]]:
     """Return what an operator decided according to a replica's journal, and the details."""
     _, body = await replica.get("/meshregistry/journal?limit=1000")
@@ -67,12 +60,12 @@ async def test_what_is_decided_at_one_replica_counts_at_both(registry: SimRig, f
     async with first.running(), second.running():
         for each in pair:
             await each.until_fresh()
-            await until_metric(each, "meshregistry_siblings 1.0")
-            await until_metric(each, "meshregistry_admin_listening 1.0")
+            await each.until_page("/metrics", "meshregistry_siblings 1.0")
+            await each.until_page("/metrics", "meshregistry_admin_listening 1.0")
         for number in range(1, 16):
             await registry.deregister(f"service-{number}", f"10.0.0.{number}", 8080)
         for each in pair:
-            await until_metric(each, "meshregistry_held_endpoints 15.0")
+            await each.until_page("/metrics", "meshregistry_held_endpoints 15.0")
         served = await served_by(first.ads)
         assert (20, served) == (len(served), await served_by(second.ads))
 
@@ -80,25 +73,25 @@ async def test_what_is_decided_at_one_replica_counts_at_both(registry: SimRig, f
         assert "15 endpoints" in await operate(first, "--by", "ann", "accept", hold)
 
         for each in pair:
-            await until_metric(each, "meshregistry_held_endpoints 0.0")
-            await until_metric(each, 'meshregistry_guard_decisions_total{verdict="accepted"} 1.0')
+            await each.until_page("/metrics", "meshregistry_held_endpoints 0.0")
+            await each.until_page("/metrics", 'meshregistry_guard_decisions_total{verdict="accepted"} 1.0')
             ((what, detail),) = await journal(each)
             assert ("accepted", True) == (what, "ann (uid " in detail)
-            await until_metric(each, 'meshregistry_service_entry_total{source="nacos"} 5.0')
+            await each.until_page("/metrics", 'meshregistry_service_entry_total{source="nacos"} 5.0')
         assert await served_by(first.ads) == await served_by(second.ads)
 
         # A freeze that one of them has taken outlives that one's end by kill -9: it was saved, and the other knows it.
         assert "frozen: nacos\n" == await operate(second, "freeze", "nacos")
         for each in pair:
-            await until_metric(each, "meshregistry_frozen_targets 1.0")
+            await each.until_page("/metrics", "meshregistry_frozen_targets 1.0")
         await second.end(signal.SIGKILL)
         assert (second.data_dir / "admin.sock").is_socket()
         await second.start()
-        await until_metric(second, "meshregistry_frozen_targets 1.0")
-        await until_metric(second, "meshregistry_admin_listening 1.0")
+        await second.until_page("/metrics", "meshregistry_frozen_targets 1.0")
+        await second.until_page("/metrics", "meshregistry_admin_listening 1.0")
         await operate(second, "thaw", "nacos")
         for each in pair:
-            await until_metric(each, "meshregistry_frozen_targets 0.0")
+            await each.until_page("/metrics", "meshregistry_frozen_targets 0.0")
 
 
 async def test_a_full_reading_is_made_by_both_replicas_long_before_its_time(registry: SimRig, folder: Path) -> None:
@@ -110,14 +103,14 @@ async def test_a_full_reading_is_made_by_both_replicas_long_before_its_time(regi
     async with first.running(), second.running():
         for each in pair:
             await each.until_fresh()
-            await until_metric(each, "meshregistry_siblings 1.0")
-            await until_metric(each, "meshregistry_admin_listening 1.0")
+            await each.until_page("/metrics", "meshregistry_siblings 1.0")
+            await each.until_page("/metrics", "meshregistry_admin_listening 1.0")
         await registry.register("new", "10.0.1.1", 8080)
 
         assert "asked for a full reading: nacos\n" == await operate(first, "read", "nacos")
 
         for each in pair:
-            await until_metric(each, 'meshregistry_service_entry_total{source="nacos"} 21.0')
+            await each.until_page("/metrics", 'meshregistry_service_entry_total{source="nacos"} 21.0')
             assert ["read_again"] == [what for what, _ in await journal(each)]
 
 
@@ -125,7 +118,7 @@ async def test_serving_anyway_ends_the_wait_for_a_registry_that_is_down(registry
     await registry.stop()
     replica = ServiceProcess(folder / "a", registry.base_url, registry.namespace)
     async with replica.running():
-        await until_metric(replica, "meshregistry_admin_listening 1.0")
+        await replica.until_page("/metrics", "meshregistry_admin_listening 1.0")
         assert "nothing is served before it has been read: nacos\n" == await operate(replica, "holds")
 
         assert "served without: nacos\n" == await operate(replica, "serve-anyway")

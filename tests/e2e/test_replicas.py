@@ -7,9 +7,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from envoy.service.discovery.v3 import discovery_pb2
 
 from meshregistry.sim.nacos.views import Dialect
 from meshregistry.watch.model import Action
+from meshregistry.watch.observations import Observation, ResponseApplied, StreamOpened
+from tests.support.ads_client import AdsClient
+from tests.support.ads_world import SERVICE_ENTRY, write_request
 from tests.support.nacos_rig import SimRig
 from tests.support.service_process import TIMEOUT_S, ServiceProcess, held_by, istiod_at, served_by
 
@@ -56,6 +60,25 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
+async def bytes_of(port: int) -> tuple[str, list[bytes]]:
+    """Return the version and the resources of the first answer at an address, as they are on the wire."""
+    async with AdsClient(port, "sotw") as client:
+        await client.send(write_request("sotw", SERVICE_ENTRY, node=("istiod", {})))
+        answer = discovery_pb2.DiscoveryResponse.FromString(await client.receive())
+    return answer.version_info, [resource.value for resource in answer.resources]
+
+
+def applied_versions(observations: list[Observation]) -> list[tuple[str, str]]:
+    """Return the name and version of every config that istiod took over, in order."""
+    return [
+        (event.new.key.name, event.new.version)
+        for each in observations
+        if isinstance(each, ResponseApplied)
+        for event in each.handled.events
+        if event.action in (Action.CREATED, Action.UPDATED) and event.new is not None
+    ]
+
+
 @pytest.fixture
 async def registry(anyio_backend: object) -> AsyncIterator[SimRig]:
     """A simulated Nacos with twenty services; which registry it is makes no difference here."""
@@ -87,6 +110,24 @@ async def test_equal_views_are_equal_resources(replicas: list[ServiceProcess]) -
         assert served == await served_by(second.ads)
 
 
+async def test_equal_views_and_guard_states_are_equal_bytes(replicas: list[ServiceProcess], registry: SimRig) -> None:
+    first, second = replicas
+    async with first.running(), second.running():
+        await first.until_fresh()
+        before = await bytes_of(first.ads)
+        for number in range(1, 16):
+            await registry.deregister(f"service-{number}", f"10.0.0.{number}", 8080)
+        await registry.register("service-20", "10.0.1.20", 8080, metadata={"version": "v2"})
+        for each in replicas:
+            await each.until_page("/metrics", "meshregistry_held_endpoints 15.0")
+            await each.until_page("/meshregistry/xdsCache", "10.0.1.20")
+
+        served = await bytes_of(first.ads)
+
+        assert (20, served) == (len(served[1]), await bytes_of(second.ads))
+        assert 19 == len(set(before[1]) & set(served[1]))
+
+
 async def test_a_replica_that_starts_with_the_registry_down_takes_the_world_of_its_sibling(
     replicas: list[ServiceProcess], registry: SimRig
 ) -> None:
@@ -115,11 +156,12 @@ async def test_a_rolling_restart_under_change_loses_nothing_and_applies_nothing_
     replicas: list[ServiceProcess], registry: SimRig
 ) -> None:
     first, second = replicas
+    observations: list[Observation] = []
     async with (
         first.running(),
         second.running(),
         Balancer([first.ads, second.ads]).running() as balancer,
-        istiod_at(balancer.port) as istiod,
+        istiod_at(balancer.port, observations) as istiod,
     ):
         await first.until_fresh()
         await second.until_fresh()
@@ -129,17 +171,22 @@ async def test_a_rolling_restart_under_change_loses_nothing_and_applies_nothing_
             await replica.end(signal.SIGTERM)
             await registry.register("service-1", f"10.0.1.{number}", 8080)
             await replica.start()
-            await registry.register("service-2", f"10.0.1.{number}", 8080)
+            await registry.register("service-2", f"10.0.2.{number}", 8080)
             await replica.until_fresh()
+            for each in replicas:
+                # Until both have read it, an istiod that changes sides would go one step back.
+                await each.until_page("/meshregistry/xdsCache", f"10.0.2.{number}")
 
         def is_done(model: object) -> bool:
             spec = {key.name: config.spec for key, config in istiod.model.configs.items()}["service-2.nacos"]
-            return "10.0.1.2" in [each.address for each in spec.endpoints]  # type: ignore[union-attr]
+            return "10.0.2.2" in [each.address for each in spec.endpoints]  # type: ignore[union-attr]
 
         async with asyncio.timeout(TIMEOUT_S):
             await istiod.wait_until(is_done)
         counted = istiod.model.counters.actions
 
     assert (20, 0) == (counted[Action.CREATED], counted[Action.DELETED])
-    assert counted[Action.UPDATED] <= 6
+    applied = applied_versions(observations)
+    assert counted[Action.UPDATED] + 20 == len(applied) == len(set(applied))
+    assert sum(isinstance(each, StreamOpened) for each in observations) > 1
     assert 20 == len(held_by(istiod.model))

@@ -109,6 +109,12 @@ class ServiceProcess:
         """Wait until it is ready and nothing is stale."""
         await self.until(lambda status, body: status == 200 and "stale" not in body)
 
+    async def until_page(self, path: str, text: str) -> None:
+        """Wait until a page has a text."""
+        async with asyncio.timeout(TIMEOUT_S):
+            while text not in (await self.get(path))[1]:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.05)
+
     async def until_saved(self, text: str) -> None:
         """Wait until the saved snapshot holds a text."""
         async with asyncio.timeout(TIMEOUT_S):
