@@ -1,11 +1,13 @@
 """A state in pieces: whole or nothing, in any order."""
 
 import os
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshregistry.replica.decisions import DecisionBook
 from meshregistry.replica.state import HEAD, PIECE_BYTES, Assembly, cut_state
 
 DATA = os.urandom(2 * PIECE_BYTES + 17)
@@ -41,6 +43,16 @@ def test_a_state_that_is_replaced_on_the_way_is_the_new_one() -> None:
     assembly.add(cut_state(b"smaller", 6.0), removed=("piece-000001", "piece-000002"))
 
     assert b"smaller" == assembly.join()
+
+
+@given(st.dictionaries(st.sampled_from([HEAD, "piece-000000", "x"]), st.binary(max_size=40), max_size=3))
+def test_whatever_a_sibling_sends_is_a_state_or_a_value_error(pieces: dict[str, bytes]) -> None:
+    assembly = Assembly()
+    with suppress(ValueError):
+        assembly.add(pieces)
+        assembly.join()
+    with suppress(ValueError):
+        DecisionBook().merge(pieces)
 
 
 def test_an_unreadable_head_and_endless_pieces_are_refused() -> None:
