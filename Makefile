@@ -9,7 +9,7 @@ STAMP := .venv/.stamp
 RUNTIME := .venv/.runtime
 
 .DEFAULT_GOAL := help
-.PHONY: help setup registries demo up run test lint fmt types unit proto lock docs bench clean
+.PHONY: help setup registries demo up run test lint fmt types unit proto lock docs bench faults soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -73,6 +73,12 @@ docs: $(STAMP) ## write docs/settings.md, docs/telemetry.md and the table of doc
 
 bench: $(STAMP) ## measure speed and memory, print a table
 	$(BIN)/python -m benchmarks.run
+
+faults: $(STAMP) registries ## make every fault of the campaign: make faults ARGS="--only kill --times 10"
+	$(BIN)/python -m tests.campaign $(ARGS)
+
+soak: $(STAMP) ## churn with random faults for 15 minutes: make soak ARGS="--minutes 60"
+	$(BIN)/python -m tests.campaign.soak $(ARGS)
 
 clean: ## remove what was built; downloads in Maven's own cache stay
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

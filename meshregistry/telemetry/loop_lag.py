@@ -1,4 +1,4 @@
-"""Measure how long the event loop was blocked: a task that oversleeps tells."""
+"""Measure how long the event loop was blocked, and how many tasks it has: a task that oversleeps tells."""
 
 import asyncio
 
@@ -8,8 +8,12 @@ PERIOD_S = 0.05
 
 
 async def measure_loop_lag(metrics: Metrics) -> None:
-    """Observe for ever by how much a short sleep was late; cancelling it is safe."""
+    """Observe for ever by how much a short sleep was late; cancelling it is safe.
+
+    The number of tasks is counted when somebody reads it: a task that is left behind by every fault shows there.
+    """
     loop = asyncio.get_running_loop()
+    metrics.loop_tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
     longest = 0.0
     while True:
         due = loop.time() + PERIOD_S

@@ -184,3 +184,4 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self.loop_lag = self._histogram("event_loop_lag_seconds", "Lateness of a 50 ms sleep.", _LATENCY_BUCKETS)
         self.longest_block = self._gauge("event_loop_longest_block_seconds", "The longest lateness since the start.")
+        self.loop_tasks = self._gauge("event_loop_tasks", "Tasks of the event loop that are not done.")

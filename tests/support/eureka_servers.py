@@ -77,6 +77,16 @@ class EurekaProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(_STOP_TIMEOUT_S)
 
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open and nothing is answered."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT; nothing if it does not run."""
+        if self._process is not None and self.running:
+            os.killpg(self._process.pid, signal.SIGCONT)
+
 
 class EurekaServers:
     """Owner of all real servers of a test run; each starts when it is first asked for."""

@@ -83,6 +83,10 @@ class NacosRig(ABC):
         """Remove an empty service, as Nacos itself does a minute after its last instance left."""
         await self._remove_service(ServiceKey(service, group, namespace or self.namespace))
 
+    def registered(self, network: str) -> list[tuple[str, str, int]]:
+        """Return service, address and port of what this rig registered at addresses that begin so."""
+        return [(key.name, ip, port) for key, ip, port in self._registered if ip.startswith(network)]
+
     async def token(self) -> str:
         """Log in and return the token."""
         path = "/nacos/v3/auth/user/login" if self.dialect.is_v3 else "/nacos/v1/auth/users/login"

@@ -106,6 +106,16 @@ class NacosServer:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(_STOP_TIMEOUT_S)
 
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open and nothing is answered."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT; nothing if it does not run."""
+        if self._process is not None and self.running:
+            os.killpg(self._process.pid, signal.SIGCONT)
+
     def forget(self) -> None:
         """Let the ended server lose its data; its port stays."""
         shutil.rmtree(self._home, ignore_errors=True)

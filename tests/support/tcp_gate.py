@@ -1,8 +1,33 @@
-"""A door between a client and a server that a test can shut: what is under way is cut, newcomers are turned away."""
+"""A door between a client and a server: a test shuts it, holds or slows down what goes through, or lies to the client.
+
+It knows no protocol, so that the same faults meet Nacos over HTTP and gRPC, Eureka and ZooKeeper alike.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+Liar = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""Speaks to a new client in the server's place; the connection ends when it returns."""
+
+_CHUNK_BYTES = 65536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weather:
+    """What becomes of bytes under way.
+
+    `delay_s` holds every piece back in either direction, `bytes_per_s` bounds the pace of what the server says
+    (0: none), `cut_after` ends a connection in the midst when the server has said so many bytes on it.
+    """
+
+    delay_s: float = 0.0
+    bytes_per_s: int = 0
+    cut_after: int | None = None
+
+
+CALM = Weather()
 
 
 class TcpGate:
@@ -13,6 +38,10 @@ class TcpGate:
         self._server = (host, int(port))
         self._open: set[asyncio.WriteTransport] = set()
         self._shut = False
+        self._moving = asyncio.Event()
+        self._moving.set()
+        self.weather = CALM
+        self.liar: Liar | None = None
         self.port = 0
 
     @property
@@ -29,6 +58,7 @@ class TcpGate:
             yield self
         finally:
             server.close()
+            self.calm()
             self.shut()
             await asyncio.sleep(0.01)
 
@@ -46,32 +76,63 @@ class TcpGate:
         """Let connections through again."""
         self._shut = False
 
+    def hold(self) -> None:
+        """Move nothing, in either direction: connections stay, new ones are accepted, and nobody hears anything."""
+        self._moving.clear()
+
+    def calm(self) -> None:
+        """End every fault; what was held moves on."""
+        self.weather, self.liar = CALM, None
+        self._moving.set()
+        self.open()
+
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._shut:
             writer.transport.abort()
             return
+        self._open.add(writer.transport)
         try:
-            there_reader, there_writer = await asyncio.open_connection(*self._server)
+            await self._moving.wait()
+            if self.liar is not None:
+                await self.liar(reader, writer)
+            else:
+                await self._connect(reader, writer)
         except OSError:
+            pass
+        finally:
+            self._open.discard(writer.transport)
             writer.transport.abort()
-            return
-        pair = {writer.transport, there_writer.transport}
-        self._open |= pair
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection(*self._server)
+        self._open.add(there_writer.transport)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_pump(reader, there_writer))
-                tasks.create_task(_pump(there_reader, writer))
+                tasks.create_task(self._pump(reader, there_writer, said_by_server=False))
+                tasks.create_task(self._pump(there_reader, writer, said_by_server=True))
         finally:
-            self._open -= pair
-            for transport in pair:
-                transport.abort()
+            self._open.discard(there_writer.transport)
+            there_writer.transport.abort()
 
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, said_by_server: bool) -> None:
+        said = 0
+        try:
+            while data := await reader.read(self._chunk_bytes(said_by_server)):
+                await self._moving.wait()
+                weather = self.weather
+                await asyncio.sleep(weather.delay_s)
+                if said_by_server and weather.bytes_per_s:
+                    await asyncio.sleep(len(data) / weather.bytes_per_s)
+                said += len(data)
+                cut = said_by_server and weather.cut_after is not None and said > weather.cut_after
+                writer.write(data[: len(data) // 2] if cut else data)
+                await writer.drain()
+                if cut:
+                    break
+        except OSError:
+            pass
+        writer.close()
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except OSError:
-        pass
-    writer.close()
+    def _chunk_bytes(self, said_by_server: bool) -> int:
+        pace = self.weather.bytes_per_s if said_by_server else 0
+        return min(max(pace // 10, 1), _CHUNK_BYTES) if pace else _CHUNK_BYTES

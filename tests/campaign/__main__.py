@@ -1,0 +1,84 @@
+"""`python -m tests.campaign`: make faults, print a table; the exit code is 1 when anything was lost, wrong or left."""
+
+import argparse
+import asyncio
+import logging
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tests.campaign.catalogue import FAULTS, NAMES
+from tests.campaign.fault import Fault, Outcome, strike
+from tests.campaign.registry import Registry
+from tests.campaign.report import notes, row, table, verdict
+from tests.campaign.scene import Scene, Size
+from tests.campaign.worlds import GUARD_S, WORLDS, World
+
+_WHOLE = "Meshregistry"
+
+
+def main() -> None:
+    """Run the campaign."""
+    arguments = _parser().parse_args()
+    logging.disable(logging.WARNING)  # kazoo tells of every server that is not there
+    with tempfile.TemporaryDirectory(prefix="meshregistry-faults-") as folder:
+        outcomes = asyncio.run(_run(arguments, arguments.folder or Path(folder)))
+    print(f"\n{table(outcomes)}\n")
+    print("\n".join(notes(outcomes)))
+    print(verdict(outcomes), flush=True)
+    sys.exit(0 if outcomes and all(outcome.is_good for outcome in outcomes) else 1)
+
+
+async def _run(arguments: argparse.Namespace, folder: Path) -> list[Outcome]:
+    outcomes = []
+    for world in WORLDS:
+        if (arguments.real or not world.is_real) and arguments.world in (None, world.name):
+            outcomes += await _attack(world, arguments, folder / world.name)
+    return outcomes
+
+
+async def _attack(world: World, arguments: argparse.Namespace, folder: Path) -> list[Outcome]:
+    registries = world.build(folder, arguments.guard_s)
+    pairs = list(_pairs(world, registries, arguments.only))
+    if not pairs:
+        return []
+    print(f"starting {world.title} …", flush=True)
+    scene = Scene(folder, registries, arguments.guard_s, arguments.settings)
+    outcomes = []
+    async with scene.running(Size(arguments.services or world.size.services, world.size.instances)):
+        for fault, registry in pairs:
+            outcome = Outcome(fault.name, registry.name if registry else f"{_WHOLE}, {world.title}")
+            outcomes.append(outcome)
+            for _ in range(arguments.times):
+                await strike(scene, fault, registry, outcome)
+            print("  ".join(row(outcome)), flush=True)
+    return outcomes
+
+
+def _pairs(
+    world: World, registries: Sequence[Registry], only: Sequence[str] | None
+) -> Iterator[tuple[Fault, Registry | None]]:
+    for fault in FAULTS:
+        if only and fault.name not in only:
+            continue
+        yield from ((fault, registry) for registry in registries if fault.meets(registry))
+        if fault.make_all is not None and (not world.is_real or len(registries) > 1):
+            yield fault, None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
+    parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME", help=f"of {', '.join(NAMES)}")
+    parser.add_argument("--times", type=int, default=3, help="runs of each fault (default 3)")
+    parser.add_argument("--real", action=argparse.BooleanOptionalAction, default=True, help="real servers too")
+    parser.add_argument("--world", choices=[world.name for world in WORLDS], help="only these registries")
+    parser.add_argument("--services", type=int, help="services in every registry (default: by world)")
+    parser.add_argument("--guard-s", type=float, default=GUARD_S, help=f"how long shrinks are held (default {GUARD_S})")
+    parser.add_argument("--settings", default="", help="further lines of the settings file")
+    parser.add_argument("--folder", type=Path, help="where logs and state stay (default: nowhere)")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Eureka in the campaign: two peers that replicate to each other, simulated or real."""
+
+import contextlib
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import anyio.to_thread
+
+from tests.campaign.registry import LITTER, Endpoint, Registry
+from tests.support.eureka_live import EurekaRig, RealRig, SimRig
+from tests.support.eureka_servers import EurekaServers
+
+_SETTINGS = """
+eureka_source:
+  enabled: true
+  address: [{addresses}]
+  refresh_period: 1s
+  delta_interval: 0.5s
+  full_fetch_interval: 10s
+  request_timeout: 3s
+  connect_timeout: 1s
+  quarantine: 2s
+  hold: {{duration: {guard}s}}
+  max_body_bytes: 8388608
+"""
+
+_LITTER: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("SHOP-000", {"metadata": {"k8sNs": "kube-system", "istio.io/rev": "foreign", "@class": "x"}}),
+    ("SHOP-001", {"port": {"$": 0, "@enabled": "true"}, "vipAddress": "a" * 3000}),
+    ("ORDER_SERVICE", {"metadata": {"weight": "NaN", "a" * 300: "b" * 3000}, "port": {"$": 65536, "@enabled": "true"}}),
+    ("A..B", {"vipAddress": "..", "secureVipAddress": "<script>"}),
+    ("订单", {"metadata": {"app": "\x1b[2J"}}),
+    ("ISTIOD.ISTIO-SYSTEM", {"homePageUrl": "javascript:alert(1)"}),
+)
+"""Application and fields of registrations that nobody should make."""
+
+
+class Eureka(Registry):
+    """Two peers; both forget everything when they end."""
+
+    source = "eureka"
+    rig: EurekaRig
+
+    def __init__(self, network: int, guard_s: float) -> None:
+        super().__init__(network, guard_s)
+        self._litter: list[tuple[str, str]] = []
+
+    async def _open(self) -> None:
+        self._session = aiohttp.ClientSession()
+
+    async def _close(self) -> None:
+        await self.rig.close()
+        await self._session.close()
+
+    def settings(self) -> str:
+        addresses = ", ".join(f'"http://{gate.address}/eureka"' for gate in self.gates)
+        return _SETTINGS.format(addresses=addresses, guard=self.guard_s)
+
+    async def truth(self) -> set[Endpoint]:
+        rows = await self.rig.rows()
+        return {Endpoint(self.source, name.lower(), row[0]) for name, found in rows.items() for row in found}
+
+    async def kill(self) -> None:
+        await self.rig.kill(0, 1)
+
+    async def start(self, *, empty: bool = False) -> None:
+        await self.rig.start(0, 1)
+
+    async def litter(self, dice: random.Random) -> None:
+        for number, (application, fields) in enumerate(_LITTER):
+            with contextlib.suppress(AssertionError):  # a real server refuses some of it
+                await self.rig.register(application, f"{LITTER}{number + 1}", f"{LITTER}{number + 1}", **fields)
+                self._litter.append((application, f"{LITTER}{number + 1}"))
+
+    async def clean(self) -> None:
+        for application, address in self._litter:
+            await self.rig.cancel(application, address)
+        self._litter.clear()
+
+    def _servers(self) -> Sequence[str]:
+        parts = [urlsplit(address) for address in self.rig.addresses]
+        return [f"{each.hostname}:{each.port}" for each in parts]
+
+    async def _register(self, endpoint: Endpoint) -> None:
+        await self.rig.register(endpoint.service.upper(), endpoint.address, endpoint.address)
+
+    async def _deregister(self, endpoint: Endpoint) -> None:
+        await self.rig.cancel(endpoint.service.upper(), endpoint.address)
+
+
+class SimulatedEureka(Eureka):
+    """The simulator in the campaign's own loop."""
+
+    name = "simulated Eureka"
+    is_real = False
+
+    async def _open(self) -> None:
+        await super()._open()
+        self.rig = SimRig(self._session, peers=True)
+        for sim in self.rig.sims:
+            await sim.start()
+
+    async def start_empty_peer(self) -> None:
+        """Start the second server, which was killed: it knows nothing and has not yet asked the first."""
+        assert isinstance(self.rig, SimRig)
+        peer = self.rig.sims[1]
+        peer.restart_node()
+        await peer.start()
+
+    async def pause(self) -> None:
+        self.hold()
+
+    async def resume(self) -> None:
+        self.calm()
+
+
+class RealEureka(Eureka):
+    """Two real servers in processes of their own."""
+
+    name = "Eureka, two peers"
+    is_real = True
+
+    def __init__(self, folder: Path, network: int, guard_s: float) -> None:
+        super().__init__(network, guard_s)
+        self._processes = EurekaServers(folder / "eureka")
+
+    async def _open(self) -> None:
+        await super()._open()
+        self._pair = await anyio.to_thread.run_sync(lambda: self._processes.get(peers=True))
+        self.rig = RealRig(self._session, self._pair)
+
+    async def _close(self) -> None:
+        await self._session.close()
+        self._processes.stop()
+
+    async def pause(self) -> None:
+        for server in self._pair:
+            server.pause()
+
+    async def resume(self) -> None:
+        for server in self._pair:
+            server.resume()

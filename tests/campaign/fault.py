@@ -1,0 +1,73 @@
+"""What a fault is, and one run of it."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from tests.campaign.registry import Registry
+from tests.campaign.scene import Scene
+
+Make = Callable[[Scene, Registry], Awaitable[None]]
+"""Break a registry and heal it again."""
+
+MakeAll = Callable[[Scene], Awaitable[None]]
+"""The same for Meshregistry itself, or for what its clients do to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault by its name. `sources` limits it to kinds of registries, `real` to real servers or to simulators."""
+
+    name: str
+    make: Make | None = None
+    make_all: MakeAll | None = None
+    sources: frozenset[str] = frozenset()
+    real: bool | None = None
+
+    def meets(self, registry: Registry) -> bool:
+        """Tell whether it can be made of a registry."""
+        fits = not self.sources or registry.source in self.sources
+        return self.make is not None and fits and self.real in (None, registry.is_real)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the runs of one fault against one thing. `left` is what a process kept of it."""
+
+    fault: str
+    against: str
+    times: int = 0
+    lost: int = 0
+    wrong: int = 0
+    recoveries_s: list[float] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing was lost, wrong or left."""
+        return not (self.lost or self.wrong or self.left)
+
+
+async def strike(scene: Scene, fault: Fault, registry: Registry | None, outcome: Outcome) -> None:
+    """Make the fault once, heal it, change something everywhere, and judge. Raises what broke the campaign itself."""
+    witness = scene.witness
+    witness.lost.clear()
+    witness.wrong.clear()
+    scene.notes.clear()
+    if registry is not None and fault.make is not None:
+        await fault.make(scene, registry)
+    elif fault.make_all is not None:
+        await fault.make_all(scene)
+    healed = time.monotonic()
+    await scene.change()
+    differing = await scene.disagreement()
+    outcome.recoveries_s.append(time.monotonic() - healed)
+    outcome.times += 1
+    outcome.lost += len(witness.lost)
+    outcome.wrong += len(witness.wrong) + len(differing)
+    outcome.notes += [*scene.notes, *(f"{each} differs" for each in sorted(differing)[:3])]
+    outcome.notes += [f"{each} was lost" for each in sorted(set(witness.lost))[:3]]
+    left = await scene.come_to_rest()
+    if left:
+        outcome.left.append(left)

@@ -1,0 +1,176 @@
+"""Faults of Meshregistry's own process and of the machine below it."""
+
+import asyncio
+import os
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.campaign.process import Meshregistry
+from tests.campaign.scene import Scene
+from tests.support.service_process import served_by
+
+_DAY_S = 86_400.0
+_SAVED_S = 1.0
+"""Several times the interval of saving: what left is not in the file any more either."""
+
+_STOPPED_S = 8.0
+_DISK_BYTES = 4_194_304
+_SPARE_FILES = 2
+_KNOCKS = 30
+
+
+async def kill(scene: Scene) -> None:
+    """SIGKILL in the midst of changes; started again."""
+    await scene.change()
+    await scene.process.kill()
+    await scene.change()
+    await scene.process.start()
+
+
+async def kill_dark(scene: Scene) -> None:
+    """SIGKILL, every registry down, started again: the same resources at the same versions, marked stale."""
+    for endpoint in scene.owned():
+        await scene.process.until_saved(endpoint.address)
+    await asyncio.sleep(_SAVED_S)
+    before = await _rest(scene)
+    await scene.process.kill()
+    for registry in scene.registries:
+        await registry.kill() if not registry.is_real else registry.shut()
+    started = time.monotonic()
+    await scene.process.start()
+    after = await served_by(scene.process.ads)
+    scene.notes.append(f"kill -9 with every registry down: everything served {time.monotonic() - started:.1f} s later")
+    if before != after:
+        names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+        scene.notes.append(f"served otherwise: {', '.join(names[:5])}")
+        scene.witness.wrong += sorted(scene.owned())[: len(names)]
+    _, ready = await scene.process.get("/meshregistry/ready")
+    if "stale" not in ready:
+        scene.notes.append(f"not said to be stale: {ready!r}")
+    for registry in scene.registries:
+        if registry.is_real:
+            registry.calm()
+        else:
+            await registry.start()
+            await registry.register_again()
+
+
+async def pause(scene: Scene) -> None:
+    """SIGSTOP for longer than the registries' sessions live, under change, then SIGCONT."""
+    scene.process.send(signal.SIGSTOP)
+    await scene.change()
+    await asyncio.sleep(_STOPPED_S)
+    scene.process.send(signal.SIGCONT)
+
+
+async def terminate(scene: Scene) -> None:
+    """SIGTERM under change; started again."""
+    changing = asyncio.ensure_future(scene.change())
+    await scene.process.kill(signal.SIGTERM)
+    await changing
+    await scene.process.start()
+
+
+async def clock_forward(scene: Scene) -> None:
+    """The wall clock jumps a day ahead, is there through a restart, and jumps back."""
+    await _step_clock(scene, _DAY_S)
+
+
+async def clock_back(scene: Scene) -> None:
+    """The wall clock jumps a day back, is there through a restart from a file of the future, and jumps ahead."""
+    await _step_clock(scene, -_DAY_S)
+
+
+async def disk_full(scene: Scene) -> None:
+    """The volume of `data_dir` is full: nothing can be saved, all else goes on; killed meanwhile it starts again."""
+    process = scene.process
+    with small_volume(process.data_dir) as is_small:
+        fill = _fill(process.data_dir) if is_small else _forbid_writing(process)
+        with fill:
+            await scene.change()
+            await process.until(lambda status, body: "cannot be saved" in body)
+            if is_small:
+                await process.kill()
+                await process.start()
+                await process.until_fresh()
+                await scene.change()
+        await scene.change()
+        await process.until_saved(max(scene.owned()).address)
+        await process.until(lambda status, body: "cannot be saved" not in body)
+        scene.notes.extend(f"left behind: {name}" for name in sorted(os.listdir(process.data_dir)) if "tmp" in name)
+
+
+async def files_exhausted(scene: Scene) -> None:
+    """No file and no socket can be opened any more while every registry has to be connected anew."""
+    process = scene.process
+    process.limit(resource.RLIMIT_NOFILE, process.open_files() + _SPARE_FILES)
+    visitors = [asyncio.open_connection("127.0.0.1", port) for port in (process.ads, process.http) * _KNOCKS]
+    opened = await asyncio.gather(*visitors, return_exceptions=True)
+    for registry in scene.registries:
+        for gate in registry.gates:
+            gate.cut()
+    await scene.change()
+    await asyncio.sleep(_STOPPED_S)
+    for each in opened:
+        if not isinstance(each, BaseException):
+            each[1].transport.abort()
+    process.limit(resource.RLIMIT_NOFILE, None)
+
+
+async def _step_clock(scene: Scene, seconds: float) -> None:
+    scene.process.step_clock(seconds)
+    await scene.change()
+    await asyncio.sleep(2)
+    await scene.process.kill()
+    await scene.process.start()
+    await scene.change()
+    await scene.process.until_fresh()
+    scene.process.step_clock(0.0)
+
+
+async def _rest(scene: Scene) -> dict[str, object]:
+    """Return what is served once that does not change any more."""
+    served = await served_by(scene.process.ads)
+    while (again := await served_by(scene.process.ads)) != served:
+        served = again
+    return served
+
+
+@contextmanager
+def small_volume(path: Path) -> Iterator[bool]:
+    """Put a small volume in a directory's place, with what is in it; False where only root could."""
+    content = {each.name: each.read_bytes() for each in path.iterdir()}
+    command = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_BYTES}", "tmpfs", str(path)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        yield False
+        return
+    try:
+        for name, data in content.items():
+            (path / name).write_bytes(data)
+        yield True
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+@contextmanager
+def _fill(path: Path) -> Iterator[None]:
+    """Leave no byte free on the volume of a directory."""
+    ballast = path / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    yield
+    ballast.unlink()
+
+
+@contextmanager
+def _forbid_writing(process: Meshregistry) -> Iterator[None]:
+    """Let no file of the process grow: without root, this is as near as one comes to a full disk."""
+    process.limit(resource.RLIMIT_FSIZE, 0)
+    yield
+    process.limit(resource.RLIMIT_FSIZE, None)

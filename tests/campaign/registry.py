@@ -1,0 +1,164 @@
+"""A registry of the campaign: what its owners registered, how it is broken, and what it truly holds.
+
+Meshregistry reaches every server through a gate; the campaign itself reaches it directly.
+"""
+
+import asyncio
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import AsyncExitStack
+from typing import NamedTuple
+
+from tests.support.tcp_gate import TcpGate, Weather
+
+LITTER = "192.0.2."
+"""Addresses of hostile records begin so; they are not part of the judged world."""
+
+_AT_ONCE = 16
+
+
+class Endpoint(NamedTuple):
+    """One registration: the source that serves it, its service and its address."""
+
+    source: str
+    service: str
+    address: str
+
+
+class Registry(ABC):
+    """One registry with its gates. Owner of the record of what is registered in it.
+
+    `source` is the namespace of its resources, `name` what people call it, `is_real` whether it is a real server.
+    """
+
+    source: str
+    name: str
+    is_real: bool
+
+    def __init__(self, network: int, guard_s: float) -> None:
+        self.guard_s = guard_s
+        self.owned: set[Endpoint] = set()
+        self.gates: list[TcpGate] = []
+        self._network = network
+        self._count = 0
+        self._gate_stack = AsyncExitStack()
+
+    async def open(self, services: int, instances: int) -> None:
+        """Start it, its gates, and register so many services of so many instances."""
+        await self._open()
+        for server in self._servers():
+            self.gates.append(await self._gate_stack.enter_async_context(TcpGate(server).running()))
+        await self.register(*(self.invent(number) for number in range(services) for _ in range(instances)))
+
+    async def close(self) -> None:
+        """Stop it."""
+        await self._gate_stack.aclose()
+        await self._close()
+
+    def invent(self, service: int) -> Endpoint:
+        """Return an endpoint with an address that was never used before."""
+        self._count += 1
+        address = f"10.{self._network}.{self._count >> 8}.{self._count & 255}"
+        return Endpoint(self.source, f"shop-{service:03}", address)
+
+    def take(self, dice: random.Random) -> Endpoint:
+        """Choose an endpoint that its owner gives up, as nobody else may from now on."""
+        endpoint = dice.choice(sorted(self.owned))
+        self.owned.discard(endpoint)
+        return endpoint
+
+    async def register(self, *endpoints: Endpoint) -> None:
+        """Register instances as their owners would; nobody gives up what is not registered yet."""
+        await self._each(endpoints, self._register)
+        self.owned.update(endpoints)
+
+    async def deregister(self, *endpoints: Endpoint) -> None:
+        """Deregister instances; what nobody owns any more may leave at once."""
+        self.owned.difference_update(endpoints)
+        await self._each(endpoints, self._deregister)
+
+    async def register_again(self) -> None:
+        """Let every owner register again, as after its registry lost the memory."""
+        await self._each(sorted(self.owned), self._register)
+
+    def shut(self) -> None:
+        """Cut every connection and refuse new ones."""
+        for gate in self.gates:
+            gate.shut()
+
+    def hold(self) -> None:
+        """Drop everything under way: connections stay and say nothing."""
+        for gate in self.gates:
+            gate.hold()
+
+    def set_weather(self, weather: Weather) -> None:
+        """Treat bytes so from now on, on new connections in any case."""
+        for gate in self.gates:
+            gate.weather = weather
+            gate.cut()
+
+    def calm(self) -> None:
+        """End every fault of the way there."""
+        for gate in self.gates:
+            gate.calm()
+
+    @abstractmethod
+    def settings(self) -> str:
+        """Return the section of the settings file."""
+
+    @abstractmethod
+    async def truth(self) -> set[Endpoint]:
+        """Ask the registry what it holds, past gates and records."""
+
+    @abstractmethod
+    async def kill(self) -> None:
+        """End it by SIGKILL; a simulator refuses connections from now on."""
+
+    @abstractmethod
+    async def start(self, *, empty: bool = False) -> None:
+        """Start it where it was. What it forgets at its end it has forgotten; `empty` has it forget everything."""
+
+    @abstractmethod
+    async def pause(self) -> None:
+        """SIGSTOP; a simulator says nothing any more."""
+
+    @abstractmethod
+    async def resume(self) -> None:
+        """SIGCONT."""
+
+    @abstractmethod
+    async def litter(self, dice: random.Random) -> None:
+        """Register what no honest owner would, at addresses that begin with LITTER."""
+
+    @abstractmethod
+    async def clean(self) -> None:
+        """Remove what `litter` left."""
+
+    @abstractmethod
+    def _servers(self) -> Sequence[str]: ...
+
+    @abstractmethod
+    async def _open(self) -> None: ...
+
+    @abstractmethod
+    async def _close(self) -> None: ...
+
+    @abstractmethod
+    async def _register(self, endpoint: Endpoint) -> None: ...
+
+    @abstractmethod
+    async def _deregister(self, endpoint: Endpoint) -> None: ...
+
+    async def _each(
+        self, endpoints: Iterable[Endpoint], act: Callable[[Endpoint], Coroutine[object, object, None]]
+    ) -> None:
+        waiting = iter(endpoints)
+
+        async def work() -> None:
+            for endpoint in waiting:
+                await act(endpoint)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(_AT_ONCE):
+                tasks.create_task(work())

@@ -1,0 +1,166 @@
+"""Faults of a registry and of the way to it. Each breaks, lets the world change meanwhile, and heals."""
+
+import asyncio
+import random
+
+from tests.campaign.eureka import Eureka, SimulatedEureka
+from tests.campaign.liars import answer_endlessly, answer_garbage
+from tests.campaign.registry import Registry
+from tests.campaign.scene import Scene
+from tests.campaign.zookeeper import RealZooKeeper
+from tests.support.tcp_gate import Liar, Weather
+
+_SHORT_S, _LONG_S = 3.0, 8.0
+"""Within one time-out of a request, and longer than all of them."""
+
+_CUTS = 12
+_FLAPS = 20
+
+
+async def kill(scene: Scene, registry: Registry) -> None:
+    """SIGKILL; the others change; it starts again, and the owners of what it forgot register again after a while."""
+    await registry.kill()
+    await scene.change_others(registry)
+    await asyncio.sleep(_SHORT_S)
+    await registry.start()
+    await asyncio.sleep(1)
+    await registry.register_again()
+
+
+async def pause(scene: Scene, registry: Registry) -> None:
+    """SIGSTOP for longer than every time-out, then SIGCONT."""
+    await registry.pause()
+    await scene.change_others(registry)
+    await asyncio.sleep(_LONG_S)
+    await registry.resume()
+
+
+async def restart_empty(scene: Scene, registry: Registry) -> None:
+    """It comes back knowing nothing, and its owners register again within the guard's time."""
+    await registry.kill()
+    await registry.start(empty=True)
+    await scene.change_others(registry)
+    await asyncio.sleep(scene.guard_s / 2)
+    await registry.register_again()
+
+
+async def stay_empty(scene: Scene, registry: Registry) -> None:
+    """It comes back knowing nothing and stays so: all is served for the guard's time, and gone some time after it."""
+    everything = set(registry.owned)
+    await registry.kill()
+    await registry.start(empty=True)
+    await asyncio.sleep(scene.guard_s)
+    registry.owned.clear()
+    began = asyncio.get_running_loop().time()
+    if await scene.witness.until(lambda: not scene.witness.held & everything, scene.guard_s * 4 + 30):
+        held_s = scene.guard_s + asyncio.get_running_loop().time() - began
+        scene.notes.append(f"{registry.name}: empty was believed after {held_s:.0f} s")
+    else:
+        scene.notes.append(f"{registry.name}: empty was never believed")
+        scene.witness.wrong += sorted(scene.witness.held & everything)
+    await registry.register(*everything)
+
+
+async def refuse(scene: Scene, registry: Registry) -> None:
+    """Every connection is cut and new ones are refused while the registry changes."""
+    registry.shut()
+    await scene.change()
+    await asyncio.sleep(_SHORT_S)
+    registry.calm()
+
+
+async def drop(scene: Scene, registry: Registry) -> None:
+    """Connections stay and nothing arrives for longer than every time-out, while the registry changes."""
+    registry.hold()
+    await scene.change()
+    await asyncio.sleep(_LONG_S)
+    registry.calm()
+
+
+async def delay(scene: Scene, registry: Registry) -> None:
+    """Every piece arrives 300 ms late in either direction."""
+    registry.set_weather(Weather(delay_s=0.3))
+    await scene.change()
+    await asyncio.sleep(_LONG_S)
+    registry.calm()
+
+
+async def slow(scene: Scene, registry: Registry) -> None:
+    """Answers come at 2 kB a second, so that time-outs end them in the midst."""
+    registry.set_weather(Weather(bytes_per_s=2000))
+    await scene.change()
+    await asyncio.sleep(_LONG_S)
+    registry.calm()
+
+
+async def truncate(scene: Scene, registry: Registry) -> None:
+    """Connections end in the midst of answers, each time at another byte."""
+    for _ in range(_CUTS):
+        registry.set_weather(Weather(cut_after=scene.dice.randrange(1, 4000)))
+        await asyncio.sleep(0.5)
+    await scene.change()
+    registry.calm()
+
+
+async def flap(scene: Scene, registry: Registry) -> None:
+    """Every connection is cut five times a second, under change."""
+    for number in range(_FLAPS):
+        for gate in registry.gates:
+            gate.cut()
+        if number % 5 == 0:
+            await scene.change()
+        await asyncio.sleep(0.2)
+
+
+async def endless(scene: Scene, registry: Registry) -> None:
+    """Whatever is asked, the answer begins well and never ends."""
+    await _lie(scene, registry, answer_endlessly)
+
+
+async def garbage(scene: Scene, registry: Registry) -> None:
+    """Whatever is asked, random bytes come back."""
+    await _lie(scene, registry, answer_garbage)
+
+
+async def hostile_records(scene: Scene, registry: Registry) -> None:
+    """Somebody registers what no honest owner would, beside everybody else's changes."""
+    await registry.litter(random.Random(scene.dice.random()))
+    for _ in range(3):
+        await scene.change()
+        await asyncio.sleep(1)
+    await registry.clean()
+
+
+async def peer_empty(scene: Scene, registry: Registry) -> None:
+    """Only one peer can be reached, and that one has just been restarted."""
+    assert isinstance(registry, Eureka)
+    registry.gates[0].shut()
+    await registry.rig.kill(1)
+    if isinstance(registry, SimulatedEureka):
+        await registry.start_empty_peer()
+    else:
+        await registry.rig.start(1)
+    await scene.change_others(registry)
+    await asyncio.sleep(scene.guard_s / 2)
+    registry.calm()
+    await registry.register_again()
+
+
+async def leader(scene: Scene, registry: Registry) -> None:
+    """The leader of the ensemble is killed; the registry changes while the others elect; it comes back."""
+    assert isinstance(registry, RealZooKeeper)
+    await registry.rig.kill_leader()
+    await scene.change()
+    await asyncio.sleep(_SHORT_S)
+    await registry.rig.start()
+
+
+async def _lie(scene: Scene, registry: Registry, liar: Liar) -> None:
+    for gate in registry.gates:
+        gate.liar = liar
+        gate.cut()
+    await scene.change()
+    await asyncio.sleep(_LONG_S)
+    registry.calm()
+    for gate in registry.gates:
+        gate.cut()

@@ -1,0 +1,36 @@
+"""The table of a campaign."""
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from tests.campaign.fault import Outcome
+
+_HEAD = ("fault", "against", "times", "lost", "wrong", "recovery (median, longest)", "left behind")
+
+
+def row(outcome: Outcome) -> tuple[str, ...]:
+    """Return one line of the table."""
+    times = outcome.recoveries_s
+    recovery = f"{median(times):.1f} s, {max(times):.1f} s" if times else "–"
+    numbers = (str(outcome.times), str(outcome.lost), str(outcome.wrong))
+    return (outcome.fault, outcome.against, *numbers, recovery, "; ".join(outcome.left) or "nothing")
+
+
+def table(outcomes: Iterable[Outcome]) -> str:
+    """Return all lines as a table in Markdown."""
+    lines = [_HEAD, tuple("---" for _ in _HEAD), *(row(outcome) for outcome in outcomes)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def notes(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return what faults said, each thing once."""
+    return list(dict.fromkeys(f"{outcome.fault}: {note}" for outcome in outcomes for note in outcome.notes))
+
+
+def verdict(outcomes: Sequence[Outcome]) -> str:
+    """Return one line for the end."""
+    lost, wrong = sum(each.lost for each in outcomes), sum(each.wrong for each in outcomes)
+    left = sum(bool(each.left) for each in outcomes)
+    word = "passed" if all(each.is_good for each in outcomes) else "FAILED"
+    times = sum(each.times for each in outcomes)
+    return f"{word}: {len(outcomes)} faults, {times} times, {lost} lost, {wrong} wrong, {left} left something behind"

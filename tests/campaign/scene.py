@@ -1,0 +1,126 @@
+"""Meshregistry, its registries and the witness, and when they agree."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.campaign.process import Meshregistry, Vitals
+from tests.campaign.registry import Endpoint, Registry
+from tests.campaign.witness import Witness, is_litter
+
+_ROUNDS = 5
+
+AGREE_TIMEOUT_S = 90.0
+CALM_TIMEOUT_S = 60.0
+SPARE_TASKS, SPARE_FILES, SPARE_MB = 6, 8, 32.0
+"""By how much a process that has come to rest may differ from before: connections that are kept, and fragmentation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much every registry holds."""
+
+    services: int
+    instances: int
+
+
+class Scene:
+    """One Meshregistry before its registries. Owner of the processes, the witness and the dice."""
+
+    def __init__(self, folder: Path, registries: Sequence[Registry], guard_s: float, extra: str = "") -> None:
+        self.registries = registries
+        self.guard_s = guard_s
+        self.process = Meshregistry(folder, registries, guard_s, extra)
+        self.ever: set[Endpoint] = set()
+        self.witness = Witness(self.process.ads, self.owned, self.ever)
+        self.dice = random.Random(7)
+        self.size = Size(0, 0)
+        self._at_rest = Vitals(0, 0, 0.0)
+        self.is_still = True
+        """Whether nothing changes but by the faults themselves."""
+
+        self.notes: list[str] = []
+        """What a fault wants to say of its last run."""
+
+    def owned(self) -> set[Endpoint]:
+        """Return everything that somebody keeps registered."""
+        return set().union(*(registry.owned for registry in self.registries))
+
+    @asynccontextmanager
+    async def running(self, size: Size) -> AsyncIterator["Scene"]:
+        """Run everything; the block begins when the witness holds what the registries hold."""
+        self.size = size
+        async with AsyncExitStack() as stack:
+            for registry in self.registries:
+                stack.push_async_callback(registry.close)
+            await asyncio.gather(*(registry.open(size.services, size.instances) for registry in self.registries))
+            self.ever |= self.owned()
+            await self.process.start()
+            stack.push_async_callback(self.process.kill)
+            await stack.enter_async_context(self.witness.following())
+            await self.process.until_fresh()
+            if await self.disagreement():
+                raise RuntimeError(f"no agreement at the start, see {self.process.folder}")
+            await self.settle_in()
+            yield self
+
+    async def change(self, *registries: Registry) -> None:
+        """Let an instance come and another one go, in these registries or in all."""
+        await asyncio.gather(*(self._change(registry) for registry in registries or self.registries))
+
+    async def change_others(self, broken: Registry) -> None:
+        """The same in all registries but one."""
+        others = [registry for registry in self.registries if registry is not broken]
+        if others:
+            await self.change(*others)
+
+    async def disagreement(self, timeout_s: float = AGREE_TIMEOUT_S) -> set[Endpoint]:
+        """Wait until the witness holds what the registries truly hold; return in what they differ after that time."""
+        truths = await asyncio.gather(*(registry.truth() for registry in self.registries))
+        truth = {each for each in set().union(*truths) if not is_litter(each)}
+        agreed = await self.witness.until(lambda: self.witness.held == truth, timeout_s)
+        return set() if agreed else self.witness.held ^ truth
+
+    async def judge_meanwhile(self) -> None:
+        """Have it be wrong if the witness does not hold everything while a fault lasts; under churn nobody can tell."""
+        if self.is_still:
+            self.witness.wrong += sorted(await self.disagreement())
+
+    async def settle_in(self) -> None:
+        """Have everything happen once that costs memory the first time, and measure the process at rest."""
+        for _ in range(_ROUNDS):
+            await self.change()
+            await self.disagreement()
+        self._at_rest = await self.process.vitals()
+
+    async def come_to_rest(self) -> str:
+        """Wait until nothing is left of a fault; say what is left after a minute, "" for nothing."""
+        deadline = time.monotonic() + CALM_TIMEOUT_S
+        while True:
+            now = await self.process.vitals()
+            left = _compare(self._at_rest, now)
+            if not left or time.monotonic() > deadline:
+                return left
+            await asyncio.sleep(0.5)
+
+    async def _change(self, registry: Registry) -> None:
+        come = registry.invent(self.dice.randrange(self.size.services))
+        gone = registry.take(self.dice)
+        self.ever.add(come)
+        await registry.register(come)
+        await registry.deregister(gone)
+
+
+def _compare(before: Vitals, now: Vitals) -> str:
+    left = []
+    if now.tasks > before.tasks + SPARE_TASKS:
+        left.append(f"{now.tasks} tasks, {before.tasks} at rest")
+    if now.files > before.files + SPARE_FILES:
+        left.append(f"{now.files} files, {before.files} at rest")
+    if now.resident_mb > before.resident_mb + SPARE_MB:
+        left.append(f"{now.resident_mb:.0f} MB, {before.resident_mb:.0f} at rest")
+    return "; ".join(left)

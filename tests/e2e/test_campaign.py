@@ -1,0 +1,65 @@
+"""The fault campaign and the soak themselves, on simulators: that they run, and that they see a loss."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.campaign.fault import Fault, Outcome, strike
+from tests.campaign.nacos import SimulatedNacos
+from tests.campaign.registry import Registry
+from tests.campaign.scene import Scene, Size
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.timeout(300),
+    pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=False),
+]
+
+
+async def run(module: str, *arguments: str) -> tuple[int, str]:
+    """Run a program of the campaign; return its exit code and what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    return process.returncode or 0, output.decode()
+
+
+async def test_a_small_campaign_passes() -> None:
+    faults = [part for name in ("eureka-peer-empty", "kill") for part in ("--only", name)]
+    code, output = await run("tests.campaign", "--no-real", "--times=1", "--services=3", "--guard-s=1", *faults)
+
+    assert "passed: 2 faults, 2 times, 0 lost, 0 wrong, 0 left something behind" in output, output
+    assert 0 == code
+
+
+async def test_a_small_soak_passes_and_leaves_a_picture(tmp_path: Path) -> None:
+    picture = tmp_path / "soak.png"
+    code, output = await run(
+        "tests.campaign.soak", "--minutes=0.05", "--seed=7", "--rate=40", "--services=3", f"--png={picture}"
+    )
+
+    assert "passed: " in output, output
+    assert 0 == code
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+async def test_a_campaign_sees_what_was_taken_from_a_living_owner(tmp_path: Path) -> None:
+    async def take(scene: Scene, registry: Registry) -> None:
+        """Have an instance vanish from the registry although its owner believes it there."""
+        taken = min(registry.owned)
+        await registry.deregister(taken)
+        registry.owned.add(taken)
+        await scene.witness.until(lambda: bool(scene.witness.lost), 60.0)
+        registry.owned.discard(taken)
+
+    nacos = SimulatedNacos(1, 1.0)
+    scene = Scene(tmp_path, [nacos], 1.0)
+    outcome = Outcome("take", nacos.name)
+    async with scene.running(Size(2, 3)):
+        await strike(scene, Fault("take", take), nacos, outcome)
+
+    assert 1 == outcome.lost
+    assert not outcome.is_good

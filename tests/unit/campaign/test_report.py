@@ -1,0 +1,50 @@
+"""What the table and the verdicts say."""
+
+from tests.campaign.churn import Arrival
+from tests.campaign.fault import Outcome
+from tests.campaign.report import table, verdict
+from tests.campaign.soak import SETTLED_S, Record, Span
+
+GOOD = Outcome("kill", "Meshregistry", times=3, recoveries_s=[0.5, 2.0, 1.0])
+
+
+def test_a_line_has_the_median_and_the_longest_recovery() -> None:
+    assert "| kill | Meshregistry | 3 | 0 | 0 | 1.0 s, 2.0 s | nothing |" == table([GOOD]).splitlines()[-1]
+
+
+def test_one_bad_fault_spoils_the_campaign() -> None:
+    assert verdict([GOOD]).startswith("passed: 1 faults, 3 times, 0 lost, 0 wrong")
+    for bad in (Outcome("x", "y", lost=1), Outcome("x", "y", wrong=1), Outcome("x", "y", left=["90 MB"])):
+        assert verdict([GOOD, bad]).startswith("FAILED")
+
+
+def record(memory_mb_per_s: float = 0.0, duration_s: float = SETTLED_S, **fields: int) -> Record:
+    """Return the record of a soak whose memory grew at a steady pace."""
+    memory = [(float(at), 100 + at * memory_mb_per_s) for at in range(int(duration_s) + 1)]
+    return Record(0.0, memory, changes=10, duration_s=duration_s, **fields)  # type: ignore[arg-type]
+
+
+def test_a_soak_is_good_without_losses_and_with_memory_that_stays() -> None:
+    assert record().is_good
+    assert not record(lost=1).is_good
+    assert not record(wrong=1).is_good
+    assert not record(memory_mb_per_s=0.1).is_good
+
+
+def test_growth_is_told_in_megabytes_a_minute() -> None:
+    assert 6.0 == round(record(memory_mb_per_s=0.1).slope(), 6)
+    assert "slope +6.00 MB/min" in record(memory_mb_per_s=0.1).verdict()
+
+
+def test_a_short_soak_does_not_judge_memory() -> None:
+    assert record(memory_mb_per_s=0.1, duration_s=60.0).is_good
+
+
+def test_latency_is_that_of_changes_that_met_no_fault() -> None:
+    soaked = record()
+    soaked.spans = [Span("drop", 10.0, 20.0)]
+    calm = [Arrival("nacos", 5.0, 0.1), Arrival("nacos", 25.0, 0.1)]
+    soaked.arrivals = [*calm, Arrival("nacos", 9.0, 2.0), Arrival("nacos", 15.0, 0.1), Arrival("nacos", 19.0, 30.0)]
+
+    assert calm == soaked.calm_arrivals()
+    assert "latency p50 100 ms, p99 100 ms" in soaked.verdict()
