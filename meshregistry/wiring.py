@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from meshregistry.http.connections import ConnectionLimits
 from meshregistry.http.server import HttpOptions
 from meshregistry.kubernetes.watch import ClusterOptions
 from meshregistry.model.policy import ConversionPolicy
@@ -253,6 +254,12 @@ def http_options(settings: Settings) -> HttpOptions:
         http_server_addr=settings.http_server_addr,
         path_aliases=settings.http.path_redirect,
         token=settings.http.token.get_secret_value(),
+        limits=ConnectionLimits(
+            connections=settings.http.max_connections,
+            head_s=settings.http.head_timeout,
+            idle_s=settings.http.idle_timeout,
+            send_s=settings.http.send_timeout,
+        ),
         send_timeout_s=settings.http.send_timeout,
         stop_timeout_s=settings.http.stop_timeout,
     )

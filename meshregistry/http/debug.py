@@ -17,6 +17,7 @@ _JSON = "application/json; charset=utf-8"
 _REGISTRY_LABEL = "registry"
 _SLICE_SIZE = 500
 _DEFAULT_LIMIT = 1000
+_MOST_SHOWN = 10_000
 _MOST_DIGITS = 9
 
 
@@ -42,7 +43,7 @@ class DebugPages:
 
     async def rejects(self, request: web.Request) -> web.Response:
         """Return the counts by reason and at most `limit` rejects, of one `resource` or `reason` when asked."""
-        limit = read_limit(request.query)
+        limit = min(read_limit(request.query), _MOST_SHOWN)
         resource, reason = request.query.get("resource"), request.query.get("reason")
         found = [
             reject

@@ -121,9 +121,9 @@ def with_aliases(pages: list[Page], aliases: Mapping[str, str]) -> list[Page]:
     return pages + added
 
 
-def build_application(pages: list[Page], token: str) -> web.Application:
+def build_application(pages: list[Page], token: str, *outer: Middleware) -> web.Application:
     """Return the application that answers the pages and lists them at `/`; all else is 404, and other methods 405."""
-    middlewares = [_catch_errors, *([_demand_token(token, pages)] if token else [])]
+    middlewares = [*outer, _catch_errors, *([_demand_token(token, pages)] if token else [])]
     application = web.Application(middlewares=middlewares)
     application[TURNS] = asyncio.Lock()
     for page in [*pages, _index(pages)]:

@@ -3,13 +3,16 @@
 Only GET and HEAD are answered, and nothing is changed; the log level alone can be, by PUT and with the token.
 """
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from aiohttp import web
 
 from meshregistry.errors import ListenError
+from meshregistry.http.connections import ConnectionLimits, Connections
 from meshregistry.http.pages import Page, build_application, module_pages, process_pages, under_prefix, with_aliases
 from meshregistry.http.views import Views
 from meshregistry.telemetry.metrics import Metrics
@@ -38,6 +41,9 @@ class HttpOptions:
     send_timeout_s: float = 30.0
     """Seconds a client may leave an answer unread."""
 
+    limits: ConnectionLimits = field(default_factory=ConnectionLimits)
+    """What the connections of each listener may take."""
+
     stop_timeout_s: float = 2.0
     """Seconds that requests in progress get at stop."""
 
@@ -50,11 +56,13 @@ class HttpServer:
         self._views = views
         self._metrics = metrics
         self._runners: list[web.AppRunner] = []
+        self._listeners: list[asyncio.Server] = []
 
     @property
     def addresses(self) -> list[str]:
         """Every `host:port` that is listened on, in the order of the options."""
-        return [_join_address(*address[:2]) for runner in self._runners for address in runner.addresses]
+        sockets = [each for listener in self._listeners for each in listener.sockets]
+        return [_join_address(*each.getsockname()[:2]) for each in sockets]
 
     async def start(self) -> None:
         """Open the listeners; raises ListenError when one cannot be opened, and then none is open.
@@ -73,6 +81,8 @@ class HttpServer:
 
     async def stop(self) -> None:
         """Close the listeners and give requests in progress `stop_timeout_s`; calling it twice does no harm."""
+        while self._listeners:
+            self._listeners.pop().close()
         while self._runners:
             await self._runners.pop().cleanup()
 
@@ -80,16 +90,19 @@ class HttpServer:
         if not address:
             return
         host, port = _split_address(address)
-        application = build_application(pages, self._options.token)
+        connections = Connections(self._options.limits, self._metrics)
+        application = build_application(pages, self._options.token, connections.middleware)
         runner = web.AppRunner(
             application, access_log=None, handle_signals=False, shutdown_timeout=self._options.stop_timeout_s
         )
         self._runners.append(runner)
         await runner.setup()
+        make = cast("Callable[[], asyncio.Protocol]", runner.server)
         try:
-            await web.TCPSite(runner, host, port).start()
+            listener = await asyncio.get_running_loop().create_server(lambda: connections.protocol(make), host, port)
         except OSError as error:
             raise ListenError(f"cannot listen on {address}: {error.strerror or error}") from error
+        self._listeners.append(listener)
         _log.info("http.listening address=%s", address)
 
 

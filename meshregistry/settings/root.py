@@ -74,6 +74,11 @@ class Http(Section):
         "Tell Slime's metrics under their older names and with units, too: slime_meshregistry_*, *_time_seconds. Its "
         "present names are always told.",
     )
+    head_timeout: PositiveDuration = setting(10.0, "How long the head of a connection's first request may take.")
+    idle_timeout: PositiveDuration = setting(75.0, "How long a connection may wait for its next request.")
+    max_connections: Count = setting(
+        200, "Connections per listener; then the one that has been idle for longest goes.", unit="connections"
+    )
     journal_size: Annotated[int, Field(ge=0)] = setting(
         10_000, "How many of the newest changes and decisions /meshregistry/journal keeps; 0 = none.", unit="lines"
     )

@@ -179,6 +179,12 @@ class Metrics:
         self.reload_time = self._gauge(
             "reload_last_success_timestamp_seconds", "Unix time of the last reload that took effect; 0 before."
         )
+        self.http_connections = self._gauge("http_connections", "Open connections to the pages.")
+        self.http_cut = self._counter(
+            "http_connections_cut",
+            "Connections to the pages that were ended or refused: an unfinished head, idle, evicted, full, and so on.",
+            "reason",
+        )
         self.admin_listening = self._gauge("admin_listening", "1 while operators can reach the admin socket.")
         self.admin_requests = self._counter("admin_requests", "Requests on the admin socket.", "command", "result")
         ProcessCollector(registry=self.registry)
