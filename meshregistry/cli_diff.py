@@ -16,6 +16,7 @@ from meshregistry.settings.references import resolve_reference
 
 EXIT_DIFFERENT = 1
 EXIT_TROUBLE = 2
+EXIT_INTERRUPTED = 130
 
 _OURS = "http://127.0.0.1:8081"
 
@@ -71,6 +72,8 @@ def diff(against: str, ours: str | None, config: Path | None, as_json: bool, lim
     options = DiffOptions(against, ours or _OURS, config, **others)  # type: ignore[arg-type]  # click's own types
     try:
         comparison = asyncio.run(compare_sides(options, os.environ))
+    except* KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
     except* Exception as errors:  # noqa: BLE001 - whatever it is, 1 would say that there are differences
         for line in _list_errors(errors):
             click.echo(f"error: {line}", err=True)

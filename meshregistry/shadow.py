@@ -29,6 +29,8 @@ async def shadow_world(settings: Settings, wait_s: float) -> AsyncIterator[Calla
 
     Raises PageError when after `wait_s` seconds not everything has been read, naming the sources. Cancelling is safe.
     """
+    if not any(source.enabled for source in settings.sources().values()):
+        raise PageError("no source is enabled: there is nothing to compare")
     app = App(close_ports(settings))
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
@@ -45,5 +47,5 @@ async def _wait_complete(app: App, wait_s: float) -> None:
         async with asyncio.timeout(wait_s):
             await app.wait_complete()
     except TimeoutError:
-        pending = ", ".join(app.pending_sources) or "no source"
+        pending = ", ".join(app.pending_sources)
         raise PageError(f"not read within {wait_s:g} s: {pending}") from None

@@ -103,6 +103,8 @@ def _read_file(place: PagePlace) -> bytes:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, aiohttp.InvalidURL):
+        return "not a usable URL"  # its own text holds the whole of it, with a password
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

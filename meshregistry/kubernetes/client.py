@@ -1,7 +1,7 @@
 """Lists and watches objects of one cluster, as Kubernetes' API concepts describe it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -72,7 +72,7 @@ class ClusterClient:
             if not proceed:
                 return Listing(items, page.metadata.resource_version)
 
-    async def watch(self, path: str, query: Mapping[str, str], since: str) -> AsyncIterator[WatchEvent]:
+    async def watch(self, path: str, query: Mapping[str, str], since: str) -> AsyncGenerator[WatchEvent, None]:
         """Yield changes until the server ends the watch. Raises ClusterError. Cancelling is safe."""
         asked = {
             **query,

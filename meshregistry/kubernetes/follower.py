@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterable
+from contextlib import aclosing
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -72,10 +73,11 @@ class Follower:
 
     async def _watch(self, client: ClusterClient, since: str) -> str:
         """Take changes until the watch ends; returns where the next one goes on."""
-        async for event in client.watch(self._path, self._query, since):
-            since = read_version(event.object) or since
-            if event.type != "BOOKMARK":
-                self._shelf.apply(event.type, event.object)
+        async with aclosing(client.watch(self._path, self._query, since)) as events:
+            async for event in events:
+                since = read_version(event.object) or since
+                if event.type != "BOOKMARK":
+                    self._shelf.apply(event.type, event.object)
         return since
 
     def _note_success(self, cluster: str) -> None:

@@ -3,8 +3,9 @@
 import http.server
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import orjson
 import pytest
@@ -117,6 +118,39 @@ def test_a_shadow_whose_sources_do_not_answer_names_them(tmp_path: Path) -> None
     result = run("--against", saved(tmp_path, "a"), "--config", config, "--wait", "300ms")
 
     assert (2, "error: not read within 0.3 s: nacos\n") == (result.exit_code, result.stderr)
+
+
+def test_a_shadow_without_a_source_is_not_waited_for(tmp_path: Path) -> None:
+    config = tmp_path / "meshregistry.yaml"
+    config.write_text("log: {level: info}\n")
+
+    result = run("--against", saved(tmp_path, "a"), "--config", config)
+
+    assert (2, "error: no source is enabled: there is nothing to compare\n") == (result.exit_code, result.stderr)
+
+
+def test_an_interrupt_and_an_unforeseen_error_do_not_look_like_differences(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(error: BaseException) -> Callable[..., NoReturn]:
+        async def compare(*arguments: object) -> NoReturn:
+            raise error
+
+        return compare  # type: ignore[return-value]
+
+    for error, code in ((KeyboardInterrupt(), 130), (RuntimeError("unforeseen"), 2)):
+        monkeypatch.setattr("meshregistry.side_by_side.compare_sides", broken(error))
+        assert code == run("--against", saved(tmp_path, "a")).exit_code
+
+
+@pytest.mark.parametrize(
+    "url", ["http://", "http://reader:swordfish@127.0.0.1:99999", "http://[::1", "ftp://x", "", "/"]
+)
+def test_what_is_no_url_and_no_file_is_trouble_and_shows_no_password(url: str, tmp_path: Path) -> None:
+    result = run("--against", url, "--ours", saved(tmp_path, "a"))
+
+    assert (2, True) == (result.exit_code, result.stderr.startswith("error: "))
+    assert "swordfish" not in result.output
 
 
 def test_faults_of_the_settings_exit_with_2(tmp_path: Path) -> None:
