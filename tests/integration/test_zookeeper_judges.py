@@ -20,6 +20,7 @@ from meshregistry.wire.resource import ResourceEncoder
 from meshregistry.wiring import source_rules
 from meshregistry.wiring_zookeeper import zookeeper_options
 from tests.support.dubbo_apps import (
+    LOOPBACK,
     Application,
     DubboOptions,
     dubbo3_consumer,
@@ -39,6 +40,17 @@ pytestmark = [
 TIMEOUT_S = 60.0
 GREETINGS = tuple(f"lab.api.GreetService{rest}" for rest in ("", "::2.0.0", ":g1:1.0.0", ":g2"))
 SERVICES = (*GREETINGS, "lab.api.OrderService::1.0.0", "lab.api.Outer$InnerService")
+HOSTS = tuple(
+    f"{name}.dubbo"
+    for name in (
+        "lab.api.greetservice",
+        "2-0-0.lab.api.greetservice",
+        "1-0-0.g1.lab.api.greetservice",
+        "g2.lab.api.greetservice",
+        "1-0-0.lab.api.orderservice",
+        "lab.api.outer-innerservice",
+    )
+)
 STATIC = "lab.api.UserService:users:1.0.0"
 """Registered with weight 0: in the slime profile it takes calls, in the istio profile nobody is sent there."""
 
@@ -52,6 +64,8 @@ class Mesh:
         settings = load_settings(f"profile: {profile}\n{guard}\n{source}\n", {}).settings
         metrics = Metrics()
         self.store = SnapshotStore([Kind.SERVICE_ENTRY, Kind.SIDECAR])
+        self._news = asyncio.Event()
+        self.store.listen(lambda _change: self._news.set())
         encoder = ResourceEncoder(settings.mcp.create_time)
         self._reducer = Reducer(self.store, encoder, source_rules(settings), metrics)
         self.source = ZooKeeperSource(zookeeper_options(settings), metrics)
@@ -95,28 +109,51 @@ class Mesh:
         """Wait until exactly these entries have endpoints; else the comparison is the failure."""
         expected = set(names)
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                while set(self.entries) != expected:  # noqa: ASYNC110 - a snapshot has no event to wait for here
-                    await asyncio.sleep(0.05)
+            await self.until(lambda: set(self.entries) == expected)
         except TimeoutError:
             assert expected == set(self.entries)
 
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait for commits until the condition holds."""
+        async with asyncio.timeout(TIMEOUT_S):
+            while not condition():
+                self._news.clear()
+                await self._news.wait()
 
-async def test_a_dubbo_27_provider_has_slimes_shape(real_zookeeper: RealRig, tmp_path: Path) -> None:
+
+async def test_a_dubbo_27_provider_has_slimes_shape_or_is_reachable_by_name(
+    real_zookeeper: RealRig, tmp_path: Path
+) -> None:
     provider = dubbo27_provider(real_zookeeper.hosts, tmp_path)
-    async with Mesh(real_zookeeper.hosts, "slime").reading() as mesh:
+    port = provider.port("DUBBO_PORT")
+    slime, istio = Mesh(real_zookeeper.hosts, "slime"), Mesh(real_zookeeper.hosts, "istio")
+    async with slime.reading(), istio.reading():
         async with running(provider):
-            await mesh.until_names({*SERVICES, STATIC})
-            entry = mesh.entries["lab.api.GreetService:g1:1.0.0"]
-            port = provider.port("DUBBO_PORT")
-            assert ("lab.api.GreetService:g1:1.0.0",) == entry.hosts
-            assert [(port, "DUBBO", f"dubbo-{port}")] == [
-                (each.number, each.protocol, each.name) for each in entry.ports
-            ]
-            (endpoint,) = entry.endpoints
-            assert ("10.20.30.40", ((f"dubbo-{port}", port),)) == (endpoint.address, endpoint.ports)
-            assert "demo-provider27" == dict(endpoint.labels)["application"]
-        await mesh.until_names(())
+            await slime.until_names({*SERVICES, STATIC})
+            _expect_slimes_shape(slime.entries["lab.api.GreetService:g1:1.0.0"], port)
+            await istio.until_names(HOSTS)
+            _expect_a_name(istio.entries["1-0-0.g1.lab.api.greetservice.dubbo"], port)
+            assert set(SERVICES) == {key for key, _ in istio.protocols()}
+            assert {("10.20.30.40", port)} == set().union(*istio.protocols().values())
+        await slime.until_names(())
+        await istio.until_names(())
+
+
+def _expect_slimes_shape(entry: ServiceEntry, port: int) -> None:
+    assert ("lab.api.GreetService:g1:1.0.0",) == entry.hosts
+    assert [(port, "DUBBO", f"dubbo-{port}")] == [(each.number, each.protocol, each.name) for each in entry.ports]
+    (endpoint,) = entry.endpoints
+    assert ("10.20.30.40", ((f"dubbo-{port}", port),)) == (endpoint.address, endpoint.ports)
+    assert "demo-provider27" == dict(endpoint.labels)["application"]
+
+
+def _expect_a_name(entry: ServiceEntry, port: int) -> None:
+    assert ("1-0-0.g1.lab.api.greetservice.dubbo",) == entry.hosts
+    assert [(port, "TCP", f"tcp-dubbo-{port}")] == [(each.number, each.protocol, each.name) for each in entry.ports]
+    (address,) = entry.addresses
+    assert address.startswith("241."), "a TCP host has an address of its own"
+    (endpoint,) = entry.endpoints
+    assert ("10.20.30.40", ((f"tcp-dubbo-{port}", port),)) == (endpoint.address, endpoint.ports)
 
 
 async def test_dubbo_3_providers_are_reachable_by_name_and_protocol(real_zookeeper: RealRig, tmp_path: Path) -> None:
@@ -124,23 +161,24 @@ async def test_dubbo_3_providers_are_reachable_by_name_and_protocol(real_zookeep
     async with Mesh(real_zookeeper.hosts, "istio").reading() as mesh:
         async with running(provider):
             dubbo, tri = provider.port("DUBBO_PORT"), provider.port("TRI_PORT")
-            await _until(lambda: "1-0-0.g1.lab.api.greetservice.dubbo" in mesh.entries)
-            await _until(lambda: len(mesh.protocols()) >= 10)
+            await mesh.until(lambda: "1-0-0.g1.lab.api.greetservice.dubbo" in mesh.entries)
+            await mesh.until(lambda: len(mesh.protocols()) >= 10)
             found = mesh.protocols()
             assert {("10.20.30.40", dubbo)} == found[("lab.api.GreetService:g1:1.0.0", "TCP")]
             assert {("10.20.30.40", tri)} <= set().union(*(found[key] for key in found if key[1] == "GRPC"))
             assert set(SERVICES) <= {key for key, _ in found}
             assert STATIC not in {key for key, _ in found}
-        await _until(lambda: not mesh.entries)
+        await mesh.until(lambda: not mesh.entries)
 
 
 async def test_a_consumer_becomes_a_sidecar(real_zookeeper: RealRig, tmp_path: Path) -> None:
-    provider = dubbo3_provider(real_zookeeper.hosts, tmp_path / "provider")
+    # One that the consumer can reach: it would wait for each connection otherwise.
+    provider = dubbo3_provider(real_zookeeper.hosts, tmp_path / "provider", DubboOptions(register_ip=LOOPBACK))
     consumer = dubbo3_consumer(real_zookeeper.hosts, tmp_path / "consumer")
     extra = "trim_dubbo_remove_dep_interval: 0s"
     async with Mesh(real_zookeeper.hosts, "slime", extra).reading() as mesh, running(provider), running(consumer):
-        await _until(lambda: "demo-consumer.dubbo.generated" in mesh.sidecars)
-        await _until(lambda: len(mesh.sidecars["demo-consumer.dubbo.generated"].egress[0].hosts) >= 3)
+        await mesh.until(lambda: "demo-consumer.dubbo.generated" in mesh.sidecars)
+        await mesh.until(lambda: len(mesh.sidecars["demo-consumer.dubbo.generated"].egress[0].hosts) >= 3)
         sidecar = mesh.sidecars["demo-consumer.dubbo.generated"]
         assert (("app", "demo-consumer"),) == sidecar.workload_labels
         assert "*/lab.api.OrderService::1.0.0" in sidecar.egress[0].hosts
@@ -153,27 +191,21 @@ async def test_an_application_that_registers_only_as_a_whole_is_offered(
     provider = dubbo3_provider(real_zookeeper.hosts, tmp_path, options)
     async with Mesh(real_zookeeper.hosts, "istio").reading() as mesh:
         async with running(provider):
-            await _until(lambda: set(SERVICES) <= {key for key, _ in mesh.protocols()})
+            await mesh.until(lambda: set(SERVICES) <= {key for key, _ in mesh.protocols()})
             found = mesh.protocols()
             assert {("10.20.30.40", provider.port("DUBBO_PORT"))} == found[("lab.api.OrderService::1.0.0", "TCP")]
             assert "demo-provider3" in {key for key, _ in found}
-        await _until(lambda: not mesh.entries)
+        await mesh.until(lambda: not mesh.entries)
 
 
 async def test_a_spring_cloud_application_is_a_plain_http_service(real_zookeeper: RealRig, tmp_path: Path) -> None:
     application: Application = spring_application(real_zookeeper.hosts, tmp_path)
     async with Mesh(real_zookeeper.hosts, "istio").reading() as mesh:
         async with running(application):
-            await _until(lambda: mesh.entries)
+            await mesh.until(lambda: mesh.entries)
             (entry,) = mesh.entries.values()
             port = application.port("HTTP_PORT")
             assert [(port, "HTTP")] == [(each.number, each.protocol) for each in entry.ports]
             assert [("10.20.30.70", port)] == [(each.address, each.ports[0][1]) for each in entry.endpoints]
             assert entry.hosts[0].startswith("demo-spring.")
-        await _until(lambda: not mesh.entries)
-
-
-async def _until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(TIMEOUT_S):
-        while not condition():  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.05)
+        await mesh.until(lambda: not mesh.entries)

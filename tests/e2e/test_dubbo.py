@@ -1,4 +1,4 @@
-"""Sidecars from Dubbo's consumers in a ZooKeeper, as a stock istiod gets them, until they are switched off."""
+"""Dubbo in a ZooKeeper, end to end: Sidecars from consumers as a stock istiod gets them, and the pages."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+import yaml
 
 from meshregistry.app import App
 from meshregistry.reload import open_settings
@@ -75,14 +77,28 @@ async def call(rig: SimRig, application: str, interface: str) -> str:
     return path
 
 
-async def test_sidecars_follow_consumers_and_go_when_they_are_switched_off(
-    simulated_zookeeper: SimRig, tmp_path: Path
-) -> None:
-    rig = simulated_zookeeper
+async def populate(rig: SimRig) -> None:
+    """Register two interfaces of an application each, and a third application that calls one of them."""
     for interface, application in ((ORDERS, "orders"), (USERS, "users")):
         name = provider(interface=interface, application=application)
         await rig.writer.create(f"/dubbo/{interface}/providers/{name}")
     await call(rig, "web", ORDERS)
+
+
+async def read_page(port: int, page: str) -> Any:
+    """Return what a page says, JSON or YAML."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/meshregistry/{page}") as answer,
+    ):
+        return yaml.safe_load(await answer.text())
+
+
+async def test_sidecars_follow_consumers_and_go_when_they_are_switched_off(
+    simulated_zookeeper: SimRig, tmp_path: Path
+) -> None:
+    rig = simulated_zookeeper
+    await populate(rig)
     ads, http = free_ports(2)
     path = tmp_path / "settings.yaml"
     path.write_text(SETTINGS.format(ads=ads, http=http, hosts=rig.hosts, sidecars="true"))
@@ -104,3 +120,30 @@ async def test_sidecars_follow_consumers_and_go_when_they_are_switched_off(
         app.ask_reload()
         await expect(istiod, {"web.dubbo.generated": ["*/com.acme.orders.dubbo"]})
         assert 0 == istiod.model.counters.actions[Action.INVALID]
+
+
+async def test_the_pages_of_dubbo_tell_what_is_served_and_who_calls_whom(
+    simulated_zookeeper: SimRig, tmp_path: Path
+) -> None:
+    await populate(simulated_zookeeper)
+    ads, http = free_ports(2)
+    path = tmp_path / "settings.yaml"
+    path.write_text(SETTINGS.format(ads=ads, http=http, hosts=simulated_zookeeper.hosts, sidecars="true"))
+    calls = {"application": "web", "provideservices": [], "consumeservices": ["com.acme.orders.dubbo"]}
+
+    async with running(path), istiod_at(ads) as istiod:
+        await expect(istiod, {"web.dubbo.generated": ["*/com.acme.orders.dubbo"]})
+        (entry,) = (await read_page(http, f"zk?interfaceName={ORDERS}")).values()
+        instances = await read_page(http, f"zk?registry_services=true&interfaceName={ORDERS}")
+
+        assert ["com.acme.orders.dubbo"] == entry["ServiceEntry"]["hosts"]
+        assert [(ORDERS, "10.0.0.1", 20880)] == [
+            (each["interface"], each["address"], each["port"]) for each in instances
+        ]
+        assert {ORDERS, USERS} == (await read_page(http, "zk"))["cache"].keys()
+        assert {ORDERS: 1, USERS: 1, "count-iface": 2} == await read_page(http, "zks")
+        assert {USERS} == (await read_page(http, f"zks?iface={USERS}")).keys()
+        assert {ORDERS, USERS} == (await read_page(http, "zks?all=true")).keys()
+        assert {"orders", "users", "web"} == (await read_page(http, "dubboCallModel")).keys()
+        assert {"web": calls} == await read_page(http, "dubboCallModel?app=web")
+        assert {"web": calls} == await read_page(http, "sidecarDubboCallModel?app=web")
