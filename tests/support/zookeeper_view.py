@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from meshregistry.model.events import ScopeListing, SidecarChanges, SourceSynced, SourceUpdate
 from meshregistry.model.instance import Instance, Scope
@@ -13,6 +13,7 @@ from meshregistry.sources.zookeeper.source import ZooKeeperSource
 from meshregistry.telemetry.metrics import Metrics
 
 TIMEOUT_S = 30.0
+_LOOK_S = 0.02
 QUIET = ResyncOptions(period_s=0.0)
 """Nothing is read again but at a connection: what events alone bring."""
 
@@ -39,9 +40,11 @@ class View:
         self.synced: list[SourceSynced] = []
         self.source: ZooKeeperSource
         self.metrics = Metrics()
+        self._news = asyncio.Event()
 
     async def publish(self, update: SourceUpdate) -> None:
         """Take an update."""
+        self._news.set()
         match update:
             case ScopeListing():
                 self.listings.append(update)
@@ -73,11 +76,20 @@ class View:
         """The first registry on the status page."""
         return self.source.registries()[0]
 
+    @property
+    def attempts(self) -> int:
+        """How often the first registry's session has tried to connect."""
+        session = self.registry["session"]
+        assert isinstance(session, dict)
+        return int(session["attempts"])
+
     async def until(self, condition: Callable[["View"], object], timeout_s: float = TIMEOUT_S) -> None:
-        """Wait until the condition holds."""
+        """Wait until the condition holds: it is looked at after each update, and now and then for the status page."""
         async with asyncio.timeout(timeout_s):
-            while not condition(self):  # noqa: ASYNC110 - the status page has no event to wait for
-                await asyncio.sleep(0.01)
+            while not condition(self):
+                self._news.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), _LOOK_S)
 
     async def until_addresses(self, expected: Mapping[str, list[str]], timeout_s: float = TIMEOUT_S) -> None:
         """Wait until everything was read and exactly these services are there; else the comparison is the failure."""

@@ -126,3 +126,24 @@ def test_what_cannot_be_read_or_understood_keeps_what_is_known() -> None:
     gone = board.compare_spring(frozenset(), 3.0)
     assert gone is not None
     assert (frozenset({"web"}), {}, frozenset({"web"})) == (gone.names, gone.services, gone.unread)
+
+
+def test_spring_instances_are_judged_once_for_every_change_of_their_node() -> None:
+    board = ApplicationBoard("")
+    spoilt = place(web=(spring("10.0.0.1"), spring("10.0.0.2", port=0), spring("no address")))
+    for _ in range(2):
+        board.put_place("/services/web", spoilt)
+        board.compare_spring(frozenset(), 1.0)
+    assert {"port": 1, "address": 1} == board.take_bad()
+    assert {} == board.take_bad()
+    board.put_place("/services/web", place(web=(spring("10.0.0.1"), spring("10.0.0.2", port=0))))
+    assert {"port": 1} == board.take_bad()
+
+
+def test_applications_that_become_one_name_are_one_service() -> None:
+    board = ApplicationBoard("")
+    board.put_place("/services/team", place(team__cart=(spring("10.0.0.2"),)))
+    board.put_place("/services/team.cart", Place({"team.cart": (spring("10.0.0.1"),)}, is_discovery_root=True))
+    listing = board.compare_spring(frozenset(), 1.0)
+    assert listing is not None
+    assert ["10.0.0.1", "10.0.0.2"] == [each.address for each in listing.services["team.cart"]]
