@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 from meshregistry.model.events import Sink
 from meshregistry.model.instance import Instance
-from meshregistry.sources.polling import Clock
 from meshregistry.sources.zookeeper.applications import ApplicationBoard
 from meshregistry.sources.zookeeper.dubbo.applications import Offer
+from meshregistry.sources.zookeeper.equipment import Equipment
 from meshregistry.sources.zookeeper.layout import Layout
 from meshregistry.sources.zookeeper.session import WatchEvent
 from meshregistry.sources.zookeeper.tree import TreeReader
@@ -20,12 +20,12 @@ class ApplicationReader:
     The readings return the interfaces whose offers changed. They raise SourceError, and cancelling them is safe.
     """
 
-    def __init__(self, registry: str, tree: TreeReader, layout: Layout, clock: Clock) -> None:
+    def __init__(self, registry: str, tree: TreeReader, layout: Layout, equipment: Equipment) -> None:
         self._tree = tree
         self._layout = layout
         self._walker = Walker(tree, layout)
         self._board = ApplicationBoard(registry)
-        self._clock = clock
+        self._metrics, self._clock = equipment.metrics, equipment.clock
         self._known: dict[str, Known] = {}
         self._unread: set[str] = set()
         self._publishing = asyncio.Lock()
@@ -115,6 +115,8 @@ class ApplicationReader:
         """Publish what is new of Spring Cloud's applications; return whether something is."""
         if not self._layout.application_root:
             return False
+        for reason, count in self._board.take_bad().items():
+            self._metrics.source_bad_records.labels("zookeeper", reason).inc(count)
         async with self._publishing:
             listing = self._board.compare_spring(frozenset(self._unread), self._clock.now())
             if listing is None:

@@ -16,7 +16,12 @@ from meshregistry.sources.zookeeper.dubbo.applications import (
     offer_application,
     read_instance,
 )
-from meshregistry.sources.zookeeper.spring import name_application, read_application, spring_scope
+from meshregistry.sources.zookeeper.spring import (
+    ApplicationReading,
+    name_application,
+    read_application,
+    spring_scope,
+)
 
 Offers = Mapping[str, tuple[Offer, ...]]
 """By interface."""
@@ -50,9 +55,9 @@ class ApplicationBoard:
         self._interfaces_of: dict[str, set[str]] = {}
         self._offers: dict[str, Offers] = {}
         self._offering: dict[str, dict[str, tuple[Offer, ...]]] = {}
+        self._readings: dict[str, dict[str, ApplicationReading]] = {}
         self._published: dict[str, tuple[Instance, ...]] | None = None
-        self.bad: Counter[str] = Counter()
-        """Spring Cloud's instances that were dropped, by reason, since the start."""
+        self._bad: Counter[str] = Counter()
 
     @property
     def places(self) -> Mapping[str, Place]:
@@ -80,9 +85,12 @@ class ApplicationBoard:
 
     def put_place(self, path: str, place: Place | None) -> frozenset[str]:
         """Take what is below a top node, None for a node that is gone; return the applications it concerns."""
-        before, after = _list_names(self._places.pop(path, None)), _list_names(place)
+        known = self._places.pop(path, None)
+        before, after = _list_names(known), _list_names(place)
         if place is not None:
             self._places[path] = place
+        if place != known:
+            self._read_spring(path, place)
         for application in before | after:
             where = self._places_of.setdefault(application, set())
             (where.add if application in after else where.discard)(path)
@@ -165,13 +173,14 @@ class ApplicationBoard:
         before = self._published or {}
         services: dict[str, tuple[Instance, ...]] = {}
         kept = {name for name in before for path in unread if _is_of(name, path)}
-        for name, nodes in self._spring_nodes():
-            reading = read_application(nodes)
-            self.bad.update(reading.bad)
-            if reading.bad and not reading.instances:
-                kept.add(name)
-            else:
-                services[name] = reading.instances
+        for path in sorted(self._readings):
+            for name, reading in self._readings[path].items():
+                if reading.bad and not reading.instances:
+                    kept.add(name)
+                elif name in services:
+                    services[name] = tuple(sorted((*services[name], *reading.instances)))
+                else:
+                    services[name] = reading.instances
         names = services.keys() | kept
         news = {name: each for name, each in services.items() if before.get(name) != each}
         if self._published is not None and not news and before.keys() == names:
@@ -188,11 +197,23 @@ class ApplicationBoard:
         """Return the published Spring Cloud applications."""
         return self._published or {}
 
-    def _spring_nodes(self) -> Iterable[tuple[str, tuple[CuratorNode, ...]]]:
-        for place in self._places.values():
-            for path, nodes in place.nodes.items():
-                if place.is_discovery_root and any(not node.is_dubbo for node in nodes):
-                    yield name_application(path), nodes
+    def take_bad(self) -> Mapping[str, int]:
+        """Return how many of Spring Cloud's instances were dropped since the last call, by reason."""
+        bad, self._bad = self._bad, Counter()
+        return bad
+
+    def _read_spring(self, path: str, place: Place | None) -> None:
+        """Read Spring Cloud's instances in a top node, once for every change of it."""
+        self._readings.pop(path, None)
+        if place is None or not place.is_discovery_root:
+            return
+        self._readings[path] = {
+            name_application(each): read_application(nodes)
+            for each, nodes in place.nodes.items()
+            if any(not node.is_dubbo for node in nodes)
+        }
+        for reading in self._readings[path].values():
+            self._bad.update(reading.bad)
 
     def _collect(self, application: str) -> None:
         where = self._places_of.get(application, set())

@@ -51,14 +51,12 @@ def read_node(data: bytes) -> CuratorNode | None:
         _number(tree.get("port")),
         _number(tree.get("sslPort")),
         tree.get("enabled") is not False,
-        {key: _text(value) for key, value in metadata.items() if value is not None}
-        if isinstance(metadata, dict)
-        else {},
+        _texts(metadata) if isinstance(metadata, dict) else {},
         _number(tree.get("registrationTimeUTC")),
     )
 
 
-def _texts(metadata: dict[str, object]) -> dict[str, str]:
+def _texts(metadata: Mapping[str, object]) -> dict[str, str]:
     return {key: _text(value) for key, value in metadata.items() if value is not None}
 
 

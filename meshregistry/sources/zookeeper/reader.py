@@ -44,7 +44,7 @@ class RegistryReader:
         self._metrics, self._clock = equipment.metrics, equipment.clock
         self._walker = Walker(tree, self.layout)
         self._rules = RuleBook()
-        self._applications = ApplicationReader(server.registry_id, tree, self.layout, equipment.clock)
+        self._applications = ApplicationReader(server.registry_id, tree, self.layout, equipment)
         context = Context(self._rules.rules, self._applications.offers)
         self._interfaces = InterfaceReader(server.registry_id, self._walker, context, equipment)
         self._unread: dict[Task, SourceError] = {}
