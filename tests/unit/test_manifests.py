@@ -10,8 +10,10 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from meshregistry.http.pages import process_pages
 from meshregistry.settings.load import load_settings
 from meshregistry.telemetry.metrics import Metrics
+from tests.support.http_pages import store_of, views_of
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 KUBERNETES_VERSION = "1.33"
@@ -59,6 +61,37 @@ def test_the_ports_are_those_that_the_service_opens_by_default() -> None:
         "mcp-over-xds": settings.mcp.listen().port,
         "aux-port": int(settings.aux_addr.rpartition(":")[2]),
     }
+
+
+def test_the_service_has_the_ports_that_slimes_chart_exposes() -> None:
+    """Name, number: boot/helm-charts/slimeboot of Slime."""
+    service, _ = yaml.safe_load_all((DEPLOY / "base/service.yaml").read_text())
+    ports = {port["name"]: (port["port"], port["targetPort"]) for port in service["spec"]["ports"]}
+
+    assert {"mcp-over-xds": (16010, "mcp-over-xds"), "aux-port": (8081, "aux-port")} == ports
+
+
+def test_two_replicas_of_which_one_always_stays_tell_their_health_on_pages_that_exist() -> None:
+    deployment, budget = read("base/deployment.yaml")["spec"], read("base/poddisruptionbudget.yaml")["spec"]
+    probes = [container()[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
+    pages = {page.path for page in process_pages(views_of(store_of()), Metrics())}
+
+    assert (2, 1, 0) == (
+        deployment["replicas"],
+        budget["maxUnavailable"],
+        deployment["strategy"]["rollingUpdate"]["maxUnavailable"],
+    )
+    assert ["/modules/livez", "/modules/livez", "/modules/readyz"] == [probe["path"] for probe in probes]
+    assert {probe["path"] for probe in probes} <= pages
+    assert {"aux-port"} == {probe["port"] for probe in probes}
+
+
+def test_the_fragment_for_istiod_names_the_service_and_keeps_kubernetes() -> None:
+    service, _ = yaml.safe_load_all((DEPLOY / "base/service.yaml").read_text())
+    namespace = read("base/namespace.yaml")["metadata"]["name"]
+    address = f"xds://{service['metadata']['name']}.{namespace}:{service['spec']['ports'][0]['port']}"
+
+    assert {"configSources": [{"address": address}, {"address": "k8s://"}]} == read("istio/mesh-config.yaml")
 
 
 def test_services_and_policies_select_the_pods_of_the_deployment() -> None:
