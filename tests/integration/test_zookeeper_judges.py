@@ -20,7 +20,6 @@ from meshregistry.wire.resource import ResourceEncoder
 from meshregistry.wiring import source_rules
 from meshregistry.wiring_zookeeper import zookeeper_options
 from tests.support.dubbo_apps import (
-    LOOPBACK,
     Application,
     DubboOptions,
     dubbo3_consumer,
@@ -172,8 +171,7 @@ async def test_dubbo_3_providers_are_reachable_by_name_and_protocol(real_zookeep
 
 
 async def test_a_consumer_becomes_a_sidecar(real_zookeeper: RealRig, tmp_path: Path) -> None:
-    # One that the consumer can reach: it would wait for each connection otherwise.
-    provider = dubbo3_provider(real_zookeeper.hosts, tmp_path / "provider", DubboOptions(register_ip=LOOPBACK))
+    provider = dubbo3_provider(real_zookeeper.hosts, tmp_path / "provider")
     consumer = dubbo3_consumer(real_zookeeper.hosts, tmp_path / "consumer")
     extra = "trim_dubbo_remove_dep_interval: 0s"
     async with Mesh(real_zookeeper.hosts, "slime", extra).reading() as mesh, running(provider), running(consumer):
