@@ -91,6 +91,8 @@ def build_root(image: Image, home: Path) -> EmptyRoot:
     places = {"opt": "/opt", "scratch": _SCRATCH, "tmp": "/tmp"}
     mounts = [Mount(parts[name], at, writable=True) for name, at in places.items()]
     _run(_enter(base, mounts, ["sh", "-c", _BUILD]))
+    for name in ("scratch", "tmp"):
+        shutil.rmtree(parts[name])
     return EmptyRoot(image, base, parts["opt"])
 
 
