@@ -23,10 +23,11 @@ from meshregistry.fleet import DecisionRoute, Fleet, build_source
 from meshregistry.http.server import HttpServer
 from meshregistry.http.views import Views
 from meshregistry.http.xds_cache import render_page
+from meshregistry.kubernetes.settings_objects import SettingsObjects
 from meshregistry.kubernetes.watch import PodWatch
 from meshregistry.patience import Patience
 from meshregistry.persistence import Keeper, KeeperOptions
-from meshregistry.reload import Reload, SettingsOrigin
+from meshregistry.reload import Reload, SettingsOrigin, reopen_settings, settings_objects
 from meshregistry.replica.exchange import DecisionExchange
 from meshregistry.replica.offer import Offer
 from meshregistry.replica.takeover import Takeover
@@ -67,7 +68,9 @@ class App:
     Owner of the settings in effect. With an `origin` it follows the file they came from.
     """
 
-    def __init__(self, settings: Settings, origin: SettingsOrigin | None = None) -> None:
+    def __init__(
+        self, settings: Settings, origin: SettingsOrigin | None = None, objects: SettingsObjects | None = None
+    ) -> None:
         check_readable(settings)
         self._settings = settings
         self._composition = compose(settings)
@@ -95,7 +98,7 @@ class App:
         desk = OperatorDesk(self._reducer, self._exchange or route, self._fleet.sources)
         self._admin = AdminServer(admin_options(settings), desk, self._metrics)
         self._sources = {kind: build_source(each, self._metrics) for kind, each in self._composition.options.items()}
-        self._reload = Reload(origin, self.apply, self._metrics) if origin else None
+        self._reload = Reload(origin, self.apply, self._metrics, objects) if origin else None
         clients = Clients()
         self._ads = [
             AdsServer(options, self._store, clients, self._metrics, self._shelf)
@@ -254,8 +257,22 @@ async def serve(origin: SettingsOrigin) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _note_signal, number, stop)
-    app = App(origin.loaded.settings, origin)
-    loop.add_signal_handler(signal.SIGHUP, app.ask_reload)
+    objects = settings_objects(origin, Metrics())
+    if objects is None:
+        await _serve(App(origin.loaded.settings, origin), stop)
+        return
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(supervise("settings", objects.run))
+        await objects.wait_settled()
+        origin = reopen_settings(origin, objects)
+        app = App(origin.loaded.settings, origin, objects)
+        objects.on_change = app.ask_reload
+        await _serve(app, stop)
+        following.cancel()
+
+
+async def _serve(app: App, stop: asyncio.Event) -> None:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.ask_reload)
     await app.run(stop)
 
 

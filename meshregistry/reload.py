@@ -12,15 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import xxhash
 
 from meshregistry.changes import find_objections
 from meshregistry.errors import SettingsError
+from meshregistry.kubernetes.settings_objects import ObjectNames, SettingsObjects
 from meshregistry.settings.load import Loaded, load_settings
-from meshregistry.settings.location import SettingsText, read_settings
+from meshregistry.settings.location import SettingsText, read_settings, replace_text
+from meshregistry.settings.registry_source import patch_settings
 from meshregistry.settings.root import Settings
 from meshregistry.sources.files.watching import watch_folder
 from meshregistry.telemetry.metrics import Metrics
-from meshregistry.wiring import check_readable
+from meshregistry.wiring import check_readable, cluster_options
 
 _log = logging.getLogger(__name__)
 
@@ -44,8 +47,49 @@ def open_settings(path: Path, environ: Mapping[str, str], *, is_shadow: bool = F
     return SettingsOrigin(path, environ, text.digest, _load(text, environ, is_shadow=is_shadow), is_shadow)
 
 
+def settings_objects(origin: SettingsOrigin, metrics: Metrics) -> SettingsObjects | None:
+    """Return the objects of Kubernetes that the environment names, None when it names none."""
+    environ = origin.environment
+    config_map, source = environ.get("DYNAMIC_CONFIG_MAP", ""), environ.get("WATCHING_REGISTRYSOURCE", "")
+    if not config_map and not source:
+        return None
+    settings = origin.loaded.settings
+    namespace = environ.get("POD_NAMESPACE") or settings.k8s.cluster_registries_namespace
+    return SettingsObjects(ObjectNames(namespace, config_map, source), cluster_options(settings), metrics)
+
+
+def read_all(path: Path, objects: SettingsObjects | None) -> SettingsText:
+    """Return what counts now: the ConfigMap, or else the file, with the patch. Raises SettingsError."""
+    text = read_settings(path)
+    if objects is None:
+        return text
+    try:
+        content = objects.config()
+    except ValueError as error:
+        raise SettingsError([f"settings: {error}"]) from None
+    text = text if content is None else replace_text(text, content)
+    if objects.spec is None:
+        return text
+    stamp = xxhash.xxh3_64_hexdigest(msgspec.json.encode(objects.spec, order="deterministic"))
+    return text._replace(digest=f"{text.digest}+{stamp}", patch=objects.spec)
+
+
+def reopen_settings(origin: SettingsOrigin, objects: SettingsObjects) -> SettingsOrigin:
+    """Return the settings with what the objects say; when that cannot be used, the file's alone, and a log line."""
+    try:
+        text = read_all(origin.path, objects)
+        loaded = _load(text, origin.environment, is_shadow=origin.is_shadow)
+    except SettingsError as error:
+        for fault in error.faults:
+            _log.error("settings.object_refused effect=%r fault=%s", "the file alone counts", fault)
+        return origin
+    return msgspec.structs.replace(origin, digest=text.digest, loaded=loaded)
+
+
 def _load(text: SettingsText, environ: Mapping[str, str], *, is_shadow: bool) -> Loaded:
     loaded = load_settings(text.text, environ, base_dir=text.path.parent, bundle=text.bundle)
+    if text.patch is not None:
+        loaded = replace(loaded, settings=patch_settings(loaded.settings, text.patch))
     check_readable(loaded.settings)
     if is_shadow:
         return replace(loaded, settings=loaded.settings.model_copy(update={"shadow": True}))
@@ -59,8 +103,11 @@ Apply = Callable[[Settings, asyncio.TaskGroup], Awaitable[tuple[str, ...]]]
 class Reload:
     """Owner of what is known of the settings file: which content runs, which was refused and why."""
 
-    def __init__(self, origin: SettingsOrigin, apply: Apply, metrics: Metrics) -> None:
+    def __init__(
+        self, origin: SettingsOrigin, apply: Apply, metrics: Metrics, objects: SettingsObjects | None = None
+    ) -> None:
         self._origin = origin
+        self._objects = objects
         self._apply = apply
         self._metrics = metrics
         self._seen = origin.digest
@@ -123,13 +170,13 @@ class Reload:
         """Return the file once it has stopped changing: a writer may not be done yet. Raises SettingsError."""
         settle_s = self._origin.loaded.settings.reload.settle
         try:
-            text = await asyncio.to_thread(read_settings, self._origin.path)
+            text = await asyncio.to_thread(read_all, self._origin.path, self._objects)
         except SettingsError:
             self._seen = ""
             raise
         while text.digest != self._seen:
             await asyncio.sleep(settle_s)
-            again = await asyncio.to_thread(read_settings, self._origin.path)
+            again = await asyncio.to_thread(read_all, self._origin.path, self._objects)
             if again.digest == text.digest:
                 break
             text = again

@@ -19,7 +19,7 @@ def report_text(comparison: Comparison, limit: int) -> str:
         lines.append(f"... and {len(groups) - limit} more; --limit shows more, --json shows all")
     if groups:
         lines += ["", "how often:", *_count_lines(comparison)]
-    return "\n".join([*lines, *_summary(comparison)]) + "\n"
+    return "\n".join([*lines, *_summary(comparison)]).lstrip("\n") + "\n"
 
 
 def report_json(comparison: Comparison) -> str:

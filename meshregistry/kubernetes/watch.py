@@ -46,6 +46,26 @@ class ClusterOptions:
 Tell = Callable[[PodsChanged], Awaitable[None]]
 
 
+async def await_access(options: ClusterOptions, on_trouble: Callable[[str], None]) -> Access:
+    """Return how the local cluster is reached, as soon as there is one.
+
+    It is looked for again and again; `on_trouble` is told why there is none, once for each reason. Cancelling is safe.
+    """
+    told = ""
+    while True:
+        try:
+            access = await asyncio.to_thread(find_access, options.kube_config, options.api_server, options.account)
+            trouble = "no cluster is configured, and the service runs in none"
+        except AccessError as error:
+            access, trouble = None, str(error)
+        if access is not None:
+            return access
+        if trouble != told:
+            on_trouble(trouble)
+            told = trouble
+        await asyncio.sleep(_LOOK_AGAIN_S)
+
+
 class PodWatch:
     """Owner of the book. Idle until `want`; run once."""
 
@@ -85,30 +105,16 @@ class PodWatch:
         await self._wanted.wait()
         self._remotes.clear()
         options = self._options
-        access = await self._find_access()
+        access = await await_access(options, self._tell_trouble)
         async with ClusterClient(access) as client, asyncio.TaskGroup() as tasks:
             secrets = self._follow_secrets(client, tasks)
             local = self._follow_cluster(client, options.cluster_id, tasks)
             tasks.create_task(self._tell_changes([*local, secrets]))
             tasks.create_task(self._keep_remotes(tasks))
 
-    async def _find_access(self) -> Access:
-        """Return how the local cluster is reached, as soon as there is one; said once, looked for again and again."""
-        options = self._options
-        told = ""
-        while True:
-            try:
-                access = await asyncio.to_thread(find_access, options.kube_config, options.api_server, options.account)
-                trouble = "" if access else "no cluster is configured, and the service runs in none"
-            except AccessError as error:
-                access, trouble = None, str(error)
-            if access is not None:
-                return access
-            if trouble != told:
-                _log.warning("pods.no_cluster effect=%r reason=%r", "endpoints get no labels of pods", trouble)
-                told = trouble
-            self._settled.set()
-            await asyncio.sleep(_LOOK_AGAIN_S)
+    def _tell_trouble(self, trouble: str) -> None:
+        _log.warning("pods.no_cluster effect=%r reason=%r", "endpoints get no labels of pods", trouble)
+        self._settled.set()
 
     def _follow_secrets(self, client: ClusterClient, tasks: asyncio.TaskGroup) -> Follower:
         path = f"/api/v1/namespaces/{self._options.secrets_namespace}/secrets"

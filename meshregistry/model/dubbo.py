@@ -63,7 +63,7 @@ class DubboConverter:
 
     def convert(self, key: ServiceKey, instances: Iterable[Instance]) -> Conversion:
         """Return what one Dubbo service contributes; equal for any order of the instances."""
-        selected = self._select(key.scope.group, instances)
+        selected = self._select((key.name, key.scope.group), instances)
         members = [member for member in selected if self._is_wanted(member)]
         if self._is_istio:
             # Those that do not count now keep their host: it must not change hands when they are switched off.
@@ -77,9 +77,9 @@ class DubboConverter:
             claims += claim_merged_ports(key, claims, self._policy, path)
         return Conversion(tuple(claims), tuple(reject for _, notes in made for reject in notes.list_rejects()))
 
-    def _select(self, interface: str, instances: Iterable[Instance]) -> list[_Member]:
+    def _select(self, names: tuple[str, ...], instances: Iterable[Instance]) -> list[_Member]:
         """Return the instances that selectors accept."""
-        accepts = self._selector.choose((interface,))
+        accepts = self._selector.choose(names)
         members = [_Member(instance, self._labels.convert(instance.metadata)) for instance in instances]
         return [member for member in members if accepts(member.said.params, member.instance.address)]
 

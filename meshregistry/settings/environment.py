@@ -73,9 +73,13 @@ VARIABLES = (
     Variable("ZK_RESYNC_WATCH_PERIOD", ("zookeeper_source", "watching_resync_period")),
 )
 
+OBJECTS: Mapping[str, str] = {
+    "DYNAMIC_CONFIG_MAP": "the ConfigMap in POD_NAMESPACE whose `cfg_meshregistry` counts in place of the file",
+    "WATCHING_REGISTRYSOURCE": "the RegistrySource in POD_NAMESPACE whose selectors are added to the settings'",
+}
+"""Variables that name objects of Kubernetes with settings in them: name → what the object is."""
+
 WITHOUT_EFFECT: Mapping[str, str] = {
-    "DYNAMIC_CONFIG_MAP": "mount the ConfigMap: the settings file is followed",
-    "WATCHING_REGISTRYSOURCE": "write the selectors into the settings file: it is followed",
     "SENT_NONCE_RECORD_NUM": "nonces are compared as the xDS protocol says",
     "MCP_XDS_GRPC_MAXRECVMSGSIZE": "it limits clients, in Slime too; a limit for requests is mcp.max_request_bytes",
     "MCP_XDS_GPRC_MAXRECVMSGSIZE": "it limits clients, in Slime too; a limit for requests is mcp.max_request_bytes",

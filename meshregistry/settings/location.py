@@ -35,6 +35,9 @@ class SettingsText(NamedTuple):
     digest: str
     """Equal as long as neither the file nor any file it refers to (`file:PATH`) has changed."""
 
+    patch: object = None
+    """The spec of a RegistrySource, None for none."""
+
 
 def read_settings(path: Path, max_bytes: int = MAX_BYTES) -> SettingsText:
     """Read a settings file of at most `max_bytes`, decompressed.
@@ -66,6 +69,16 @@ def _read(path: Path, max_bytes: int) -> str:
             raw = file.read(max_bytes + 1)
     except OSError as error:
         raise SettingsError([str(error)]) from error
+    return _decode(raw, max_bytes)
+
+
+def replace_text(settings: SettingsText, content: bytes, max_bytes: int = MAX_BYTES) -> SettingsText:
+    """Return other settings, plain or gzip, in place of a file's; its bundle stays. Raises SettingsError."""
+    text = _decode(content, max_bytes)
+    return settings._replace(text=text, digest=_digest(settings.path, text, settings.bundle))
+
+
+def _decode(raw: bytes, max_bytes: int) -> str:
     content = _inflate(raw, max_bytes) if raw.startswith(_GZIP) else raw
     if len(content) > max_bytes:
         raise SettingsError([f"longer than {max_bytes} bytes"])

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from meshregistry.settings.decode import value_type
-from meshregistry.settings.environment import VARIABLES, WITHOUT_EFFECT
+from meshregistry.settings.environment import OBJECTS, VARIABLES, WITHOUT_EFFECT
 from meshregistry.settings.fields import DURATION, Kind, Section, spec_of
 from meshregistry.settings.render import printable_value
 from meshregistry.settings.root import Settings
@@ -153,6 +153,7 @@ def _environment() -> str:
         "|---|---|",
     ]
     rows += [f"| `{variable.name}` | `{'.'.join(variable.path)}` |" for variable in VARIABLES]
+    rows += [f"| `{name}` | {what} |" for name, what in OBJECTS.items()]
     rows += [f"| `{name}` | without effect: {why} |" for name, why in WITHOUT_EFFECT.items()]
     return "\n".join(rows) + "\n"
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pydantic.fields import FieldInfo
 
-from meshregistry.settings.environment import VARIABLES, WITHOUT_EFFECT
+from meshregistry.settings.environment import OBJECTS, VARIABLES, WITHOUT_EFFECT
 from meshregistry.settings.eureka import EurekaServer, EurekaSource
 from meshregistry.settings.fields import Section, spec_of
 from meshregistry.settings.kubernetes import Kubernetes, KubernetesSource
@@ -97,6 +97,8 @@ def list_keys() -> Iterator[KeyRow]:
     yield from _wrapper_rows()
     for variable in VARIABLES:
         yield KeyRow(variable.name, ".".join(variable.path), SAME, "", "Environment; the file wins.")
+    for name, what in OBJECTS.items():
+        yield KeyRow(name, NO_KEY, BETTER, "", f"Environment; {what}. Validated first; every source follows it.")
     for name, why in WITHOUT_EFFECT.items():
         yield KeyRow(name, NO_KEY, WARNING, "", f"Environment; {why}.")
 

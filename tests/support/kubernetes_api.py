@@ -13,6 +13,7 @@ from tests.support.running_service import free_ports
 
 Object = dict[str, Any]
 _PAGE = 2
+_KINDS = ("pods", "nodes", "secrets", "configmaps", "registrysources")
 
 
 def pod(name: str, address: str, *, node: str = "n1", created: str = "2024-01-01T00:00:00Z", **labels: str) -> Object:
@@ -59,7 +60,7 @@ class KubernetesApi:
     """Holds the objects; every change goes to the watches."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, dict[str, Object]] = {"pods": {}, "nodes": {}, "secrets": {}}
+        self.objects: dict[str, dict[str, Object]] = {kind: {} for kind in _KINDS}
         self.status = 200
         """What every request is answered with, when it is not 200."""
 
@@ -123,7 +124,8 @@ class KubernetesApi:
         if "watch" in request.query:
             return await self._watch(request, kind)
         start = int(request.query.get("continue", "0"))
-        items = list(self.objects[kind].values())
+        wanted = request.query.get("fieldSelector", "").removeprefix("metadata.name=")
+        items = [item for name, item in self.objects[kind].items() if wanted in ("", name)]
         proceed = str(start + _PAGE) if start + _PAGE < len(items) else ""
         meta = {"resourceVersion": str(self._version), "continue": proceed}
         return web.Response(body=orjson.dumps({"metadata": meta, "items": items[start : start + _PAGE]}))

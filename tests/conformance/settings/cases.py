@@ -324,14 +324,6 @@ VARIABLE_CASES: dict[str, Case] = {
     "XDS_SEND_TIMEOUT": Case({"XDS_SEND_TIMEOUT": "7s"}, "ads"),
     "FORCE_UPDATE_JITTER_DURATION": Case({"FORCE_UPDATE_JITTER_DURATION": "7s"}, "options"),
     "ZK_RESYNC_WATCH_PERIOD": Case({"ZK_RESYNC_WATCH_PERIOD": "7s"}, "options"),
-    "DYNAMIC_CONFIG_MAP": Case(
-        {"DYNAMIC_CONFIG_MAP": "x"},
-        "warning: without effect: mount the ConfigMap: the settings file is followed",
-    ),
-    "WATCHING_REGISTRYSOURCE": Case(
-        {"WATCHING_REGISTRYSOURCE": "x"},
-        "warning: without effect: write the selectors into the settings file: it is followed",
-    ),
     "SENT_NONCE_RECORD_NUM": Case(
         {"SENT_NONCE_RECORD_NUM": "4"}, "warning: without effect: nonces are compared as the xDS protocol says"
     ),
