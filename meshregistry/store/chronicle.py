@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from meshregistry.model.instance import Scope
 from meshregistry.model.rejects import print_subject
@@ -14,6 +14,7 @@ from meshregistry.store.operator import ReadAgain, ServeAnyway
 from meshregistry.store.snapshot import Change, Snapshot
 from meshregistry.store.tally import count_commit
 from meshregistry.telemetry.metrics import Metrics
+from meshregistry.wire.resource import Resource
 
 _log = logging.getLogger(__name__)
 
@@ -47,13 +48,26 @@ class Chronicle:
         after: Snapshot,
         origins: Mapping[str, Origin],
         rules: Mapping[str, Rule],
-    ) -> None:
-        """Count a commit and write its changes down; a resource without an origin moved because of another one."""
+    ) -> Iterator[None]:
+        """Count a commit; returns steps that write its changes down, as a first one has 10,000.
+
+        A resource without an origin moved because of another one.
+        """
         old, new = before.collection(change.kind).resources, after.collection(change.kind).resources
         count_commit(self._metrics, change, old, new)
         self._remember(after.collection(change.kind).version, after.sequence)
         _log.debug("store.committed changed=%d removed=%d", len(change.changed), len(change.removed))
-        at = Moment(self._wall(), after.sequence)
+        return self._tell_changes(change, old, new, origins, rules, Moment(self._wall(), after.sequence))
+
+    def _tell_changes(
+        self,
+        change: Change,
+        old: Mapping[str, Resource],
+        new: Mapping[str, Resource],
+        origins: Mapping[str, Origin],
+        rules: Mapping[str, Rule],
+        at: Moment,
+    ) -> Iterator[None]:
         for name in (*change.changed, *change.removed):
             was, now = old.get(name), new.get(name)
             self.journal.note_change(
@@ -63,6 +77,7 @@ class Chronicle:
                 rules[name].value if name in rules else "",
                 at,
             )
+            yield
 
     def _remember(self, version: str, sequence: int) -> None:
         if len(self._sequences) >= _COMMITS_KEPT:

@@ -39,6 +39,7 @@ from meshregistry.store.pods import PodPatches
 from meshregistry.store.reject_ledger import RejectLedger
 from meshregistry.store.rules import RulesReplaced, SourceRules
 from meshregistry.store.sidecars import SidecarShelf
+from meshregistry.store.slices import Slices
 from meshregistry.store.staleness import Staleness
 from meshregistry.store.store import SnapshotStore
 from meshregistry.store.timers import Timers
@@ -54,9 +55,6 @@ COMMIT_PAUSE_S = 0.005
 
 _CONFIRM_S = 5.0
 """How often the configuration confirms what it took away, and how exactly ages are judged, seconds."""
-
-_SLICE_S = 0.01
-"""Longest work between two yields to the loop, seconds."""
 
 
 class Reducer:
@@ -94,7 +92,7 @@ class Reducer:
         self._revision = 0
         self._chronicle = Chronicle(metrics, journal_size)
         self._origins: dict[str, Origin] = {}
-        self._slice_ends = 0.0
+        self._slices = Slices(clock)
         parts = Parts(self._contributions, self._mass, self._rejects, self._rules, self._rules_in_use)
         self.explainer = Explainer(store, parts)
         self.decided = asyncio.Event()
@@ -161,25 +159,25 @@ class Reducer:
         nobody claims (its source is not configured) and what waited for a time is decided anew by the first `reduce`.
         """
         now = self._clock()
-        self._slice_ends = now + _SLICE_S
+        self._slices.begin()
         for key, claims in world.claims.items():
             self._contributions.replace(key, claims)
             self._mass.note(key, (), claims, now)
-            await self._breathe()
+            await self._slices.breathe()
         for name, history in world.histories.items():
             self._histories[name] = shift_history(history, world, now, wall)
             is_waiting = history.empty_since is not None or bool(history.idle_ports)
             is_claimed = bool(self._contributions.claims(name) or self._mass.claims(name))
             self._timers.arm(name, now if is_waiting or not is_claimed else None)
-            await self._breathe()
+            await self._slices.breathe()
         self._mass.restore((shift_hold(held, world, now, wall) for held in world.holds), now)
         self._chronicle.tell_guard((), self._mass, 0)
         self._owners.update(world.owners)
         for name, resource in world.resources.items():
             self._addresses.settle(name, resource.entry)
-            await self._breathe()
+            await self._slices.breathe()
         self._addresses.take_touched()
-        self._publish(world.resources.values(), (), 0.0)
+        await self._slices.go(self._publish(world.resources.values(), (), 0.0))
         self._sidecars.restore(world.sidecars.values())
         self._staleness.begin(
             world.as_of, self._pending & world.fingerprints.keys(), {key.scope for key in world.claims}
@@ -207,7 +205,7 @@ class Reducer:
         Yields to the loop between slices; must not be called concurrently with itself.
         """
         started = self._clock()
-        self._slice_ends = started + _SLICE_S
+        self._slices.begin()
         dirty = self._mark(self._timers.due(started), TIMED)
         synced: list[SourceSynced] = []
         is_decided = False
@@ -237,8 +235,7 @@ class Reducer:
         dirty |= self._mark(self._freshness.expire(self._clock()), EXPIRED)
         events = [*self._mass.take_events(), *self._freshness.take_events()]
         self._chronicle.tell_guard(events, self._mass, self._store.current.sequence)
-        await self._commit(dirty, observed_at)
-        self._origins.clear()
+        steps = await self._commit(dirty, observed_at)
         self._sidecars.commit()
         self._release(each.source for each in synced)
         if dirty or synced or is_decided:
@@ -247,6 +244,8 @@ class Reducer:
             self.decided.set()
         if dirty:
             self._metrics.reduce_time.observe(self._clock() - started)
+        await self._slices.go(steps)  # last, as nobody waits for the journal
+        self._origins.clear()
 
     def _turn(self, update: RulesReplaced) -> set[str]:
         """Take other rules; returns the resources to decide anew."""
@@ -310,7 +309,7 @@ class Reducer:
             dirty |= self._read(ServiceKey(update.scope, name), ())
         for name, instances in update.services.items():
             dirty |= self._read(ServiceKey(update.scope, name), instances)
-            await self._breathe()
+            await self._slices.breathe()
         return dirty | self._take_statement(update.scope)
 
     def _take_entries(self, update: EntryListing) -> set[str]:
@@ -365,22 +364,24 @@ class Reducer:
             dirty |= set(self._store.current.collection(Kind.SERVICE_ENTRY).resources)
         return dirty
 
-    async def _commit(self, dirty: set[str], observed_at: float) -> None:
+    async def _commit(self, dirty: set[str], observed_at: float) -> Iterable[None]:
+        """Build and publish what is dirty; returns the steps in which it is told."""
         built: dict[str, Resource | None] = {}
         while dirty:
             for name in dirty:
                 built[name] = self._build(name)
-                await self._breathe()
+                await self._slices.breathe()
             dirty = self._addresses.take_touched()
         upserts = [resource for resource in built.values() if resource is not None]
         removals = [name for name, resource in built.items() if resource is None]
-        self._publish(upserts, removals, observed_at)
+        return self._publish(upserts, removals, observed_at)
 
-    def _publish(self, upserts: Iterable[Resource], removals: Iterable[str], observed_at: float) -> None:
+    def _publish(self, upserts: Iterable[Resource], removals: Iterable[str], observed_at: float) -> Iterable[None]:
         before = self._store.current
         change = self._store.commit(Kind.SERVICE_ENTRY, upserts, removals, observed_at)
-        if change is not None:
-            self._chronicle.tell_commit(change, before, self._store.current, self._origins, self._rules_in_use)
+        if change is None:
+            return ()
+        return self._chronicle.tell_commit(change, before, self._store.current, self._origins, self._rules_in_use)
 
     def _build(self, name: str) -> Resource | None:
         """Decide what is served under a resource name now, and remember when to decide again."""
@@ -435,12 +436,6 @@ class Reducer:
         if not ages and not (self._turnover.withdrawn and self._mass.held_endpoints):
             return wait_s
         return _CONFIRM_S if wait_s is None else min(wait_s, _CONFIRM_S)
-
-    async def _breathe(self) -> None:
-        """Yield to the loop when the slice is used up."""
-        if self._clock() >= self._slice_ends:
-            await asyncio.sleep(0)
-            self._slice_ends = self._clock() + _SLICE_S
 
     def _release(self, sources: Iterable[str]) -> None:
         self._pending.difference_update(sources)
