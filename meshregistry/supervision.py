@@ -9,7 +9,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 
-from meshregistry.sources.cancellation import heed_cancellation
+from meshregistry.sources.cancellation import run_apart
 
 _log = logging.getLogger(__name__)
 
@@ -31,10 +31,9 @@ async def supervise(
     while True:
         started = loop.time()
         try:
-            await run()
+            await run_apart(run)
             _log.error("task.ended task=%s restart_in_s=%.1f", name, pause_s)
         except Exception:  # noqa: BLE001 - the edge: whatever broke the task, the service goes on without it
-            heed_cancellation()
             _log.exception("task.failed task=%s restart_in_s=%.1f", name, pause_s)
         if loop.time() - started > LONGEST_PAUSE_S:
             pause_s = FIRST_PAUSE_S

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from meshregistry.errors import SourceError
-from meshregistry.sources.cancellation import heed_cancellation
+from meshregistry.sources.cancellation import run_apart
 from meshregistry.telemetry.metrics import Metrics
 
 _LEAST_PAUSE = 0.1
@@ -90,10 +90,9 @@ class PollLoop:
             started = self._clock.now()
             period_s = None
             try:
-                period_s = await poll()
+                period_s = await run_apart(poll)
                 self._failures = 0
             except SourceError:
-                heed_cancellation()
                 self._failures += 1
             elapsed = self._clock.now() - started
             self._count(elapsed)

@@ -4,12 +4,13 @@ Pushes carry no namespace (measured), so each namespace has a connection of its 
 """
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from meshregistry.errors import SourceAuthError, SourceError, SourceUnavailable
-from meshregistry.sources.cancellation import heed_cancellation
+from meshregistry.sources.cancellation import run_apart
 from meshregistry.sources.nacos.channel import ChannelOptions, NacosChannel
 from meshregistry.sources.nacos.client import Endpoint
 from meshregistry.sources.nacos.credentials import Credentials
@@ -132,9 +133,8 @@ class NamespaceWatch:
         """Keep a connection for ever; raises only when the watch itself is broken. Cancelling it is safe."""
         while True:
             try:
-                await self._connect(deliver)
+                await run_apart(functools.partial(self._connect, deliver))
             except* SourceError as group:
-                heed_cancellation()
                 self._note_end(_first(group))
             await self._clock.sleep(self._pause())
 

@@ -1,13 +1,14 @@
 """One registry: its session, and what makes its reader read."""
 
 import asyncio
+import functools
 import logging
 
 from meshregistry.errors import SourceError, SourceUnavailable
 from meshregistry.model.dubbo_key import DUBBO_NAMESPACE
 from meshregistry.model.events import ScopeConfirmed, Sink
 from meshregistry.model.instance import Scope
-from meshregistry.sources.cancellation import heed_cancellation
+from meshregistry.sources.cancellation import run_apart
 from meshregistry.sources.polling import PollLoop, pause_after_failure
 from meshregistry.sources.readiness import Readiness
 from meshregistry.sources.status import ScopeStatus
@@ -127,10 +128,9 @@ class ZooKeeperRegistry:
         cause = Cause.CONNECTED
         while True:
             try:
-                await self._read(cause, sink, readiness)
+                await run_apart(functools.partial(self._read, cause, sink, readiness))
                 failures = 0
             except SourceError:
-                heed_cancellation()
                 failures += 1
                 await self._pause(pause_after_failure(self._options.polling, failures, self._clock.dice()))
                 self._agenda.request_everything(Cause.FAILURE)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 import pytest
 
 from meshregistry.errors import SourceUnavailable
+from meshregistry.sources.cancellation import run_apart
 from meshregistry.sources.polling import REAL_CLOCK, PollLoop, PollOptions
 from meshregistry.supervision import supervise
 from meshregistry.telemetry.metrics import Metrics
@@ -28,7 +29,7 @@ async def _poll(fail: Fail) -> None:
 
 
 async def _supervise(fail: Fail) -> None:
-    await supervise("source.nacos", fail)
+    await supervise("source.nacos", fail, lambda _: asyncio.sleep(0.01))
 
 
 @pytest.mark.parametrize("loop", [_poll, _supervise])
@@ -46,6 +47,36 @@ async def test_a_loop_that_is_cancelled_while_a_failure_winds_up_ends(
     assert task.done()
     assert task.cancelled()
     assert 1 == group.runs, "and nothing else is begun"
+
+
+@pytest.mark.parametrize("loop", [_poll, _supervise])
+async def test_a_loop_goes_on_after_a_group_that_failed_by_itself(
+    loop: Callable[[Fail], Coroutine[None, None, None]],
+) -> None:
+    group = _failing_at_once()
+    task = asyncio.create_task(loop(group.fail))
+
+    async with asyncio.timeout(5):
+        while group.runs < 3:  # noqa: ASYNC110 - the loop's pauses are its own
+            await asyncio.sleep(0.01)
+
+    assert not task.done()
+    task.cancel()
+
+
+async def test_an_action_run_apart_returns_or_raises_what_it_does() -> None:
+    async def answer() -> int:
+        return 42
+
+    assert 42 == await run_apart(answer)
+    with pytest.raises(ExceptionGroup):
+        await run_apart(_failing_at_once().fail)
+
+
+def _failing_at_once() -> FailingGroup:
+    group = FailingGroup()
+    group.go_on.set()
+    return group
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="task groups of Python 3.13 lose no cancellation")
