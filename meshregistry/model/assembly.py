@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from meshregistry.model.bounded import remember
-from meshregistry.model.claim import Claim, Conversion
+from meshregistry.model.claim import Claim, Conversion, claim_entry
 from meshregistry.model.conversion import InstanceConverter
 from meshregistry.model.dubbo import DubboConverter
 from meshregistry.model.dubbo_key import DUBBO_NAMESPACE
@@ -80,6 +80,12 @@ def convert_service(
         conversion = cache.dubbo_converter(policy, policy.dubbo).convert(key, instances)
     else:
         conversion = cache.converter(policy).convert(key, instances)
+    return conversion if policy.territory is None else confine(conversion, policy.territory)
+
+
+def convert_entry(key: ServiceKey, entry: ServiceEntry, policy: ConversionPolicy) -> Conversion:
+    """Return what an entry that a person wrote contributes: itself, unless a host is outside the source's territory."""
+    conversion = Conversion((claim_entry(key, entry, policy),))
     return conversion if policy.territory is None else confine(conversion, policy.territory)
 
 

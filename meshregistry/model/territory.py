@@ -20,7 +20,8 @@ _POLICIES = 64
 def confine(conversion: Conversion, territory: Territory) -> Conversion:
     """Return the conversion without what lies outside the territory; each thing left out is a reject.
 
-    A claim on a foreign namespace or first host goes as a whole, a foreign further host (an alias) goes alone.
+    A claim on a foreign namespace or first host goes as a whole, a foreign further host (an alias) goes alone; what a
+    person wrote goes as a whole, as it is served as it stands or not at all.
     """
     claims: list[Claim] = []
     rejects = list(conversion.rejects)
@@ -41,6 +42,8 @@ def _confine_claim(claim: Claim, territory: Territory, notes: RejectNotes) -> Cl
         return claim
     matches = _compile(territory.hosts).match
     first, *further = claim.hosts
+    if claim.written is not None:
+        first = next((host for host in claim.hosts if not matches(host)), first)
     if not matches(first):
         notes.add("host_denied", first, f"{claim.key} may not claim this host; left out")
         return None

@@ -9,8 +9,8 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from meshregistry.model.assembly import ConversionCache, convert_service, merge_claims
-from meshregistry.model.claim import Claim, claim_entry
+from meshregistry.model.assembly import ConversionCache, convert_entry, convert_service, merge_claims
+from meshregistry.model.claim import Claim
 from meshregistry.model.events import (
     EntryListing,
     ScopeConfirmed,
@@ -298,10 +298,8 @@ class Reducer:
         if isinstance(update, EntryListing):
             return self._take_entries(update)
         if isinstance(update, ServiceReading):
-            self._metrics.updates.labels(update.key.scope.source).inc()
             self._hear(update.key.scope)
             return self._read(update.key, update.instances)
-        self._metrics.updates.labels(update.scope.source).inc()
         self._hear(update.scope)
         dirty: set[str] = set()
         known = self._contributions.names(update.scope) | self._rejects.names(update.scope)
@@ -314,17 +312,18 @@ class Reducer:
 
     def _take_entries(self, update: EntryListing) -> set[str]:
         """Replace what people wrote; returns the resources it touches."""
-        self._metrics.updates.labels(update.scope.source).inc()
         self._hear(update.scope)
-        self._rejects.replace(ServiceKey(update.scope, ""), update.rejects)
+        rejects = list(update.rejects)
         policy = self._rules[update.scope.source].conversion
         dirty: set[str] = set()
         gone = self._contributions.names(update.scope) - update.entries.keys() if update.is_complete else ()
         for name in gone:
             dirty |= self._claim(ServiceKey(update.scope, name), ())
         for name, entry in update.entries.items():
-            key = ServiceKey(update.scope, name)
-            dirty |= self._claim(key, (claim_entry(key, entry, policy),))
+            conversion = convert_entry(ServiceKey(update.scope, name), entry, policy)
+            rejects += conversion.rejects
+            dirty |= self._claim(ServiceKey(update.scope, name), conversion.claims)
+        self._rejects.replace(ServiceKey(update.scope, ""), tuple(rejects))
         return dirty | self._take_statement(update.scope) if update.is_complete else dirty
 
     def _take_statement(self, scope: Scope) -> set[str]:
@@ -332,6 +331,7 @@ class Reducer:
         return self._mass.confirm(scope, self._clock()) | self._freshness.state(scope, self._clock())
 
     def _hear(self, scope: Scope) -> None:
+        self._metrics.updates.labels(scope.source).inc()
         self._staleness.hear(scope)
         self._turnover.hear(scope)
 

@@ -1,8 +1,11 @@
 """What a source may claim."""
 
-from meshregistry.model.assembly import ConversionCache, convert_service
+import pytest
+
+from meshregistry.model.assembly import ConversionCache, convert_entry, convert_service
 from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.model.policy import ConversionPolicy, Territory
+from meshregistry.model.service_entry import ServiceEntry
 
 KEY = ServiceKey(Scope("nacos", "", "public", "DEFAULT_GROUP"), "orders")
 
@@ -43,3 +46,22 @@ def test_a_further_host_outside_is_left_out_alone() -> None:
 
     assert ["orders.shop.svc.cluster.local", "cart.shop.svc.cluster.local"] == hosts
     assert ["host_denied vault.bank.svc.cluster.local"] == rejects
+
+
+@pytest.mark.parametrize(
+    ("territory", "hosts", "rejects"),
+    [
+        (Territory(hosts=("*.shop",)), ("a.shop", "b.shop"), []),
+        (Territory(hosts=("*.shop",)), (), ["host_denied b.bank"]),
+        (Territory(namespaces=("bank",)), (), ["namespace_denied shop"]),
+    ],
+)
+def test_what_a_person_wrote_is_served_as_it_stands_or_not_at_all(
+    territory: Territory, hosts: tuple[str, ...], rejects: list[str]
+) -> None:
+    entry = ServiceEntry("shop", "mine", hosts or ("a.shop", "b.bank"))
+
+    conversion = convert_entry(KEY, entry, ConversionPolicy(territory=territory))
+
+    assert hosts == tuple(host for claim in conversion.claims for host in claim.hosts)
+    assert rejects == [f"{reject.reason} {reject.subject}" for reject in conversion.rejects]

@@ -1,0 +1,115 @@
+"""What a registrant cannot do, through the settings of every source that reads a registry."""
+
+from collections.abc import Callable, Mapping
+from urllib.parse import quote
+
+import pytest
+
+from meshregistry.errors import SourceDataError
+from meshregistry.model.assembly import ConversionCache, convert_service, merge_claims
+from meshregistry.model.claim import Conversion
+from meshregistry.model.dubbo_key import dubbo_scope
+from meshregistry.model.instance import Instance, Scope, ServiceKey, sort_pairs
+from meshregistry.settings.load import load_settings
+from meshregistry.sources.steps import finish
+from meshregistry.sources.zookeeper.dubbo.interface import read_interface
+from meshregistry.sources.zookeeper.dubbo.providers import ProviderReader
+from meshregistry.sources.zookeeper.spring import spring_scope
+from meshregistry.wiring import source_rules
+from tests.support.dubbo_names import encode
+
+INTERFACE = "com.acme.Orders"
+SECTIONS = {
+    "nacos": "nacos_source: {enabled: true, address: ['http://n:1']%s}",
+    "eureka": "eureka_source: {enabled: true, address: ['http://e:1']%s}",
+    "zookeeper": "zookeeper_source: {enabled: true, address: ['z:1']%s}",
+}
+STEERING = {
+    "security.istio.io/tlsMode": "istio",
+    "istio.io/rev": "stolen",
+    "topology.istio.io/network": "elsewhere",
+    "networking.istio.io/tunnel": "http",
+    "sidecar.istio.io/inject": "false",
+    "service_account": "root",
+}
+KINDS = ("nacos", "eureka", "spring", "dubbo")
+
+Registered = tuple[ServiceKey, tuple[Instance, ...]]
+
+
+def plain(scope: Scope) -> Callable[[Mapping[str, str]], Registered]:
+    """An instance with metadata in a scope."""
+
+    def register(metadata: Mapping[str, str]) -> Registered:
+        return ServiceKey(scope, "orders"), (Instance("10.0.0.1", 8080, metadata=sort_pairs(dict(metadata))),)
+
+    return register
+
+
+def dubbo(metadata: Mapping[str, str]) -> Registered:
+    """A provider whose URL has the metadata as parameters."""
+    query = "&".join(f"{quote(key, safe='')}={quote(value)}" for key, value in metadata.items())
+    urls = [encode(f"dubbo://10.0.0.1:20880/{INTERFACE}?interface={INTERFACE}&{query}")]
+    reading = finish(read_interface(ProviderReader(()), INTERFACE, urls, ()))
+    ((name, instances),) = reading.services.items()
+    return ServiceKey(dubbo_scope("", INTERFACE), name), instances
+
+
+REGISTER = {
+    "nacos": plain(Scope("nacos", "", "public", "DEFAULT_GROUP")),
+    "eureka": plain(Scope("eureka", "", "", "")),
+    "spring": plain(spring_scope("")),
+    "dubbo": dubbo,
+}
+
+
+def convert(kind: str, metadata: Mapping[str, str], options: str = "") -> Conversion:
+    """Return what a registration becomes under the settings of its source."""
+    source = kind if kind in SECTIONS else "zookeeper"
+    rules = source_rules(load_settings(SECTIONS[source] % options, {}).settings)
+    key, instances = REGISTER[kind](metadata)
+    return convert_service(key, instances, rules[source].conversion, ConversionCache())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_labels_that_steer_the_mesh_are_never_taken_from_a_registry(kind: str) -> None:
+    conversion = convert(kind, {"zone": "a", **STEERING})
+    entry = merge_claims(conversion.claims, ConversionCache()).entry
+
+    assert entry is not None
+    labels = [entry.labels, *(endpoint.labels for endpoint in entry.endpoints)]
+    assert "zone" in dict(entry.endpoints[0].labels)
+    assert set() == STEERING.keys() & {key for pairs in labels for key, _ in pairs}
+    assert {""} == {endpoint.network + endpoint.service_account for endpoint in entry.endpoints}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_host_outside_the_list_is_not_claimed_and_reported(kind: str) -> None:
+    assert 1 == len(convert(kind, {}).claims)
+
+    conversion = convert(kind, {}, ", allow_hosts: ['*.elsewhere.example']")
+
+    assert ((), ["host_denied"]) == (conversion.claims, [reject.reason for reject in conversion.rejects])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_namespace_outside_the_list_is_not_claimed_and_reported(kind: str) -> None:
+    conversion = convert(kind, {"k8sNs": "bank"}, ", allow_namespaces: [nowhere]")
+
+    assert ((), ["namespace_denied"]) == (conversion.claims, [reject.reason for reject in conversion.rejects])
+
+
+@pytest.mark.parametrize("kind", ["nacos", "eureka", "spring"])
+def test_many_and_long_labels_are_bounded(kind: str) -> None:
+    conversion = convert(kind, {"big": "x" * 5000, **{f"label-{n}": "y" * 60 for n in range(2000)}})
+    entry = merge_claims(conversion.claims, ConversionCache()).entry
+
+    assert entry is not None
+    labels = entry.endpoints[0].labels
+    assert "big" not in dict(labels)
+    assert sum(len(key) + len(value) for key, value in labels) <= 32_768
+
+
+def test_a_provider_of_dubbo_that_is_too_long_is_not_read() -> None:
+    with pytest.raises(SourceDataError, match="size"):
+        dubbo({"big": "x" * 100_000})
