@@ -21,11 +21,12 @@ Secret = SecretStr
 """Text that is never printed; in a file it may be a reference, `${NAME}` or `file:PATH`."""
 
 _USERINFO = re.compile(r"(?<=://)\S*@")
+_QUERY = re.compile(r"(://[^\s?]*\?)\S+")
 
 
 def mask_credentials(text: str) -> str:
-    """Return text with the user part of any URL in it replaced by `***`."""
-    return _USERINFO.sub("***@", text)
+    """Return text with the user part and the query of any URL in it replaced by `***`."""
+    return _QUERY.sub(r"\1***", _USERINFO.sub("***@", text))
 
 
 class Section(BaseModel):
@@ -183,6 +184,8 @@ def _check_url(text: str) -> str:
         bad = True
     if bad or re.search(r"\s", text):
         raise ValueError("the URL has no usable host and port")
+    if "?" in text or "#" in text:
+        raise ValueError("a base URL has neither query nor fragment")
     return text.rstrip("/")
 
 

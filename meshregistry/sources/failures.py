@@ -1,5 +1,6 @@
 """What may be said of an address, a body or an error: one line, without secrets."""
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
@@ -7,6 +8,8 @@ import aiohttp
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
 
 _EXCERPT_CHARACTERS = 160
+_LEAST_SECRET = 4
+"""A shorter value is left in a text, where it may be any word."""
 
 
 def displayed(address: str) -> str:
@@ -21,6 +24,14 @@ def excerpt(body: bytes) -> str:
     text = body[: 4 * _EXCERPT_CHARACTERS].decode("utf-8", "replace")
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return line if len(line) <= _EXCERPT_CHARACTERS else f"{line[:_EXCERPT_CHARACTERS]}…"
+
+
+def conceal(text: str, *sent: Mapping[str, str] | None) -> str:
+    """Return a server's text without what we sent it as headers or a form: some quote it in their errors."""
+    values = {part for pairs in sent for value in (pairs or {}).values() for part in (value, *value.split())}
+    for value in sorted((each for each in values if len(each) >= _LEAST_SECRET), key=len, reverse=True):
+        text = text.replace(value, "***")
+    return text
 
 
 def cause(error: Exception) -> str:

@@ -13,7 +13,7 @@ from yarl import URL
 import meshregistry
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
 from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions, TlsFiles
-from meshregistry.sources.failures import cause, displayed, excerpt
+from meshregistry.sources.failures import cause, conceal, displayed, excerpt
 from meshregistry.telemetry.metrics import Metrics
 
 _NOT_OFFERED = frozenset({405, 410, 501})
@@ -155,8 +155,10 @@ class EurekaClient:
                 body = await self._read(response, f"{node}{path}")
         except (aiohttp.ClientError, OSError) as error:
             self._count(succeeded=False)
-            raise SourceUnavailable(f"{node}{path}: {cause(error)}") from error
+            raise SourceUnavailable(f"{node}{path}: {conceal(cause(error), headers)}") from error
         self._count(succeeded=response.status == 200)
+        if response.status != 200:
+            body = conceal(body.decode("utf-8", "replace"), headers).encode()
         return Answer(response.status, body, response.headers.get("Location", ""))
 
     async def _read(self, response: aiohttp.ClientResponse, place: str) -> bytes:

@@ -122,6 +122,14 @@ def test_user_parts_of_urls_are_masked_in_any_text() -> None:
     assert "http://***@host/eureka" == mask_credentials("http://user:pass@host/eureka")
     assert "http://***@host" == mask_credentials("http://user:p@ss/word@host")
     assert "user@example" == mask_credentials("user@example")
+    assert "http://***@host/x?***" == mask_credentials("http://user:pass@host/x?token=hunter2")
+
+
+@pytest.mark.parametrize("text", ["http://nacos:8848?token=hunter2", "http://nacos/nacos#hunter2"])
+def test_a_base_url_has_no_query_and_the_fault_does_not_quote_it(text: str) -> None:
+    with pytest.raises(ValidationError, match="neither query nor fragment") as caught:
+        TypeAdapter[str](Url).validate_python(text)
+    assert "hunter2" not in caught.value.errors()[0]["msg"]
 
 
 def test_neither_repr_nor_str_of_a_section_shows_a_secret() -> None:

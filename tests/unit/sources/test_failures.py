@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
-from meshregistry.sources.failures import cause, displayed, excerpt, worst
+from meshregistry.sources.failures import cause, conceal, displayed, excerpt, worst
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,14 @@ def test_an_excerpt_is_one_short_printable_line() -> None:
     assert "a b c" == excerpt(b"a\r\n\tb \x00\x1b c")
     assert "\N{REPLACEMENT CHARACTER}" == excerpt(b"\xff")
     assert 161 == len(excerpt(b"x" * 10_000))
+
+
+def test_what_a_server_quotes_of_our_headers_and_forms_is_concealed() -> None:
+    headers, form = {"Authorization": "Bearer s3cret", "X": "abc"}, {"password": "swordfish"}
+
+    text = conceal("no: Bearer s3cret (s3cret) swordfish abc", headers, None, form)
+
+    assert "no: *** (***) *** abc" == text
 
 
 @pytest.mark.parametrize(
