@@ -1,6 +1,6 @@
 """The rung `bulk`: one listing of a namespace with all instances, 10,000 services in 0.3 s on a real server."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from msgspec import Raw
@@ -46,8 +46,10 @@ class _Page(NamedTuple):
     services: Mapping[int, ServiceName]
     """Hash of a raw item → its service, unwanted groups included."""
 
-    names: tuple[ServiceName, ...]
+    names: frozenset[ServiceName]
     """The wanted ones."""
+
+    names_by_group: Mapping[str, frozenset[str]]
 
     length: int
     total: int | None
@@ -97,7 +99,9 @@ class BulkReader:
             raise connection.fault(path, error) from error
         unchanged = sum(page is self._pages.get(place) for place, page in read.items())
         self._pages = {place: page._replace(fresh={}) for place, page in read.items()}
-        self._services = {digest: service for page in read.values() for digest, service in page.services.items()}
+        self._services = {}
+        for page in read.values():
+            self._services.update(page.services)
         return NamespaceListing(_split(pages, groups, started_at, clock.now(), unchanged), unchanged)
 
     async def _read_page(self, connection: Connection, path: str, place: _PagePlace) -> _Page:
@@ -161,7 +165,8 @@ class _Cut:
         return _Page(
             digest=digest,
             services=self._services,
-            names=tuple(self._names),
+            names=frozenset(self._names),
+            names_by_group=_group(self._names),
             length=len(page.items),
             total=page.total,
             nameless=self._nameless,
@@ -189,22 +194,29 @@ class _Cut:
         return True
 
 
+def _group(services: Iterable[ServiceName]) -> dict[str, frozenset[str]]:
+    names: dict[str, set[str]] = {}
+    for group, name in services:
+        names.setdefault(group, set()).add(name)
+    return {group: frozenset(listed) for group, listed in names.items()}
+
+
 def _check(pages: list[_Page]) -> None:
     nameless = sum(page.nameless for page in pages)
     unread = {service for page in pages for service in page.unread}
-    if nameless + len(unread) and not {service for page in pages for service in page.names} - unread:
+    if nameless + len(unread) and not frozenset().union(*(page.names for page in pages)) - unread:
         raise SourceDataError(f"none of {nameless + len(unread)} services is understood")
 
 
 def _split(
     pages: list[_Page], groups: frozenset[str], started_at: float, observed_at: float, unchanged: int
 ) -> dict[str, Listing]:
-    names: dict[str, set[str]] = {group: set() for group in groups}
+    names: dict[str, list[frozenset[str]]] = {group: [] for group in groups}
     fresh: dict[str, dict[str, Reading]] = {}
     unread: dict[str, dict[str, str]] = {}
     for page in pages:
-        for group, name in page.names:
-            names.setdefault(group, set()).add(name)
+        for group, listed in page.names_by_group.items():
+            names.setdefault(group, []).append(listed)
         for service, reading in page.fresh.items():
             fresh.setdefault(service.group, {})[service.name] = reading
         for service, why in page.unread.items():
@@ -212,7 +224,7 @@ def _split(
     nameless = sum(page.nameless for page in pages)
     return {
         group: Listing(
-            frozenset(listed),
+            frozenset().union(*parts),
             fresh.get(group, {}),
             unread.get(group, {}),
             observed_at,
@@ -220,7 +232,7 @@ def _split(
             nameless,
             started_at,
         )
-        for group, listed in sorted(names.items())
+        for group, parts in sorted(names.items())
     }
 
 
@@ -234,8 +246,8 @@ async def look_again_at_suspects(listing: Listing, services: OneByOne, memory: M
     when the node stops answering; cancelling it is safe.
     """
     suspects = {name for name, reading in listing.fresh.items() if reading.suspect}
-    remembered = listing.names - listing.fresh.keys() - listing.unread.keys()
-    suspects |= {name for name, known in memory.known.items() if known.suspect and name in remembered}
+    before = {name for name, known in memory.known.items() if known.suspect and name in listing.names}
+    suspects |= before - listing.fresh.keys() - listing.unread.keys()
     if not suspects:
         return listing
     round_ = await services.read_services(suspects)
