@@ -29,7 +29,9 @@ FENCE = "networking.istio.io/v1beta1/Sidecar"
 """A type that no transcript asks for, and of those that are answered last."""
 
 NODE = ("sidecar~10.0.0.1~istiod-1.istio-system~istio-system.svc.cluster.local", {"GENERATOR": "api"})
-NO_PAUSE = AdsOptions(host="127.0.0.1", port=0, version_stubs=False, rhythm=Rhythm(push_pause_s=0.0))
+NO_PAUSE = AdsOptions(
+    host="127.0.0.1", port=0, version_stubs=False, rhythm=Rhythm(push_pause_s=0.0, delta_push_pause_s=0.0)
+)
 
 
 class Rig(ABC):
