@@ -117,6 +117,7 @@ EVENTS = (
     Event("ads.nack", "warning", "A client refuses a response, and why. Worth an alert."),
     Event("ads.refused", "warning", "A stream is ended for breaking the protocol."),
     Event("ads.stalled", "warning", "A client did not read for `mcp.send_timeout`; its stream is ended."),
+    Event("ads.flooded", "warning", "A connection sent too many frames that ask for nothing; it is closed."),
     Event("ads.outdated", "warning", "An incremental client needs what is not kept any more; it begins anew."),
     Event("ads.unmarked", "warning", "A client on an incremental port does not carry the marker; it gets no answer."),
     Event("ads.incremental", "warning", "A port speaks Slime's incremental dialect, which breaks a stock istiod."),

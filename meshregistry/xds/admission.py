@@ -23,6 +23,10 @@ class TokenBucket:
         self._next_at = max(self._next_at, now - self._tolerance_s) + self._interval_s
         return max(self._next_at - now, 0.0)
 
+    def give_back(self) -> None:
+        """Return a token that was not used."""
+        self._next_at -= self._interval_s
+
 
 class Admission:
     """Owns the token bucket; `Refused` reasons are metric labels.
@@ -38,8 +42,8 @@ class Admission:
         self._networks = tuple(ip_network(text, strict=False) for text in options.allowed_peers)
         self._names = frozenset(options.tls.client_names) if options.tls else frozenset()
 
-    def admit(self, open_streams: int, address: str, certificate: Mapping[str, Any] | None, now: float) -> float:
-        """Return how long the stream has to wait before it is served, in seconds.
+    def admit(self, open_streams: int, address: str, certificate: Mapping[str, Any] | None) -> None:
+        """Accept a stream, or not.
 
         `address` is the peer's IP address; `certificate` is what `ssl` makes of the client's, None without one.
 
@@ -54,7 +58,17 @@ class Admission:
             raise Refused(
                 Status.RESOURCE_EXHAUSTED, "too_many_streams", f"{self._max_streams} streams are open already"
             )
+
+    def reserve(self, now: float) -> float:
+        """Take a token for a stream that has asked for something; return how long it waits for its answer, in seconds.
+
+        Streams that ask for nothing cost no answer, and must not make others wait.
+        """
         return self._bucket.reserve(now)
+
+    def give_back(self) -> None:
+        """Take back the token of a stream that ended before its first answer."""
+        self._bucket.give_back()
 
     def _is_allowed(self, text: str) -> bool:
         if not self._networks:

@@ -8,15 +8,14 @@ GOAWAY h2 refuses further frames, trailers included.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection
-from typing import cast
 
 from grpclib._typing import IServable
 from grpclib.config import Configuration
-from grpclib.protocol import AbstractHandler, H2Protocol
+from grpclib.protocol import H2Protocol
 from grpclib.server import Handler, Server
-from h2.config import H2Configuration
-from h2.exceptions import ProtocolError
 
+from meshregistry.xds.connection import Connection
+from meshregistry.xds.reading import ReadingTurns
 from meshregistry.xds.tls import Certificate
 from meshregistry.xds.transport import BytesCodec
 
@@ -38,9 +37,17 @@ _CONFIGURATION = Configuration(
 class Listener(Server):
     """Owns the listening sockets and the connections made to them."""
 
-    def __init__(self, services: Collection[IServable], certificate: Certificate | None = None) -> None:
+    def __init__(
+        self,
+        services: Collection[IServable],
+        certificate: Certificate | None = None,
+        note_flood: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`note_flood` is called for each connection that is closed because of a flood."""
         super().__init__(services, codec=BytesCodec(), config=_CONFIGURATION)
         self._certificate = certificate
+        self._note_flood = note_flood
+        self._turns = ReadingTurns()
         self._connections: set[Connection] = set()
         self._new: deque[Connection] = deque()
         self._all_lost = asyncio.Event()
@@ -91,95 +98,31 @@ class Listener(Server):
         self.__gc_step__()
         handler = Handler(self._mapping, self._codec, self._status_details_codec, self.__dispatch__)
         self._handlers.add(handler)
-        return Connection(handler, self._config, self._h2_config, self._note_connection)
+        return Connection(handler, self._config, self._h2_config, self._turns, self)
 
-    def _note_connection(self, connection: "Connection", *, alive: bool) -> None:
-        if alive:
-            self._connections.add(connection)
-            self._all_lost.clear()
-            self._new.append(connection)
-            if len(self._new) == 1:
-                asyncio.get_running_loop().call_soon(self._begin_next)
-            return
+    def note_made(self, connection: Connection) -> None:
+        """Let a connection begin in its turn."""
+        self._connections.add(connection)
+        self._all_lost.clear()
+        self._new.append(connection)
+        if len(self._new) == 1:
+            asyncio.get_running_loop().call_soon(self._begin_next)
+
+    def note_flood(self) -> None:
+        """Pass it on."""
+        self._note_flood()
+
+    def note_lost(self, connection: Connection) -> None:
+        """Forget a connection."""
         self._connections.discard(connection)
         if not self._connections:
             self._all_lost.set()
 
     def _begin_next(self) -> None:
         # All that wait are accepted in one iteration of the loop, which has no time for the HTTP/2 of a hundred.
-        self._new.popleft().begin()
-        if self._new:
-            asyncio.get_running_loop().call_soon(self._begin_next)
-
-
-class Connection(H2Protocol):
-    """One TCP connection, known to its listener from its making to its loss."""
-
-    def __init__(
-        self,
-        handler: AbstractHandler,
-        config: Configuration,
-        h2_config: H2Configuration,
-        note: Callable[..., None],
-    ) -> None:
-        super().__init__(handler, config, h2_config)
-        self._note = note
-        self._transport: asyncio.Transport | None = None
-        self._early: list[bytes] | None = []
-        """What arrived before the conversation began; None from then on."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for a turn to begin."""
-        # uvloop's transports are none by inheritance.
-        self._transport = cast("asyncio.Transport", transport)
-        self._note(self, alive=True)
-
-    def begin(self) -> None:
-        """Begin the HTTP/2 conversation, unless the connection is lost already."""
-        early, self._early = self._early, None
-        if self._transport is None or self._transport.is_closing():
-            return
-        super().connection_made(self._transport)
-        for data in early or ():
-            super().data_received(data)
-
-    def data_received(self, data: bytes) -> None:
-        """Take what the client sends."""
-        if self._early is not None:
-            self._early.append(data)
-        elif self._has_begun:
-            super().data_received(data)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """End every stream of the connection."""
-        if self._has_begun:
-            super().connection_lost(exc)
-        else:
-            self.handler.close()
-        self._transport = None
-        self._note(self, alive=False)
-
-    def say_goodbye(self) -> None:
-        """Send GOAWAY and close once everything before it is written."""
-        if self._transport is None or self._transport.is_closing():
-            return
-        if not self._has_begun:
-            self._transport.close()
-            return
         try:
-            self.connection._connection.close_connection()
-        except ProtocolError:
-            # The conversation is over already; only the socket is left to close.
-            pass
-        else:
-            self.connection.flush()
-        self.connection.close()
-
-    @property
-    def _has_begun(self) -> bool:
-        return hasattr(self, "connection")
-
-    def cut(self) -> None:
-        """Close at once, unwritten data or not."""
-        if self._transport is not None:
-            self._transport.abort()
+            self._new.popleft().begin()
+        finally:
+            # Whatever one client does to its connection, the others begin.
+            if self._new:
+                asyncio.get_running_loop().call_soon(self._begin_next)

@@ -65,7 +65,8 @@ class AdsServer:
         """
         tls = self._options.tls
         try:
-            listener = Listener([self._ads, self._health], Certificate(tls) if tls else None)
+            certificate = Certificate(tls) if tls else None
+            listener = Listener([self._ads, self._health], certificate, self._ads.note_flood)
             await listener.open(self._options.host, self._options.port)
         except OSError as error:
             address = f"{self._options.host or '*'}:{self._options.port}"

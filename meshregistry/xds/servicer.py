@@ -110,6 +110,11 @@ class AdsServicer:
         for session in self._sessions:
             session.note_change(change)
 
+    def note_flood(self) -> None:
+        """Count a connection that was closed because of what it sent."""
+        self._shared.metrics.bad_requests.labels("flood").inc()
+        _log.warning("ads.flooded effect=%r", "the connection is closed")
+
     def types(self) -> Iterator[TypeState]:
         """Return all types of all streams."""
         return chain.from_iterable(session.types() for session in self._sessions)
@@ -121,21 +126,21 @@ class AdsServicer:
             session.drain()
 
     async def _serve(self, dialect: Dialect, stream: ByteStream) -> None:
-        wait_s = self._admit(stream)
+        self._admit(stream)
         stream_id = f"{next(self._numbers)}-{token_hex(4)}"
-        session = Session(stream, dialect, self._shared, stream_id)
+        session = Session(stream, dialect, self._shared, self._admission, stream_id)
         self._sessions.add(session)
         try:
-            await session.run(wait_s)
+            await session.run()
         finally:
             self._sessions.discard(session)
 
-    def _admit(self, stream: ByteStream) -> float:
+    def _admit(self, stream: ByteStream) -> None:
         if self._draining:
             raise GRPCError(Status.UNAVAILABLE, "server is shutting down")
         address = (stream.peer.addr() or ("",))[0]
         try:
-            return self._admission.admit(len(self._sessions), address, stream.peer.cert(), time.monotonic())
+            self._admission.admit(len(self._sessions), address, stream.peer.cert())
         except Refused as refused:
             self._shared.metrics.bad_requests.labels(refused.reason).inc()
             raise
@@ -144,14 +149,18 @@ class AdsServicer:
 class Session:
     """One stream being served; owns its machine."""
 
-    def __init__(self, stream: ByteStream, dialect: Dialect, shared: Shared, stream_id: str) -> None:
+    def __init__(
+        self, stream: ByteStream, dialect: Dialect, shared: Shared, admission: Admission, stream_id: str
+    ) -> None:
         self._stream = stream
         self._dialect = dialect
         self._shared = shared
+        self._admission = admission
         self._machine = AdsStream(dialect.new_type, shared.options, shared.look, stream_id)
         self._row = ConnectedStream(stream_id, _format_peer(stream), dialect.name, self._machine)
         self._wake = asyncio.Event()
         self._draining = False
+        self._is_served = False
 
     def note_change(self, change: Change) -> None:
         """Pass a commit to the machine and wake the writer if it may have something to send."""
@@ -167,8 +176,8 @@ class Session:
         self._draining = True
         self._wake.set()
 
-    async def run(self, wait_s: float) -> None:
-        """Serve, after a wait, until the client ends the stream.
+    async def run(self) -> None:
+        """Serve until the client ends the stream.
 
         Raises:
             GRPCError: how the stream ends otherwise. Never inside an exception group, which grpclib does not read.
@@ -181,7 +190,6 @@ class Session:
             # A hundred clients that connect at once are accepted in one iteration of the loop: that is enough for it.
             await self._shared.pacer.turn()
             await self._stream.send_initial_metadata()
-            await self._rest(wait_s)
             await self._converse()
         finally:
             self._shared.clients.remove(self._row.stream_id)
@@ -232,11 +240,25 @@ class Session:
         while True:
             self._wake.clear()
             await self._shared.pacer.turn()
+            if not self._is_served and self._machine.types:
+                await self._await_token()
             while (push := self._next_push()) is not None:
                 await self._send(push)
                 await self._shared.pacer.turn()
             wake_up = self._machine.next_wake_up()
             await self._rest(None if wake_up is None else max(wake_up - time.monotonic(), 0.0))
+
+    async def _await_token(self) -> None:
+        """Wait for a token, which a stream needs once it has asked for something; what ends before gives it back."""
+        begins_at = time.monotonic() + self._admission.reserve(time.monotonic())
+        try:
+            while not self._draining and (wait_s := begins_at - time.monotonic()) > 0:
+                self._wake.clear()
+                await self._rest(wait_s)
+            self._is_served = True
+        finally:
+            if not self._is_served:
+                self._admission.give_back()
 
     def _next_push(self) -> Push | None:
         if self._draining:

@@ -53,6 +53,11 @@ class H2Client:
         await self.flush()
         return stream
 
+    async def reset(self, stream: int) -> None:
+        """Give a stream up."""
+        self._h2.reset_stream(stream)
+        await self.flush()
+
     async def send(self, stream: int, message: bytes, *, compressed: bool = False) -> None:
         """Send one message."""
         await self.send_raw(stream, struct.pack(">?I", compressed, len(message)) + message)

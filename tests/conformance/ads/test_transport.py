@@ -184,6 +184,19 @@ async def test_mass_reconnect_is_spread_and_nobody_is_refused() -> None:
         assert asyncio.get_running_loop().time() - began > 0.15
 
 
+async def test_streams_that_ask_for_nothing_or_are_reset_at_once_make_nobody_wait() -> None:
+    """H4, CVE-2023-44487: a token is for an answer, and goes back when the stream ends before."""
+    options = replace(NO_PAUSE, limits=Limits(new_streams_per_s=0.01, new_streams_burst=1))
+    async with serve(make_store(make_resource("a")), options) as server, H2Client(server.port) as hostile:
+        for number in range(60):
+            stream = await hostile.open()
+            if number % 2:
+                await hostile.reset(stream)
+        async with AdsClient(server.port, "sotw") as client:
+            await client.send(hello("sotw"))
+            assert got(a=1) == read_answer("sotw", await client.receive())
+
+
 async def test_initial_requests_of_istiod_are_all_answered() -> None:
     """S1 S3 T7 X50: sixteen requests back to back, the node on the first only, one answer each, nonces unique."""
     urls = [SERVICE_ENTRY, *(f"group{number}.istio.io/v1/Kind{number}" for number in range(15))]
@@ -228,6 +241,7 @@ async def test_requests_are_read_while_a_response_is_blocked() -> None:
         stream = await client.open()
         await client.send(stream, hello("sotw"))
         await wait_for(lambda: any(status.types for status in clients.streams()))
+        await wait_for(lambda: clients.streams()[0].types[SERVICE_ENTRY].nonce_sent)
         await client.send(stream, write_request("sotw", GATEWAY))
         await wait_for(lambda: GATEWAY in clients.streams()[0].types)
         assert "" == clients.streams()[0].types[GATEWAY].nonce_sent

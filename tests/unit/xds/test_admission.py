@@ -40,10 +40,10 @@ def test_addresses(networks: tuple[str, ...], address: str, allowed: bool) -> No
     """An empty list allows everybody; a v4 address on a v6 socket is a v4 address."""
     admission = Admission(AdsOptions(allowed_peers=networks))
     if allowed:
-        assert 0.0 == admission.admit(0, address, None, 1000.0)
+        admission.admit(0, address, None)
         return
     with pytest.raises(Refused) as refused:
-        admission.admit(0, address, None, 1000.0)
+        admission.admit(0, address, None)
     assert "address" == refused.value.reason
 
 
@@ -51,7 +51,7 @@ def test_addresses(networks: tuple[str, ...], address: str, allowed: bool) -> No
 def test_certificate_with_an_allowed_name_passes(names: tuple[str, ...]) -> None:
     """DNS names and URIs count alike."""
     admission = Admission(AdsOptions(tls=TlsOptions("c", "k", "ca", client_names=names)))
-    assert 0.0 == admission.admit(0, "10.0.0.1", CERTIFICATE, 1000.0)
+    admission.admit(0, "10.0.0.1", CERTIFICATE)
 
 
 @pytest.mark.parametrize("certificate", [None, {}, CERTIFICATE])
@@ -59,15 +59,25 @@ def test_certificate_without_one_is_refused(certificate: dict[str, object] | Non
     """An address in the certificate is no name."""
     admission = Admission(AdsOptions(tls=TlsOptions("c", "k", "ca", client_names=("10.0.0.1",))))
     with pytest.raises(Refused, match="certificate"):
-        admission.admit(0, "10.0.0.1", certificate, 1000.0)
+        admission.admit(0, "10.0.0.1", certificate)
 
 
 def test_full_server_refuses() -> None:
     """And does not spend a token on it."""
     admission = Admission(AdsOptions(limits=Limits(max_streams=2, new_streams_per_s=1.0, new_streams_burst=1)))
     with pytest.raises(Refused, match="2 streams"):
-        admission.admit(2, "10.0.0.1", None, 1000.0)
-    assert 0.0 == admission.admit(1, "10.0.0.1", None, 1000.0)
+        admission.admit(2, "10.0.0.1", None)
+    admission.admit(1, "10.0.0.1", None)
+    assert 0.0 == admission.reserve(1000.0)
+
+
+def test_a_token_that_was_not_used_is_there_for_the_next() -> None:
+    """A thousand streams that ended before their answer do not make the next one wait for theirs."""
+    admission = Admission(AdsOptions(limits=Limits(new_streams_per_s=10.0, new_streams_burst=1)))
+    assert pytest.approx([0.0, 0.1, 0.2]) == [admission.reserve(1000.0) for _ in range(3)]
+    admission.give_back()
+    admission.give_back()
+    assert pytest.approx(0.1) == admission.reserve(1000.0)
 
 
 def test_names_of_a_certificate() -> None:
