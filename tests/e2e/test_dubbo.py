@@ -122,7 +122,7 @@ async def test_sidecars_follow_consumers_and_go_when_they_are_switched_off(
         assert 0 == istiod.model.counters.actions[Action.INVALID]
 
 
-async def test_the_pages_of_dubbo_tell_what_is_served_and_who_calls_whom(
+async def test_an_old_istiod_has_sidecars_too_and_the_pages_tell_who_calls_whom(
     simulated_zookeeper: SimRig, tmp_path: Path
 ) -> None:
     await populate(simulated_zookeeper)
@@ -131,7 +131,7 @@ async def test_the_pages_of_dubbo_tell_what_is_served_and_who_calls_whom(
     path.write_text(SETTINGS.format(ads=ads, http=http, hosts=simulated_zookeeper.hosts, sidecars="true"))
     calls = {"application": "web", "provideservices": [], "consumeservices": ["com.acme.orders.dubbo"]}
 
-    async with running(path), istiod_at(ads) as istiod:
+    async with running(path), istiod_at(ads, "1.18") as istiod:
         await expect(istiod, {"web.dubbo.generated": ["*/com.acme.orders.dubbo"]})
         (entry,) = (await read_page(http, f"zk?interfaceName={ORDERS}")).values()
         instances = await read_page(http, f"zk?registry_services=true&interfaceName={ORDERS}")
