@@ -1,8 +1,6 @@
 """Dubbo in a ZooKeeper, end to end: Sidecars from consumers as a stock istiod gets them, and the pages."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +8,12 @@ import aiohttp
 import pytest
 import yaml
 
-from meshregistry.app import App
-from meshregistry.reload import open_settings
 from meshregistry.watch.client import IstiodClient
 from meshregistry.watch.model import Action, IstiodModel
 from meshregistry.watch.resources import OpaqueSpec
 from tests.support.dubbo_names import encode, provider
 from tests.support.pb2_decoder import message_class
-from tests.support.running_service import TIMEOUT_S, free_ports, istiod_at
+from tests.support.running_service import TIMEOUT_S, free_ports, istiod_at, running_app
 from tests.support.zookeeper_rig import SimRig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=False)]
@@ -32,21 +28,6 @@ zookeeper_source:
   enable_dubbo_sidecar: {sidecars}
   trim_dubbo_remove_dep_interval: 0s
 """
-
-
-@asynccontextmanager
-async def running(path: Path) -> AsyncIterator[App]:
-    """Run the service on a settings file for as long as the block lasts."""
-    origin = open_settings(path, {})
-    stop = asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        app = App(origin.loaded.settings, origin)
-        tasks.create_task(app.run(stop))
-        await app.listening.wait()
-        try:
-            yield app
-        finally:
-            stop.set()
 
 
 async def expect(istiod: IstiodClient, expected: dict[str, list[str]]) -> None:
@@ -103,7 +84,7 @@ async def test_sidecars_follow_consumers_and_go_when_they_are_switched_off(
     path = tmp_path / "settings.yaml"
     path.write_text(SETTINGS.format(ads=ads, http=http, hosts=rig.hosts, sidecars="true"))
 
-    async with running(path) as app, istiod_at(ads) as istiod:
+    async with running_app(path) as app, istiod_at(ads) as istiod:
         await expect(istiod, {"web.dubbo.generated": ["*/com.acme.orders.dubbo"]})
         reference = await call(rig, "web", USERS)
         await expect(istiod, {"web.dubbo.generated": ["*/com.acme.orders.dubbo", "*/com.acme.users.dubbo"]})
@@ -131,7 +112,7 @@ async def test_an_old_istiod_has_sidecars_too_and_the_pages_tell_who_calls_whom(
     path.write_text(SETTINGS.format(ads=ads, http=http, hosts=simulated_zookeeper.hosts, sidecars="true"))
     calls = {"application": "web", "provideservices": [], "consumeservices": ["com.acme.orders.dubbo"]}
 
-    async with running(path), istiod_at(ads, "1.18") as istiod:
+    async with running_app(path), istiod_at(ads, "1.18") as istiod:
         await expect(istiod, {"web.dubbo.generated": ["*/com.acme.orders.dubbo"]})
         (entry,) = (await read_page(http, f"zk?interfaceName={ORDERS}")).values()
         instances = await read_page(http, f"zk?registry_services=true&interfaceName={ORDERS}")

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from meshregistry.app import App
-from meshregistry.reload import open_settings
 from meshregistry.watch.client import IstiodClient
 from meshregistry.watch.model import Action
 from tests.support.nacos_rig import NacosRig
-from tests.support.running_service import TIMEOUT_S, Deployment, attached_istiod, endpoints
+from tests.support.running_service import TIMEOUT_S, Deployment, attached_istiod, endpoints, running_app
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=False)]
 
@@ -43,16 +41,8 @@ class MountedDeployment(Deployment):
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        origin = open_settings(self._folder / "settings.yaml", {})
-        stop = asyncio.Event()
-        async with asyncio.TaskGroup() as tasks:
-            app = App(origin.loaded.settings, origin)
-            tasks.create_task(app.run(stop))
-            await app.listening.wait()
-            try:
-                yield
-            finally:
-                stop.set()
+        async with running_app(self._folder / "settings.yaml"):
+            yield
 
     async def metric(self, name: str) -> float:
         _, body = await self.get("/metrics")

@@ -4,12 +4,14 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import orjson
 
 from meshregistry.app import App
+from meshregistry.reload import open_settings
 from meshregistry.settings.load import load_settings
 from meshregistry.watch.client import ClientOptions, IstiodClient, Seams
 from meshregistry.watch.families import FAMILIES
@@ -110,6 +112,21 @@ class Deployment:
         status, body = await self.get("/meshregistry/xdsCache?layout=list")
         assert status == 200
         return {item["name"]: item["Spec"] for item in orjson.loads(body)}
+
+
+@asynccontextmanager
+async def running_app(path: Path) -> AsyncIterator[App]:
+    """Run the service on a settings file, which it follows, for as long as the block lasts."""
+    origin = open_settings(path, {})
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        app = App(origin.loaded.settings, origin)
+        tasks.create_task(app.run(stop))
+        await app.listening.wait()
+        try:
+            yield app
+        finally:
+            stop.set()
 
 
 @asynccontextmanager
