@@ -23,11 +23,6 @@ class Reader:
         self._data = data
         self._position = 0
 
-    @property
-    def at_end(self) -> bool:
-        """Whether all has been read."""
-        return self._position >= len(self._data)
-
     def int32(self) -> int:
         """A signed 32-bit number."""
         return self._number(_INT)
