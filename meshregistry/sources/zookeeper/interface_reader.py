@@ -122,8 +122,10 @@ class InterfaceReader:
 
     async def _note_calls(self, interface: str, names: tuple[str, ...], *, is_new: bool) -> None:
         """Tell who calls the interface's services, if these are new or their consumers are."""
+        if self._desk is None:
+            return
         digest = fingerprint(names)
-        if self._desk is None or not (is_new or self._called_by.get(interface) != digest):
+        if not is_new and self._called_by.get(interface) == digest:
             return
         self._called_by[interface] = digest
         consumers = await run_steps(read_consumers(names))
