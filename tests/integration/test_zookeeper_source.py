@@ -17,7 +17,7 @@ from meshregistry.wiring_zookeeper import zookeeper_options
 from tests.support.dubbo_names import encode, provider
 from tests.support.tcp_gate import TcpGate
 from tests.support.zookeeper_churn import Churn, ChurnOptions
-from tests.support.zookeeper_rig import EnsembleRig, SecureRig, SimRig, ZooKeeperRig
+from tests.support.zookeeper_rig import EnsembleRig, RealRig, SecureRig, SimRig, ZooKeeperRig
 from tests.support.zookeeper_session import ticket_of
 from tests.support.zookeeper_view import MODES, QUIET, Changes, View, reading, server_options
 
@@ -422,6 +422,19 @@ async def test_servers_without_recursive_watches_are_watched_node_by_node() -> N
     finally:
         await rig.close()
         await rig.stop()
+
+
+@ONE_LOOP
+async def test_a_root_of_twenty_thousand_nodes_is_read_and_watched(real_zookeeper: RealRig) -> None:
+    """Most interfaces of a large registry have had their last provider long ago."""
+    names = [f"com.acme.Idle{number:05d}" for number in range(20_000)]
+    await register(real_zookeeper, "10.0.0.1")
+    await real_zookeeper.writer.create_many((f"/dubbo/{name}", b"") for name in names)
+    async with reading(server_options(real_zookeeper.hosts), mode=Mode.WATCHING, resync=QUIET) as view:
+        await view.until_addresses({ORDERS: ["10.0.0.1"]})
+        assert 20_001 == view.registry["interfaces"]
+        await register(real_zookeeper, "10.0.0.2", names[-1])
+        await view.until_addresses({ORDERS: ["10.0.0.1"], names[-1]: ["10.0.0.2"]})
 
 
 # Encrypted, and as somebody: from the settings on, across a lost connection.
