@@ -119,7 +119,7 @@ def test_the_service_runs_as_nobody_on_a_read_only_root_and_saves_its_snapshot(
         assert {0} == {int(facts[name], 16) for name in ("CapEff", "CapPrm", "CapBnd")}
 
     assert 1 == container.run(*health).returncode
-    assert ["snapshot.meshregistry"] == [path.name for path in data.iterdir()]
+    assert "snapshot.meshregistry" in {path.name for path in data.iterdir()}
 
 
 def test_the_deployment_that_slimes_operator_renders_starts_it(root: EmptyRoot, nacos: str, tmp_path: Path) -> None:
