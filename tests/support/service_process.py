@@ -19,11 +19,11 @@ TIMEOUT_S = 60.0
 
 _SETTINGS = """
 aux_addr: 127.0.0.1:{http}
-mcp: {{server_url: "xds://127.0.0.1:{ads}", drain_timeout: 2s}}
+mcp: {{server_url: "xds://127.0.0.1:{ads}", drain_timeout: 2s{mcp}}}
 guard: {{empty_grace: 1s, delete_after: 1s}}
 data_dir: "{data_dir}"
 save_interval: 0.1s
-replicas: {{siblings: [{siblings}], takeover_timeout: 5s, resolve_interval: 0.2s}}
+replicas: {{siblings: [{siblings}], takeover_timeout: 5s, resolve_interval: 0.2s{replicas}}}
 nacos_source:
   enabled: true
   address: ["{nacos}"]
@@ -39,6 +39,10 @@ class ServiceProcess:
     def __init__(self, folder: Path, nacos: str, namespace: str = "public", period_s: float = 0.2) -> None:
         self.ads, self.http = free_ports(2)
         self.siblings: list[ServiceProcess] = []
+        self.mcp = ""
+        """More of the section, beginning with a comma; `replicas` likewise."""
+
+        self.replicas = ""
         self.data_dir = folder / "data"
         self._folder = folder
         self._nacos = nacos
@@ -64,6 +68,8 @@ class ServiceProcess:
             ads=self.ads,
             data_dir=self.data_dir,
             siblings=siblings,
+            mcp=self.mcp,
+            replicas=self.replicas,
             nacos=self._nacos,
             namespace=self._namespace,
             period=self._period_s,

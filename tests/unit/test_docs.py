@@ -132,6 +132,21 @@ def test_every_log_event_is_listed_with_its_level() -> None:
     assert [] == [(name, level) for name, level in written if level and level not in listed[name]]
 
 
+def test_every_threat_names_a_test_that_exists() -> None:
+    _, _, table = (ROOT / "SECURITY.md").read_text("utf-8").partition("## Threats")
+    rows = [row.split("|") for row in table.splitlines() if row.startswith("| ")][1:]
+    named = {row[1].strip(): re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", row[3]) for row in rows}
+
+    assert len(rows) > 25
+    assert [] == [threat for threat, tests in named.items() if not tests]
+    assert [] == [
+        (path, test)
+        for tests in named.values()
+        for path, test in tests
+        if not re.search(rf"^(?:async )?def {test}\(", (ROOT / path).read_text("utf-8"), re.MULTILINE)
+    ]
+
+
 def test_no_file_names_a_package_registry_or_a_place_on_one_machine() -> None:
     texts = {path: path.read_bytes().decode("utf-8", "replace") for path in FILES}
     assert [] == [(named(path), place) for path, text in texts.items() for place in PLACES if place in text]

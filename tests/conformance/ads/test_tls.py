@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import ssl
-from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -13,66 +11,26 @@ import trustme
 from meshregistry.errors import ListenError
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.xds.clients import Clients
-from meshregistry.xds.options import AdsOptions, TlsOptions
 from meshregistry.xds.server import AdsServer
 from tests.conformance.ads.test_transport import hello
 from tests.conformance.ads.transcripts import got
 from tests.support.ads_client import AdsClient
-from tests.support.ads_rig import NO_PAUSE, NODE, WireRig, serve
+from tests.support.ads_rig import NODE, WireRig, serve
 from tests.support.ads_world import SERVICE_ENTRY, commit, make_resource, make_store, read_answer
+from tests.support.tls_files import TlsFiles, fetch_names
 
 pytestmark = pytest.mark.anyio
 
 ISTIOD = "istiod.istio-system.svc"
 
 
-class Files:
-    """A certificate authority and the files of a server."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.authority = trustme.CA()
-        self.authority.cert_pem.write_to_path(folder / "ca.pem")
-        self.issue()
-
-    def issue(self, host: str = "localhost") -> None:
-        """Write a new chain and key."""
-        issued = self.authority.issue_cert(host)
-        (self.folder / "chain.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
-        issued.private_key_pem.write_to_path(self.folder / "key.pem")
-
-    def options(self, **fields: object) -> AdsOptions:
-        """Return options of a server with these files."""
-        tls = TlsOptions(str(self.folder / "chain.pem"), str(self.folder / "key.pem"), **fields)  # type: ignore[arg-type]
-        return replace(NO_PAUSE, tls=tls)
-
-    def credentials(self, client: trustme.LeafCert | None = None) -> grpc.ChannelCredentials:
-        """Return what a client needs, with a certificate of its own if given."""
-        if client is None:
-            return grpc.ssl_channel_credentials(self.authority.cert_pem.bytes())
-        chain = b"".join(blob.bytes() for blob in client.cert_chain_pems)
-        return grpc.ssl_channel_credentials(self.authority.cert_pem.bytes(), client.private_key_pem.bytes(), chain)
-
-
 @pytest.fixture
-def files(tmp_path: Path) -> Files:
+def files(tmp_path: Path) -> TlsFiles:
     """A server certificate for localhost."""
-    return Files(tmp_path)
+    return TlsFiles(tmp_path)
 
 
-async def fetch_names(port: int, authority: bytes) -> list[str]:
-    """Return the DNS names of the certificate that is presented now; HTTP/2 must be negotiated."""
-    context = ssl.create_default_context(cadata=authority.decode())
-    context.set_alpn_protocols(["h2"])
-    context.check_hostname = False
-    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-    tls = writer.get_extra_info("ssl_object")
-    assert "h2" == tls.selected_alpn_protocol()
-    writer.transport.abort()
-    return [name for _, name in tls.getpeercert()["subjectAltName"]]
-
-
-async def test_stock_istiod_needs_no_certificate_of_its_own(files: Files) -> None:
+async def test_stock_istiod_needs_no_certificate_of_its_own(files: TlsFiles) -> None:
     """T2: mode SIMPLE of istiod 1.26 and later; a certificate is asked for and not required."""
     options = files.options(client_ca=str(files.folder / "ca.pem"))
     async with (
@@ -83,7 +41,7 @@ async def test_stock_istiod_needs_no_certificate_of_its_own(files: Files) -> Non
         assert got(a=1) == read_answer("sotw", await client.receive())
 
 
-async def test_failed_handshake_hurts_nobody_else(files: Files) -> None:
+async def test_failed_handshake_hurts_nobody_else(files: TlsFiles) -> None:
     """T3: plaintext and rubbish on the TLS port."""
     store = make_store(make_resource("a"))
     async with (
@@ -104,7 +62,7 @@ async def test_failed_handshake_hurts_nobody_else(files: Files) -> None:
         assert [got(a=2)] == await rig.take()
 
 
-async def test_new_certificate_is_used_without_dropping_streams(files: Files) -> None:
+async def test_new_certificate_is_used_without_dropping_streams(files: TlsFiles) -> None:
     """Reload: new handshakes see the new chain, the open stream goes on."""
     store = make_store(make_resource("a"))
     authority = files.authority.cert_pem.bytes()
@@ -122,7 +80,7 @@ async def test_new_certificate_is_used_without_dropping_streams(files: Files) ->
         assert [got(a=2)] == await rig.take()
 
 
-async def test_half_written_certificate_is_not_used(files: Files, caplog: pytest.LogCaptureFixture) -> None:
+async def test_half_written_certificate_is_not_used(files: TlsFiles, caplog: pytest.LogCaptureFixture) -> None:
     """The pair in use stays until a whole new one is there; one line tells of it."""
     authority = files.authority.cert_pem.bytes()
     async with serve(make_store(), files.options()) as server:
@@ -137,7 +95,7 @@ async def test_half_written_certificate_is_not_used(files: Files, caplog: pytest
 
 
 @pytest.mark.parametrize(("identity", "served"), [(ISTIOD, True), ("stranger.example", False)])
-async def test_client_certificates_can_be_required_and_named(files: Files, identity: str, served: bool) -> None:
+async def test_client_certificates_can_be_required_and_named(files: TlsFiles, identity: str, served: bool) -> None:
     """A certificate of the right authority and the wrong name gets PERMISSION_DENIED."""
     options = files.options(
         client_ca=str(files.folder / "ca.pem"), require_client_certificate=True, client_names=(ISTIOD,)
@@ -154,7 +112,7 @@ async def test_client_certificates_can_be_required_and_named(files: Files, ident
             assert grpc.StatusCode.PERMISSION_DENIED is (await client.status())[0]
 
 
-async def test_required_certificate_that_is_missing_ends_the_handshake(files: Files) -> None:
+async def test_required_certificate_that_is_missing_ends_the_handshake(files: TlsFiles) -> None:
     """No stream without one."""
     options = files.options(client_ca=str(files.folder / "ca.pem"), require_client_certificate=True)
     clients = Clients()
@@ -167,7 +125,7 @@ async def test_required_certificate_that_is_missing_ends_the_handshake(files: Fi
         assert 0 == len(clients)
 
 
-async def test_unusable_certificate_is_an_error_at_start(files: Files) -> None:
+async def test_unusable_certificate_is_an_error_at_start(files: TlsFiles) -> None:
     """Named, and not a warning."""
     (files.folder / "key.pem").unlink()
     server = AdsServer(files.options(), make_store(), Clients(), Metrics())
