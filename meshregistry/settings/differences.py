@@ -161,6 +161,7 @@ _BEHAVIOURS = (
     ),
     _Behaviour(
         lambda settings: True,
-        "/meshregistry/args shows no secrets; `ver` of xdsCache is a sequence number; pages answer GET only.",
+        "/meshregistry/args shows no secrets; `ver` of xdsCache is a sequence number; pages answer GET only, but for "
+        "the log level, which http.token opens.",
     ),
 )
