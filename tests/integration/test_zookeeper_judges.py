@@ -1,7 +1,7 @@
 """Dubbo 2.7, Dubbo 3 and Spring Cloud register themselves; judged by what the mesh is offered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,9 +14,10 @@ from meshregistry.model.sidecar import Sidecar
 from meshregistry.settings.load import load_settings
 from meshregistry.sources.zookeeper.source import ZooKeeperSource
 from meshregistry.store.reducer import Reducer
+from meshregistry.store.snapshot import Change
 from meshregistry.store.store import SnapshotStore
 from meshregistry.telemetry.metrics import Metrics
-from meshregistry.wire.resource import ResourceEncoder
+from meshregistry.wire.resource import Resource, ResourceEncoder
 from meshregistry.wiring import source_rules
 from meshregistry.wiring_zookeeper import zookeeper_options
 from tests.support.dubbo_apps import (
@@ -28,6 +29,7 @@ from tests.support.dubbo_apps import (
     running,
     spring_application,
 )
+from tests.support.dubbo_names import encode
 from tests.support.zookeeper_rig import RealRig
 
 pytestmark = [
@@ -55,10 +57,10 @@ STATIC = "lab.api.UserService:users:1.0.0"
 
 
 class Mesh:
-    """A source and the store behind it; the guard holds nothing back."""
+    """A source and the store behind it; the guard holds nothing back but last endpoints, for `grace_s`."""
 
-    def __init__(self, hosts: str, profile: str, extra: str = "") -> None:
-        guard = "guard: {empty_grace: 0s, delete_after: 0s, port_grace: 0s, mass_ratio: 0}"
+    def __init__(self, hosts: str, profile: str, extra: str = "", grace_s: int = 0) -> None:
+        guard = f"guard: {{empty_grace: {grace_s}s, delete_after: 0s, port_grace: 0s, mass_ratio: 0}}"
         source = f"zookeeper_source: {{enabled: true, address: ['{hosts}'], refresh_period: 1s, {extra}}}"
         settings = load_settings(f"profile: {profile}\n{guard}\n{source}\n", {}).settings
         metrics = Metrics()
@@ -84,10 +86,18 @@ class Mesh:
             task.cancel()
 
     @property
+    def resources(self) -> Mapping[str, Resource]:
+        """What is served, by namespace and name."""
+        return self.store.current.collection(Kind.SERVICE_ENTRY).resources
+
+    def weights(self, interface: str) -> set[float]:
+        """The weights of an interface's instances, as registered and ruled."""
+        return {each.weight for _, _, instances in self.source.instances(interface) for each in instances}
+
+    @property
     def entries(self) -> dict[str, ServiceEntry]:
         """Entries with endpoints, by name."""
-        resources = self.store.current.collection(Kind.SERVICE_ENTRY).resources
-        return {each.entry.name: each.entry for each in resources.values() if each.endpoint_count}
+        return {each.entry.name: each.entry for each in self.resources.values() if each.endpoint_count}
 
     @property
     def sidecars(self) -> dict[str, Sidecar]:
@@ -168,6 +178,34 @@ async def test_dubbo_3_providers_are_reachable_by_name_and_protocol(real_zookeep
             assert set(SERVICES) <= {key for key, _ in found}
             assert STATIC not in {key for key, _ in found}
         await mesh.until(lambda: not mesh.entries)
+
+
+async def test_a_provider_that_rewrites_itself_is_never_gone(real_zookeeper: RealRig, tmp_path: Path) -> None:
+    """A rule has a running provider delete its node and create another one: in between there is none."""
+    interface, host = "lab.api.OrderService", "dubbo/1-0-0.lab.api.orderservice.dubbo"
+    category = f"/dubbo/{interface}/providers"
+    rule = f"override://0.0.0.0/{interface}?category=configurators&dynamic=false&enabled=true&version=1.0.0&weight=7"
+    provider = dubbo3_provider(real_zookeeper.hosts, tmp_path)
+    mesh = Mesh(real_zookeeper.hosts, "istio", grace_s=30)
+    counts: set[int] = set()
+
+    def look(_change: Change) -> None:
+        counts.update([found[host].endpoint_count] if host in (found := mesh.resources) else [])
+
+    async with mesh.reading(), running(provider):
+        await mesh.until(lambda: host in mesh.resources)
+        before = await real_zookeeper.writer.children(category)
+        mesh.store.listen(look)
+        await real_zookeeper.writer.create(f"/dubbo/{interface}/configurators/{encode(rule)}")
+        async with asyncio.timeout(TIMEOUT_S):
+            while not _is_rewritten(before, await real_zookeeper.writer.children(category)):  # noqa: ASYNC110 - a poll
+                await asyncio.sleep(0.1)
+        await mesh.until(lambda: {7.0} == mesh.weights(interface))
+        assert counts <= {1}
+
+
+def _is_rewritten(before: list[str], now: list[str]) -> bool:
+    return len(now) == len(before) and any("weight%3D7" in name for name in now)
 
 
 async def test_a_consumer_becomes_a_sidecar(real_zookeeper: RealRig, tmp_path: Path) -> None:
