@@ -83,6 +83,10 @@ class Contributions:
             if not addresses.isdisjoint([endpoint.address for endpoint in claim.endpoints])
         }
 
+    def home(self, host: str) -> str | None:
+        """Return the one resource that has a host now; None when there is none, or no single one."""
+        return self._homes.home(host)
+
     def is_claimed(self, host: str) -> bool:
         """Whether somebody claims a host, under whatever name; never in the slime profile, which keeps names apart."""
         return self._homes.knows(host)

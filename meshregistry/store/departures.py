@@ -74,6 +74,7 @@ class Departures:
         self._loose: dict[Scope, dict[int, Departure]] = {}
         self._held: dict[int, dict[int, Departure]] = {}
         self._held_by_resource: dict[str, dict[int, Departure]] = {}
+        self._held_by_host: dict[str, dict[int, Departure]] = {}
         self._held_by_place: dict[Place, dict[int, Departure]] = {}
         self._held_endpoints = 0
 
@@ -117,6 +118,7 @@ class Departures:
         self._held_endpoints += len(departure.claim.endpoints)
         self._held.setdefault(hold, {})[departure.number] = departure
         self._held_by_resource.setdefault(departure.claim.resource_name, {})[departure.number] = departure
+        self._held_by_host.setdefault(departure.claim.hosts[0], {})[departure.number] = departure
         for endpoint in departure.claim.endpoints:
             self._held_by_place.setdefault(place_of(endpoint), {})[departure.number] = departure
 
@@ -135,6 +137,11 @@ class Departures:
     def held_claims(self, resource_name: str) -> list[Claim]:
         """Return the claims that are held on a resource, the newest departure of a service first."""
         held = self._held_by_resource.get(resource_name)
+        return [departure.claim for departure in reversed(held.values())] if held else []
+
+    def held_of_host(self, host: str) -> list[Claim]:
+        """Return the held claims of a host, under whatever name, the newest departure of a service first."""
+        held = self._held_by_host.get(host)
         return [departure.claim for departure in reversed(held.values())] if held else []
 
     def forget(self, departure: Departure) -> None:
@@ -182,6 +189,7 @@ class Departures:
         self._held_endpoints -= len(departure.claim.endpoints)
         _discard(self._held, departure.hold, departure)
         _discard(self._held_by_resource, departure.claim.resource_name, departure)
+        _discard(self._held_by_host, departure.claim.hosts[0], departure)
         for endpoint in departure.claim.endpoints:
             _discard(self._held_by_place, place_of(endpoint), departure)
 

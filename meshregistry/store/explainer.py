@@ -96,7 +96,7 @@ class Explainer:
         collection = self._store.current.collection(Kind.SERVICE_ENTRY)
         held: dict[ServiceKey, tuple[Claim, ...]] = {}
         holds: dict[ServiceKey, tuple[str, ...]] = {}
-        for claim in self._parts.mass.claims(name):
+        for claim in self._parts.mass.claims(name, self._parts.contributions.claims(name)):
             hold = self._parts.mass.find_hold(claim)
             held[claim.key] = (*held.get(claim.key, ()), claim)
             if hold is not None:

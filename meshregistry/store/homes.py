@@ -28,6 +28,16 @@ class Homes:
         """Whether somebody claims a host."""
         return host in self._by_host
 
+    def home(self, host: str) -> str | None:
+        """Return the one resource that has a host; None when nobody claims it, or one source under several names."""
+        claims = self._by_host.get(host)
+        if not claims:
+            return None
+        if host in self._shared:
+            return self._find(host)
+        names = {name for _, name in claims}
+        return names.pop() if len(names) == 1 else None
+
     def add(self, claim: Claim) -> None:
         """Note a claim."""
         if claim.policy.profile is Profile.ISTIO:

@@ -26,8 +26,11 @@ class MassGuard:
     returns the resources that have to be built again.
     """
 
-    def __init__(self, policy: Callable[[str], GuardPolicy]) -> None:
+    def __init__(
+        self, policy: Callable[[str], GuardPolicy], home: Callable[[str], str | None] = lambda host: None
+    ) -> None:
         self._policy = policy
+        self._home = home
         self._populations: dict[Scope, Population] = {}
         self._departures = Departures()
         self._holds: dict[int, Hold] = {}
@@ -52,9 +55,19 @@ class MassGuard:
         """How many endpoints are served only because of a hold."""
         return self._departures.held_endpoints
 
-    def claims(self, resource_name: str) -> list[Claim]:
-        """Return the claims that holds keep on a resource."""
-        return self._departures.held_claims(resource_name)
+    def claims(self, resource_name: str, live: Iterable[Claim] = ()) -> list[Claim]:
+        """Return the claims that holds keep on a resource, whose `live` claims are these.
+
+        They follow a host whose home is another resource by now (`store/homes.py`): in two resources it would be two
+        services for istiod.
+        """
+        own = self._departures.held_claims(resource_name)
+        kept = [claim for claim in own if self._home(claim.hosts[0]) in (None, resource_name)]
+        if not self._holds:
+            return kept
+        hosts = dict.fromkeys(claim.hosts[0] for claim in live if self._home(claim.hosts[0]) == resource_name)
+        guests = (claim for host in hosts for claim in self._departures.held_of_host(host))
+        return [*kept, *(claim for claim in guests if claim.resource_name != resource_name)]
 
     def take_events(self) -> list[GuardEvent]:
         """Return the decisions since the last call."""
@@ -69,7 +82,7 @@ class MassGuard:
         dirty = self._take_back(key, after) if self._departures.of(key) else set()
         if before and (self._policy(key.scope.source).mass_ratio > 0 or self._freeze_of(key.scope)):
             dirty |= self._take_away(before, after, now)
-        return dirty | self._supersede(key, before, after)
+        return dirty | self._supersede(key, before, after) | self._move_homes(before, after)
 
     def settle(self, now: float) -> set[str]:
         """Decide about what was noted since the last call."""
@@ -136,7 +149,7 @@ class MassGuard:
         for departure in gone:
             self._keep(departure, hold, now)
         self._tell(Verdict.FROZEN, hold, gone, by)
-        return _resources(gone)
+        return self._resources(gone)
 
     def thaw(self, target: Scope, now: float, by: str) -> set[str]:
         """End a freeze; what shrank meanwhile goes, unless it is so much that the mass rule holds it from now on."""
@@ -201,6 +214,19 @@ class MassGuard:
     def _find(self, name: str) -> Hold | None:
         return next((hold for hold in self._holds.values() if str(hold.number) == name), None)
 
+    def _move_homes(self, before: Sequence[Claim], after: Sequence[Claim]) -> set[str]:
+        """Return the resources under which something is held of hosts whose home may be another one now."""
+        if not self._holds:
+            return set()
+        hosts = {claim.hosts[0] for claim in (*before, *after)}
+        return {claim.resource_name for host in hosts for claim in self._departures.held_of_host(host)}
+
+    def _resources(self, departures: Iterable[Departure]) -> set[str]:
+        """Return the resources that departures belong to, or are served under."""
+        claims = [departure.claim for departure in departures]
+        homes = {self._home(claim.hosts[0]) for claim in claims}
+        return {claim.resource_name for claim in claims} | {home for home in homes if home is not None}
+
     def _move(self, scope: Scope, delta: int, now: float) -> None:
         for unit in list_units(scope):
             self._populations.setdefault(unit, Population()).move(delta, now)
@@ -236,7 +262,7 @@ class MassGuard:
                 if after and after[0].policy != claim.policy:
                     self._displace(claim.key.scope, len(gone), now)
                 held += self._keep_frozen(departure, now)
-        return _resources(held)
+        return self._resources(held)
 
     def _displace(self, scope: Scope, number: int, now: float) -> None:
         for unit in list_units(scope):
@@ -260,12 +286,12 @@ class MassGuard:
         self._departures.shrink(departure, places)
         if hold is None:
             return set()
-        name = departure.claim.resource_name
+        name, names = departure.claim.resource_name, self._resources([departure])
         self._tell_one(GuardEvent(verdict, hold.number, hold.unit, len(places), (name,), detail))
         self._close_empty(hold)
         if hold.number not in self._holds:
             self._tell(Verdict.ENDED, hold, ())
-        return {name}
+        return names
 
     def _is_massive(self, unit: Scope, now: float) -> bool:
         policy, population = self._policy(unit.source), self._populations.get(unit)
@@ -295,7 +321,7 @@ class MassGuard:
         for departure in gone:
             self._keep(departure, newest, now)
         self._tell(Verdict.GROWN if is_same else Verdict.HELD, newest, gone)
-        return _resources(gone)
+        return self._resources(gone)
 
     def _keep_frozen(self, departure: Departure, now: float) -> list[Departure]:
         target = self._freeze_of(departure.key.scope)
@@ -328,7 +354,7 @@ class MassGuard:
         return dirty
 
     def _let_go(self, hold: Hold, gone: Iterable[Departure]) -> set[str]:
-        names = _resources(gone)
+        names = self._resources(gone)
         for departure in tuple(gone):
             self._departures.forget(departure)
         self._close_empty(hold)
@@ -345,7 +371,7 @@ class MassGuard:
         return sum(self._populations[registry].count for registry in registries)
 
     def _tell(self, verdict: Verdict, hold: Hold, gone: Sequence[Departure], detail: str = "") -> None:
-        names = tuple(sorted(_resources(gone))[:_RESOURCES_SHOWN])
+        names = tuple(sorted({each.claim.resource_name for each in gone})[:_RESOURCES_SHOWN])
         self._events.append(GuardEvent(verdict, hold.number, hold.unit, _count_endpoints(gone), names, detail))
 
     def _tell_one(self, event: GuardEvent) -> None:
@@ -378,10 +404,6 @@ class MassGuard:
 
 def _number(hold: Hold) -> int:
     return hold.number
-
-
-def _resources(departures: Iterable[Departure]) -> set[str]:
-    return {departure.claim.resource_name for departure in departures}
 
 
 def _count_endpoints(departures: Iterable[Departure]) -> int:

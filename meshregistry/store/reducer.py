@@ -76,7 +76,7 @@ class Reducer:
         self._clock = clock
         self._cache = ConversionCache()
         self._contributions = Contributions()
-        self._mass = MassGuard(self._guard_of)
+        self._mass = MassGuard(self._guard_of, self._contributions.home)
         self._pods = PodPatches(self._contributions)
         self._histories: dict[str, History] = {}
         self._freshness = Freshness(self._contributions, self._guard_of, clock())
@@ -385,7 +385,8 @@ class Reducer:
 
     def _build(self, name: str) -> Resource | None:
         """Decide what is served under a resource name now, and remember when to decide again."""
-        known = (*self._contributions.claims(name), *self._mass.claims(name))
+        live = self._contributions.claims(name)
+        known = (*live, *self._mass.claims(name, live))
         claims = self._pods.patch(self._freshness.admit(known))
         history = self._histories.get(name)
         if not known and history is not None and self._contributions.is_claimed(history.served.hosts[0]):

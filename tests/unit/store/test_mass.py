@@ -4,7 +4,10 @@ import pytest
 
 from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.events import ScopeListing, ServiceReading
-from meshregistry.model.instance import ServiceKey
+from meshregistry.model.instance import Scope, ServiceKey
+from meshregistry.model.policy import ConversionPolicy
+from meshregistry.store.operator import Accept
+from meshregistry.store.rules import RulesReplaced, SourceRules
 from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, fleet, instances
 
 pytestmark = pytest.mark.anyio
@@ -259,3 +262,32 @@ async def test_unchanged_services_stay_untouched_by_a_hold(world: GuardedWorld) 
     await world.show(fleet(5, 10))
 
     assert [] == await world.take(ServiceReading(ServiceKey(SCOPE, "s0"), fleet(1, 10)["s0"]))
+
+
+def sharing(source: str) -> SourceRules:
+    """Rules under which every source gives its services the same hosts, in resources of its own."""
+    return SourceRules(ConversionPolicy(source=source, ns_host=False, dom_suffix="shop", resource_ns=source), POLICY)
+
+
+async def test_what_is_held_follows_its_host_to_another_resource_and_back() -> None:
+    world, there = GuardedWorld(), Scope("eureka", "", "", "")
+    sources = ("eureka", "nacos")
+    await world.take(RulesReplaced({source: sharing(source) for source in sources}, restarted=frozenset(sources)))
+    await world.show(fleet(4, 10))
+    await world.show({})
+    assert 40 == world.count()
+
+    await world.show({"s0": instances(1, net=9)}, there)
+    assert {"10.9.0.1", *(f"10.0.0.{number}" for number in range(10))} == {
+        address for name, address in world.endpoints() if name == "eureka/s0.shop"
+    }
+    assert 41 == world.count()
+    assert ["eureka/s0.shop"] == [name for name in world.entries() if name.endswith("/s0.shop")]
+
+    await world.show({}, there)
+    await world.wait(11)
+    assert 40 == len([name for name, _ in world.endpoints() if name.startswith("nacos/")])
+
+    await world.show({"s0": instances(1, net=9)}, there)
+    await world.take(Accept("1"))
+    assert {("eureka/s0.shop", "10.9.0.1")} == {each for each in world.endpoints() if "/s0." in each[0]}
