@@ -1,6 +1,6 @@
 """Why a host has an endpoint, or has it not: from the registry's record to the version that is served."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -16,6 +16,10 @@ from meshregistry.wire.resource import Resource
 
 MAX_INSTANCES = 100
 MAX_REJECTS = 50
+_WITHHELD = {
+    "expired": "nothing was heard of its scope for guard.max_stale",
+    "gave_way": "nothing was heard of its scope for a while, and another service registered the address and port",
+}
 
 
 class Testimony(Protocol):
@@ -83,6 +87,8 @@ class Evidence(NamedTuple):
     holds: Mapping[ServiceKey, tuple[str, ...]]
     rule: str
     rejects: tuple[Reject, ...]
+    withheld: Callable[[ServiceKey, str], str]
+    """Service and address → why the address does not count now (`store/freshness.py`), "" when it does."""
 
 
 class Question(NamedTuple):
@@ -130,6 +136,9 @@ class _Teller(NamedTuple):
         contributed = _places(own)
         answers = [self._judge(key, each) for each in registered or () if self.address in ("", each.address)]
         answers += self._list_kept(contributed, _places(held), registered)
+        if self.address and registered is not None and not answers:
+            shown = print_subject(self.address)
+            answers = [InstanceAnswer(shown, 0, "unregistered", "its registry does not name it")]
         return ServiceAnswer(
             print_subject(str(key)),
             key.scope.source,
@@ -152,9 +161,15 @@ class _Teller(NamedTuple):
             return _answer(instance, "elsewhere", "it belongs to " + ", ".join(fate.resources))
         if any(address == instance.address for address, _ in self.served):
             return _answer(instance, "served", fate.detail)
-        return _answer(instance, *self._explain_absence(instance))
+        return _answer(instance, *self._explain_absence(key, instance))
 
-    def _explain_absence(self, instance: Instance) -> tuple[str, str]:
+    def _explain_absence(self, key: ServiceKey, instance: Instance) -> tuple[str, str]:
+        withheld = self.evidence.withheld(key, instance.address)
+        if withheld:
+            return withheld, _WITHHELD[withheld]
+        left_out = [each for each in self.evidence.rejects if each.reason == "host_left_to_other"]
+        if any(each.subject == print_subject(str(key)) for each in left_out):
+            return "host_left_to_other", left_out[0].detail
         about = [each for each in self.evidence.rejects if instance.address in f"{each.subject} {each.detail}"]
         if about:
             return about[0].reason, about[0].detail

@@ -11,6 +11,7 @@ from meshregistry.model.rejects import print_subject
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.explain import Evidence, Question, ResourceAnswer, Testimony, explain_resource
+from meshregistry.store.freshness import Freshness
 from meshregistry.store.guard import Rule
 from meshregistry.store.mass import MassGuard
 from meshregistry.store.reject_ledger import RejectLedger
@@ -29,6 +30,7 @@ class Parts(NamedTuple):
     rejects: RejectLedger
     rules: Mapping[str, SourceRules]
     rules_in_use: Mapping[str, Rule]
+    freshness: Freshness
 
 
 class Explainer:
@@ -111,4 +113,5 @@ class Explainer:
             holds,
             rule.value if rule is not None else "",
             self._parts.rejects.about(print_subject(name)),
+            self._parts.freshness.explain,
         )

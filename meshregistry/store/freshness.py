@@ -95,6 +95,12 @@ class Freshness:
         kept = (claim for claim in claims if claim.key.scope not in self._expired)
         return tuple(left for claim in kept if (left := self._reduce(claim)) is not None)
 
+    def explain(self, key: ServiceKey, address: str) -> str:
+        """Return why an address of a service does not count now: `expired`, `gave_way`, or "" when it does."""
+        if key.scope in self._expired:
+            return "expired"
+        return "gave_way" if any(place[0] == address for place in self._displaced.get(key, ())) else ""
+
     def take_events(self) -> list[GuardEvent]:
         """Return the decisions since the last call."""
         events, self._events = self._events, []

@@ -93,7 +93,7 @@ class Reducer:
         self._chronicle = Chronicle(metrics, journal_size)
         self._origins: dict[str, Origin] = {}
         self._slices = Slices(clock)
-        parts = Parts(self._contributions, self._mass, self._rejects, self._rules, self._rules_in_use)
+        parts = Parts(self._contributions, self._mass, self._rejects, self._rules, self._rules_in_use, self._freshness)
         self.explainer = Explainer(store, parts)
         self.decided = asyncio.Event()
         """Set when operators' decisions have taken effect, for who saves them to clear."""

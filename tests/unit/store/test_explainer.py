@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
-from meshregistry.model.instance import Instance, ServiceKey
-from meshregistry.model.policy import ConversionPolicy
+from meshregistry.model.instance import Instance, Scope, ServiceKey
+from meshregistry.model.merge_policy import MergePolicy, MergeRule, Sharing
+from meshregistry.model.policy import ConversionPolicy, Territory
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.explain import Question, ResourceAnswer
-from tests.support.guarded_world import OTHER_SCOPE, SCOPE, GuardedWorld, Services, fleet, instances
+from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, Services, fleet, instances
 
 pytestmark = pytest.mark.anyio
 
@@ -122,3 +124,60 @@ async def test_nothing_is_known_of_a_stranger(world: GuardedWorld) -> None:
     await world.show({"orders": instances(1)})
 
     assert [] == ask(world, {"orders": instances(1)}, "stranger")
+
+
+async def test_an_address_that_no_registry_names_is_said_to_be_so(world: GuardedWorld) -> None:
+    services = {"orders": instances(1)}
+    await world.show(services)
+
+    (answer,) = ask(world, services, address="10.0.0.9")
+
+    assert {"10.0.0.9": "unregistered"} == outcomes(answer)
+
+
+async def test_a_host_outside_the_list_of_the_source_is_said_to_be_so() -> None:
+    world = GuardedWorld(conversion=ConversionPolicy(source="nacos", territory=Territory(hosts=("*.bank",))))
+    services = {"orders": instances(1)}
+    await world.show(services)
+
+    (answer,) = ask(world, services)
+
+    assert {"10.0.0.1": "host_denied"} == outcomes(answer)
+
+
+async def test_what_is_too_old_to_be_served_is_said_to_be_so() -> None:
+    policy = msgspec.structs.replace(POLICY, max_stale_s=300.0)
+    world = GuardedWorld(policy, ConversionPolicy(source="nacos"))
+    services = {"orders": instances(1)}
+    await world.show(services)
+    await world.wait(400)
+
+    (answer,) = ask(world, services)
+    assert {"10.0.0.1": "served"} == outcomes(answer)
+    await world.wait(11)
+
+    (answer,) = ask(world, services)
+    assert {"10.0.0.1": "expired"} == outcomes(answer)
+
+
+async def test_an_address_that_another_service_took_is_said_to_be_so(world: GuardedWorld) -> None:
+    services = {"orders": instances(1, 2)}
+    await world.show(services)
+    world.now += 400
+    await world.show({"users": instances(1)}, OTHER_SCOPE)
+
+    (answer,) = ask(world, services)
+
+    assert {"10.0.0.1": "gave_way", "10.0.0.2": "served"} == outcomes(answer)
+
+
+async def test_a_host_that_a_rule_leaves_to_another_source_is_said_to_be_so() -> None:
+    rule = MergeRule(sharing=Sharing.PREFER, order=("zookeeper", "nacos"))
+    world = GuardedWorld(conversion=ConversionPolicy(source="nacos", merging=MergePolicy(rule)))
+    services = {"orders": instances(1)}
+    await world.show(services)
+    await world.show({"orders": instances(2)}, Scope("zookeeper", "", "", ""))
+
+    (answer,) = ask(world, services, address="10.0.0.1")
+
+    assert {"10.0.0.1": "host_left_to_other"} == outcomes(answer)
