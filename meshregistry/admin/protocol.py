@@ -7,7 +7,7 @@ import msgspec
 
 from meshregistry.errors import MeshRegistryError
 from meshregistry.model.rejects import print_subject
-from meshregistry.store.holds import HoldReport
+from meshregistry.store.holds import Cause, HoldReport
 
 MAX_REQUEST_BYTES: Final = 16_384
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
@@ -85,7 +85,11 @@ def write_answer(answer: Answer) -> bytes:
 
 
 def list_state(holds: list[HoldReport], frozen: list[str], pending: tuple[str, ...]) -> Answer:
-    """Return the answer to `holds`: registry text without controls, and not more of it than fits."""
+    """Return the answer to `holds`: registry text without controls, and not more of it than fits.
+
+    A freeze that keeps nothing yet stands among what is frozen only.
+    """
+    holds = [hold for hold in holds if hold.held or hold.cause != Cause.FREEZE]
     shown = tuple(_printable(hold) for hold in holds[:_MOST_SHOWN])
     names = tuple(print_subject(target) for target in frozen[:_MOST_SHOWN])
     return Answer(holds=shown, frozen=names, pending=pending, more=len(holds) - len(shown))
