@@ -1,11 +1,12 @@
 """When Python looks for garbage: seldom until the first complete world, which is left out for ever."""
 
+import asyncio
 import gc
 from collections.abc import Iterator
 
 import pytest
 
-from meshregistry.collector import spare_first_world, stop_collecting
+from meshregistry.collector import look_when_grown, read_resident_bytes, spare_first_world, stop_collecting
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.store import SnapshotStore
 
@@ -56,6 +57,53 @@ def test_what_comes_after_the_first_world_is_looked_at() -> None:
     store.complete()
 
     assert _is_looked_at(later)
+
+
+class Process:
+    """A process whose memory and clock are the test's."""
+
+    def __init__(self, *resident_mb: int, look_s: float = 0.0) -> None:
+        self.now = 1000.0
+        self.looked_at: list[float] = []
+        self._resident_mb = list(resident_mb)
+        self._look_s = look_s
+
+    def resident(self) -> int:
+        return self._resident_mb[0] << 20
+
+    def look(self) -> None:
+        self.looked_at.append(self.now)
+        self.now += self._look_s
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass, and memory be what comes next; cancelled at the end."""
+        self.now += seconds
+        self._resident_mb.pop(0)
+        if not self._resident_mb:
+            raise asyncio.CancelledError
+
+    def live(self) -> list[float]:
+        """Return when it looked through everything."""
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(look_when_grown(self.resident, self.look, lambda: self.now, self.sleep))
+        return self.looked_at
+
+
+def test_memory_that_stays_is_not_looked_through() -> None:
+    assert [] == Process(100, 110, 100, 115, 100).live()
+
+
+def test_memory_that_has_grown_is_looked_through_and_measured_anew() -> None:
+    assert [1015.0] == Process(100, 110, 115, 116, 116, 131).live()
+    assert [1010.0] == Process(120, 100, 117, 117).live()
+
+
+def test_looks_take_a_hundredth_of_the_time_at_most() -> None:
+    assert [1005, 1025] == [int(at) for at in Process(0, *range(20, 400, 40), look_s=0.18).live()][:2]
+
+
+def test_what_the_process_has_is_told() -> None:
+    assert read_resident_bytes() > 10 << 20
 
 
 def _is_looked_at(wanted: object) -> bool:
