@@ -197,6 +197,23 @@ async def test_streams_that_ask_for_nothing_or_are_reset_at_once_make_nobody_wai
             assert got(a=1) == read_answer("sotw", await client.receive())
 
 
+async def test_streams_that_end_before_their_turn_give_it_to_others() -> None:
+    """H4: thirty that asked and left would keep the next one waiting for a minute."""
+    options, clients = replace(NO_PAUSE, limits=Limits(new_streams_per_s=0.5, new_streams_burst=1)), Clients()
+    async with serve(make_store(make_resource("a")), options, clients) as server, H2Client(server.port) as hostile:
+        streams = [await hostile.open() for _ in range(30)]
+        for stream in streams:
+            await hostile.send(stream, hello("sotw"))
+        await wait_for(lambda: 30 == sum(bool(status.types) for status in clients.streams()))
+        for stream in streams:
+            await hostile.reset(stream)
+        await wait_for(lambda: not clients.streams())
+        async with AdsClient(server.port, "sotw") as client:
+            await client.send(hello("sotw"))
+            async with asyncio.timeout(20):
+                assert got(a=1) == read_answer("sotw", await client.receive())
+
+
 async def test_initial_requests_of_istiod_are_all_answered() -> None:
     """S1 S3 T7 X50: sixteen requests back to back, the node on the first only, one answer each, nonces unique."""
     urls = [SERVICE_ENTRY, *(f"group{number}.istio.io/v1/Kind{number}" for number in range(15))]

@@ -75,6 +75,21 @@ def test_a_change_encodes_one_page_anew() -> None:
     assert (len(before.pages), 1) == (len(after.pages), sum(not before.has_page(page) for page in after.pages))
 
 
+def test_stubs_of_a_page_are_for_those_alone_who_hold_it() -> None:
+    """A slow stream gets in full what a quick one, whose stubs for the same page are ready, has already."""
+    store = make_store(*(make_resource(f"s{number:04}") for number in range(200)))
+    catalog, cache = Catalog(store), BodyCache()
+    store.listen(catalog.note_change)
+    before = look(catalog)
+    commit(store, {"s0100": 2})
+    after = look(catalog)
+    assert [200, 199] == [build(cache, after, base).stubs for base in (after, before)]
+    quick, slow = (b"".join(build(cache, after, base).chunks) for base in (after, before))
+    changed = after.get("ns/s0100")
+    assert changed is not None
+    assert (False, True) == (changed.any_bytes in quick, changed.any_bytes in slow)
+
+
 def test_only_the_last_few_bodies_are_kept() -> None:
     """Memory does not grow with commits."""
     store = make_store(*(make_resource(f"s{number:04}") for number in range(100)))

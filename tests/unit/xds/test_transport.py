@@ -211,3 +211,31 @@ async def test_a_client_that_grants_nothing_is_a_timeout() -> None:
         await begin(wire.open(1), make_message(100), timeout_s=0.001)
     wire.exchange()
     assert [] == wire.frames
+
+
+async def test_the_time_for_a_response_begins_anew_with_every_64_kilobytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow reader is no stalled one; one that takes a byte now and then is."""
+    renewed: list[int] = []
+    wire, message = Wire({WINDOW: 65_535}), make_message(200_000)
+
+    class Limit:
+        async def __aenter__(self) -> "Limit":
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+        def reschedule(self, _: float) -> None:
+            renewed.append(len(wire.received(1)))
+
+    monkeypatch.setattr(asyncio, "timeout", lambda _: Limit())
+    sending = begin(wire.open(1), message)
+    for granted in (1, 65_535, 10, 65_535, 65_535):
+        await settle()
+        wire.exchange()
+        wire.client.increment_flow_control_window(granted, 1)
+        wire.client.increment_flow_control_window(granted)
+        wire.exchange()
+    await sending
+    # What the client had of it when the byte was written that made a part complete.
+    assert [65_535, 131_071] == renewed
