@@ -8,9 +8,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SEARCHED = ("conformance/ads", "unit/xds", "unit/wire")
-LINES = {"X": 69, "E": 25, "I": 10, "T": 12, "S": 10, "N": 10, "R": 8, "V": 5, "P": 8, "H": 6, "D": 14, "M": 4}
+LINES = {"X": 69, "E": 25, "I": 10, "T": 12, "S": 10, "N": 10, "R": 8, "V": 5, "P": 8, "H": 6, "D": 14, "M": 4, "L": 4}
+
+_EXAMPLES = "conformance/conversion/test_conversion_rules.py::test_registry_content_becomes_exactly_the_written_entries"
 
 ELSEWHERE = {
+    "L1": "unit/model/test_assembly.py::test_no_istiod_rejects_anything_of_the_istio_profile",
+    "L2": "unit/model/test_assembly.py::test_bad_neighbours_never_cost_a_good_endpoint",
+    "L3": _EXAMPLES,  # 03-protocols.yaml
+    "L4": _EXAMPLES,  # 07-resolution-health-weight.yaml
     "P5": "unit/model/test_assembly.py::test_one_changed_weight_changes_one_endpoint",
     "P6": "unit/model/test_assembly.py::test_order_of_arrival_changes_nothing",
     "P7": "unit/store/test_guard.py::test_after_the_grace_the_entry_is_emptied_with_a_service_level_change",
