@@ -12,7 +12,8 @@ import msgspec
 
 from meshregistry.model.claim import Claim, Conversion
 from meshregistry.model.policy import Territory
-from meshregistry.model.rejects import RejectNotes
+from meshregistry.model.rejects import Reject, RejectNotes, print_subject
+from meshregistry.model.sidecar import Sidecar
 
 _POLICIES = 64
 
@@ -32,6 +33,14 @@ def confine(conversion: Conversion, territory: Territory) -> Conversion:
             claims.append(kept)
         rejects += notes.list_rejects()
     return Conversion(tuple(claims), tuple(rejects))
+
+
+def deny_sidecar(sidecar: Sidecar, source: str, territory: Territory) -> Reject | None:
+    """Return why a source may not have this Sidecar, None if it may; the hosts that a Sidecar names are no claims."""
+    if not territory.namespaces or sidecar.namespace in territory.namespaces:
+        return None
+    name, namespace = print_subject(sidecar.resource_name), print_subject(sidecar.namespace)
+    return Reject(name, "namespace_denied", namespace, f"Sidecars of {source} may not be in this namespace; left out")
 
 
 def _confine_claim(claim: Claim, territory: Territory, notes: RejectNotes) -> Claim | None:

@@ -112,7 +112,8 @@ class Source(Section):
     )
     allow_namespaces: tuple[str, ...] = setting(
         (),
-        "Namespaces that its resources may be in; registrants choose theirs by the metadata key k8sNs. Empty = any.",
+        "Namespaces that its ServiceEntries and Sidecars may be in; registrants choose theirs by the metadata key "
+        "k8sNs. Empty = any.",
     )
     mock_service_entry_name: str = setting(
         "", "Name of a ServiceEntry that collects all ports; empty = none.", slime="MockServiceEntryName"

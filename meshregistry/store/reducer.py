@@ -215,7 +215,7 @@ class Reducer:
                 synced.append(update)
                 continue
             if isinstance(update, SidecarChanges):
-                self._sidecars.note(update)
+                self._sidecars.note(update, self._rules[update.source].conversion.territory)
                 continue
             if isinstance(update, RulesReplaced):
                 synced = [each for each in synced if each.source not in update.restarted]

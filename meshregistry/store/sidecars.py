@@ -4,7 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from meshregistry.model.events import SidecarChanges
+from meshregistry.model.policy import Territory
+from meshregistry.model.rejects import Reject
 from meshregistry.model.service_entry import Kind
+from meshregistry.model.territory import deny_sidecar
 from meshregistry.store.reject_ledger import RejectLedger
 from meshregistry.store.store import SnapshotStore
 from meshregistry.telemetry.metrics import Metrics
@@ -23,20 +26,42 @@ class SidecarShelf:
         self._changed: dict[str, Resource | None] = {}
         self._sources: dict[str, str] = {}
         self._owners: dict[str, str] = {}
+        self._judged: dict[str, str] = {}
 
-    def note(self, update: SidecarChanges) -> None:
-        """Take changed Sidecars; one that must not be published leaves the last good one."""
+    def note(self, update: SidecarChanges, territory: Territory | None = None) -> None:
+        """Take changed Sidecars; one that must not be published leaves the last good one.
+
+        One outside the source's territory leaves nothing: what was served of it is not the source's to have either.
+        """
         if update.is_complete:
-            known = self._store.current.collection(Kind.SIDECAR).resources
-            for name in known.keys() - update.sidecars.keys():
-                if self._owners.get(name, update.source) != update.source:
-                    continue
-                self._changed[name], self._sources[name] = None, update.source
+            self._end_unnamed(update)
         for name, made in update.sidecars.items():
-            self._rejects.replace(f"{Kind.SIDECAR} {name}", made.rejects)
-            if made.sidecar is not None or not made.rejects:
+            denial = deny_sidecar(made.sidecar, update.source, territory) if made.sidecar and territory else None
+            self._judge(name, update.source, (denial,) if denial else made.rejects)
+            if denial:
+                self._remove(name, update.source)
+            elif made.sidecar is not None or not made.rejects:
                 self._changed[name] = encode_sidecar(made.sidecar, self._create_time) if made.sidecar else None
                 self._sources[name] = self._owners[name] = update.source
+
+    def _end_unnamed(self, update: SidecarChanges) -> None:
+        known = self._store.current.collection(Kind.SIDECAR).resources
+        for name in known.keys() - update.sidecars.keys():
+            self._remove(name, update.source)
+        for name in [name for name, source in self._judged.items() if source == update.source]:
+            if name not in update.sidecars:
+                self._judge(name, update.source, ())
+
+    def _remove(self, name: str, source: str) -> None:
+        """Remove a Sidecar unless it is another source's."""
+        if self._owners.get(name, source) == source:
+            self._changed[name], self._sources[name] = None, source
+
+    def _judge(self, name: str, source: str, rejects: tuple[Reject, ...]) -> None:
+        self._rejects.replace(f"{Kind.SIDECAR} {name}", rejects)
+        self._judged.pop(name, None)
+        if rejects:
+            self._judged[name] = source
 
     def restore(self, resources: Iterable[Resource]) -> None:
         """Go on with the Sidecars of another process, until their source tells all of its own.

@@ -5,7 +5,7 @@ import pytest
 
 from meshregistry.model.events import EntryListing, ScopeListing, SidecarChanges, SourceSynced
 from meshregistry.model.instance import Scope
-from meshregistry.model.policy import ConversionPolicy
+from meshregistry.model.policy import ConversionPolicy, Territory
 from meshregistry.model.rejects import Reject
 from meshregistry.model.service_entry import Kind, Resolution, ServiceEntry, ServicePort, WorkloadEntry
 from meshregistry.model.sidecar import SidecarPolicy, build_sidecar
@@ -113,6 +113,17 @@ async def test_sidecars_go_with_the_rule_that_makes_them(world: World) -> None:
 
     await world.take(RulesReplaced({"zookeeper": not_making}, restarted=frozenset({"zookeeper"})))
     assert set() == served()
+
+
+async def test_sidecars_stay_in_the_territory_of_their_source(world: World) -> None:
+    policy = ConversionPolicy(source="zookeeper", territory=Territory(namespaces=("shop",)))
+    made = {"dubbo/web.dubbo.generated": build_sidecar("web", ("a.dubbo",), SidecarPolicy())}
+    rules = {"zookeeper": SourceRules(policy, GUARD, makes_sidecars=True)}
+
+    await world.take(RulesReplaced(rules, restarted=frozenset({"zookeeper"})), SidecarChanges("zookeeper", made))
+
+    assert {} == world.store.current.collection(Kind.SIDECAR).resources
+    assert ["namespace_denied"] == [reject.reason for reject in world.reducer.rejects()]
 
 
 async def test_written_entries_come_change_and_go_with_their_rejects(world: World) -> None:

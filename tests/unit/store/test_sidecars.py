@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from meshregistry.model.events import SidecarChanges
+from meshregistry.model.policy import Territory
 from meshregistry.model.rejects import Reject
 from meshregistry.model.service_entry import Kind
 from meshregistry.model.sidecar import SidecarPolicy, ValidatedSidecar, build_sidecar
@@ -23,10 +24,19 @@ class Shelf:
         self.shelf = SidecarShelf(self.store, datetime(2100, 1, 1, tzinfo=UTC), self.rejects, self.metrics)
 
     def take(
-        self, sidecars: dict[str, ValidatedSidecar], *, is_complete: bool = False, source: str = "zookeeper"
+        self,
+        sidecars: dict[str, ValidatedSidecar],
+        *,
+        is_complete: bool = False,
+        source: str = "zookeeper",
+        territory: Territory | None = None,
     ) -> None:
-        self.shelf.note(SidecarChanges(source, sidecars, is_complete))
+        self.shelf.note(SidecarChanges(source, sidecars, is_complete), territory)
         self.shelf.commit()
+
+    @property
+    def reasons(self) -> list[str]:
+        return [f"{reject.resource} {reject.reason} {reject.subject}" for reject in self.rejects.all()]
 
     @property
     def names(self) -> set[str]:
@@ -91,3 +101,39 @@ def test_nothing_new_is_no_commit() -> None:
     shelf = Shelf()
     shelf.take({}, is_complete=True)
     assert 0 == shelf.store.current.sequence
+
+
+def test_a_sidecar_outside_the_sources_territory_is_not_served_and_told() -> None:
+    shelf = Shelf()
+    name = "dubbo/a.dubbo.generated"
+    shelf.take({name: made("a", "x.dubbo")}, territory=Territory(namespaces=("dubbo",)))
+    assert ({name}, []) == (shelf.names, shelf.reasons)
+
+    shelf.take({name: made("a", "x.dubbo")}, territory=Territory(namespaces=("shop",)))
+
+    assert (set(), [f"{name} namespace_denied dubbo"]) == (shelf.names, shelf.reasons)
+
+
+def test_the_hosts_of_a_territory_say_nothing_of_what_a_sidecar_may_reach() -> None:
+    shelf = Shelf()
+    shelf.take({"dubbo/a.dubbo.generated": made("a", "x.dubbo")}, territory=Territory(hosts=("*.shop",)))
+    assert ({"dubbo/a.dubbo.generated"}, []) == (shelf.names, shelf.reasons)
+
+
+def test_a_sidecar_outside_the_territory_takes_none_away_from_another_source() -> None:
+    shelf = Shelf()
+    sidecars = {"dubbo/a.dubbo.generated": made("a", "x.dubbo")}
+    shelf.take(sidecars)
+    shelf.take(sidecars, source="files", territory=Territory(namespaces=("shop",)))
+    assert set(sidecars) == shelf.names
+
+
+def test_what_was_told_of_a_sidecar_goes_with_it() -> None:
+    shelf = Shelf()
+    sidecars = {"dubbo/a.dubbo.generated": made("a", "x.dubbo")}
+    shelf.take(sidecars, is_complete=True, territory=Territory(namespaces=("shop",)))
+    assert 1 == len(shelf.reasons)
+
+    shelf.take({}, is_complete=True)
+
+    assert [] == shelf.reasons
