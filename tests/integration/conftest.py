@@ -30,6 +30,8 @@ SIMULATOR_ONLY = {
     "test_a_megabyte_of_metadata_is_read": "real servers allow 1024 characters",
     "test_a_shuffled_registry_is_an_unchanged_registry": "a real server keeps its order while nothing changes",
     "test_a_server_that_becomes_another_generation_is_read_on": "no real server changes its generation in place",
+    "test_a_server_that_forgot_everything_while_it_was_away_takes_nothing_away": "real ones are killed by the judges",
+    "test_another_member_that_knows_less_takes_nothing_away": "there is no cluster of real servers",
     "test_an_expired_token_is_replaced_in_time": "real tokens live five hours",
     "test_each_spoilt_answer_keeps_everything": "a real server sends no broken answers",
     "test_a_redirect_to_another_server_is_followed": "a real server redirects nobody",

@@ -242,6 +242,36 @@ async def test_a_service_below_its_protection_threshold_reads_as_nacos_shows_it_
             assert {"orders": bare, "users": users} == view.services
 
 
+async def test_a_protected_service_without_a_healthy_instance_is_whole_and_healthy(
+    nacos_rig: NacosRig, mode: Mode
+) -> None:
+    """Asked for healthy ones only, the servers answer with an empty list here, like a scale to zero."""
+    await nacos_rig.create_service("orders", protect_threshold=0.5)
+    await nacos_rig.register("orders", "10.0.0.1", 80)
+    await nacos_rig.register("orders", "10.0.0.2", 80, healthy=False)
+    both = (instance("10.0.0.1", 80), instance("10.0.0.2", 80))
+    async with Gateway(nacos_rig.base_url) as gateway:
+        gateway.refused[BULK[nacos_rig.dialect]] = 404
+        through = server_options(nacos_rig, addresses=(gateway.base_url,), grpc_port=_grpc_port(nacos_rig))
+        async with (
+            reading(server_options(nacos_rig), **mode) as bulk,
+            reading(through, **mode) as single,
+        ):
+            for view in (bulk, single):
+                await view.until_services({"orders": both})
+
+            await nacos_rig.register("orders", "10.0.0.1", 80, healthy=False)
+            await nacos_rig.register("orders", "10.0.0.3", 80, healthy=False)
+            for view in (bulk, single):
+                await view.until_services({"orders": (*both, instance("10.0.0.3", 80))})
+
+            await nacos_rig.deregister("orders", "10.0.0.2", 80)
+            await nacos_rig.deregister("orders", "10.0.0.3", 80)
+            await nacos_rig.register("orders", "10.0.0.1", 80)
+            for view in (bulk, single):
+                await view.until_services({"orders": (instance("10.0.0.1", 80),)})
+
+
 async def test_a_service_that_cannot_be_looked_at_again_keeps_only_itself(nacos_rig: NacosRig) -> None:
     await nacos_rig.register("orders", "10.0.0.1", 80, healthy=False)
     await nacos_rig.register("users", "10.0.0.2", 80)
@@ -682,6 +712,41 @@ async def test_a_megabyte_of_metadata_is_read(sim_rig: SimRig) -> None:
 
 
 @pytest.mark.simulator_only
+async def test_a_server_that_forgot_everything_while_it_was_away_takes_nothing_away(sim_rig: SimRig) -> None:
+    expected = await _two_services(sim_rig)
+    async with reading(server_options(sim_rig), settle_s=3600.0) as view:
+        await view.until_services(expected)
+        sim_rig.sim.set_faults(Fault(status=503))
+        await view.next_reading(failed=True)
+
+        sim_rig.sim.restart_node()
+        sim_rig.sim.set_faults()
+        await view.next_reading(2)
+        assert (True, 2) == (view.scope["healthy"], view.scope["held_instances"])
+
+    assert expected == view.services
+
+
+@pytest.mark.simulator_only
+async def test_another_member_that_knows_less_takes_nothing_away(anyio_backend: object) -> None:
+    async with SimNacos(SimOptions(dialect=Dialect.V2)) as first, SimNacos(SimOptions(dialect=Dialect.V2)) as second:
+        for sim in (first, second):
+            sim.registry.register(ServiceKey("orders"), SimInstance("10.0.0.1", 80))
+        first.registry.register(ServiceKey("orders"), SimInstance("10.0.0.2", 80))
+        first.registry.register(ServiceKey("users"), SimInstance("10.0.0.3", 80))
+        one, two, three = (Instance(f"10.0.0.{last}", 80, "DEFAULT") for last in (1, 2, 3))
+        options = NacosServerOptions(addresses=(first.base_url, second.base_url))
+        async with reading(options, settle_s=3600.0) as view:
+            await view.until_services({"orders": (one, two), "users": (three,)})
+            first.set_faults(Fault(status=500))
+            await view.until(lambda view: view.registry["address"] == second.base_url)
+            await view.next_reading(2)
+            assert 2 == view.scope["held_instances"]
+
+    assert {"orders": (one, two), "users": (three,)} == view.services
+
+
+@pytest.mark.simulator_only
 async def test_a_shuffled_registry_is_an_unchanged_registry(anyio_backend: object) -> None:
     for dialect in Dialect:
         async with SimNacos(SimOptions(dialect=dialect, shuffle=True)) as sim:
@@ -755,6 +820,10 @@ async def _register_all_sorts(rig: NacosRig) -> None:
         tasks.create_task(rig.register("disabled", "10.0.0.7", 80, enabled=False))
         tasks.create_task(rig.register("empty", "10.0.0.8", 80))
     await rig.deregister("empty", "10.0.0.8", 80)
+
+
+def _grpc_port(rig: NacosRig) -> int:
+    return int(rig.base_url.rpartition(":")[2]) + 1000
 
 
 async def _two_services(rig: SimRig) -> dict[str, tuple[Instance, ...]]:

@@ -83,6 +83,10 @@ class NacosRig(ABC):
         """Remove an empty service, as Nacos itself does a minute after its last instance left."""
         await self._remove_service(ServiceKey(service, group, namespace or self.namespace))
 
+    async def create_service(self, service: str, *, protect_threshold: float) -> None:
+        """Create an ephemeral service with a protection threshold, before its first instance."""
+        await self._create_service(ServiceKey(service, namespace=self.namespace), protect_threshold)
+
     def registered(self, network: str) -> list[tuple[str, str, int]]:
         """Return service, address and port of what this rig registered at addresses that begin so."""
         return [(key.name, ip, port) for key, ip, port in self._registered if ip.startswith(network)]
@@ -126,6 +130,9 @@ class NacosRig(ABC):
 
     @abstractmethod
     async def _remove_service(self, key: ServiceKey) -> None: ...
+
+    @abstractmethod
+    async def _create_service(self, key: ServiceKey, protect_threshold: float) -> None: ...
 
     @abstractmethod
     async def _ensure_running(self) -> None: ...
@@ -180,6 +187,9 @@ class SimRig(NacosRig):
 
     async def _remove_service(self, key: ServiceKey) -> None:
         self.sim.registry.remove_service(key)
+
+    async def _create_service(self, key: ServiceKey, protect_threshold: float) -> None:
+        self.sim.registry.create_service(key, ephemeral=True, protect_threshold=protect_threshold)
 
     async def _ensure_running(self) -> None:
         if not self._running:
@@ -236,6 +246,12 @@ class RealRig(NacosRig):
         params = {"serviceName": key.name, "groupName": key.group, "namespaceId": key.namespace}
         v3 = self.dialect is Dialect.V3
         await self._call("DELETE", "/nacos/v3/admin/ns/service" if v3 else "/nacos/v1/ns/service", params)
+
+    async def _create_service(self, key: ServiceKey, protect_threshold: float) -> None:
+        params = {"serviceName": key.name, "groupName": key.group, "namespaceId": key.namespace}
+        params |= {"protectThreshold": str(protect_threshold), "ephemeral": "true"}
+        v3 = self.dialect is Dialect.V3
+        await self._call("POST", "/nacos/v3/admin/ns/service" if v3 else "/nacos/v2/ns/service", params)
 
     async def _ensure_running(self) -> None:
         if not self._server.running:

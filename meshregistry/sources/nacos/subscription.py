@@ -31,6 +31,9 @@ class Subscriptions:
         self._table: dict[ServiceName, _Subscription] = {}
         self._queue: deque[ServiceName] = deque()
         self._failed: set[ServiceName] = set()
+        self.retries = 0
+        """How often in a row there was something to ask for again."""
+
         self.live = 0
         self.beyond_limit = 0
         """Services that were left out at the latest listing."""
@@ -103,6 +106,7 @@ class Subscriptions:
 
     def retry(self) -> bool:
         """Queue all refused subscriptions again; returns whether there are any."""
+        self.retries = self.retries + 1 if self._failed else 0
         for service in self._failed:
             self._enqueue(service)
         self._failed.clear()
@@ -112,6 +116,7 @@ class Subscriptions:
         """The connection is gone and every subscription with it: queue them all, and forget the old node's clock."""
         self._queue.clear()
         self._failed.clear()
+        self.retries = 0
         self.live = 0
         for service, subscription in self._table.items():
             subscription.live_since = None

@@ -31,7 +31,8 @@ Deliver = Callable[[Content, float], Awaitable[None]]
 """Takes a service's content and the monotonic time at which it came; waits while the queue of updates is full."""
 
 _REDO_S = 3.0
-"""Refused subscriptions are asked for again after this time, as by Nacos's Java client."""
+"""Refused subscriptions are asked for again after this time, as by Nacos's Java client; unlike there the pause grows
+up to the login pause while some stay refused: a user that lost its rights has ten thousand of them."""
 
 _USE_S = 0.001
 """Per service of the first listing: at most so long its subscriptions wait for others to have used it."""
@@ -276,8 +277,9 @@ class NamespaceWatch:
             self._complain(str(error))
 
     async def _redo_refused(self) -> None:
+        backoff = Backoff(_REDO_S, max(self._place.login_pause_s, _REDO_S))
         while True:
-            await self._clock.sleep(_REDO_S)
+            await self._clock.sleep(backoff.pause_s(self._subscriptions.retries + 1, self._clock.dice()))
             if self._subscriptions.retry():
                 self._wanted.set()
 

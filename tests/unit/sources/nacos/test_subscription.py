@@ -53,6 +53,27 @@ def test_a_refused_subscription_is_asked_for_again_and_told_of() -> None:
     assert not subscriptions.retry()
 
 
+def test_refusals_in_a_row_are_counted_until_nothing_is_refused_or_the_connection_is_new() -> None:
+    subscriptions = Subscriptions(10, linger_s=60.0)
+    subscriptions.want([A])
+    retries = []
+    for _ in range(3):
+        _taken(subscriptions)
+        subscriptions.fail(A, "denied")
+        subscriptions.retry()
+        retries.append(subscriptions.retries)
+    _taken(subscriptions)
+    subscriptions.confirm(A, 3.0)
+    subscriptions.retry()
+    retries.append(subscriptions.retries)
+    assert [1, 2, 3, 0] == retries
+
+    subscriptions.fail(A, "denied")
+    subscriptions.retry()
+    subscriptions.lose()
+    assert 0 == subscriptions.retries
+
+
 def test_what_is_older_than_what_came_before_is_not_accepted_and_equal_times_are() -> None:
     subscriptions = _subscribed(A)
 
