@@ -188,6 +188,6 @@ class Metrics:
         self.admin_listening = self._gauge("admin_listening", "1 while operators can reach the admin socket.")
         self.admin_requests = self._counter("admin_requests", "Requests on the admin socket.", "command", "result")
         ProcessCollector(registry=self.registry)
-        self.loop_lag = self._histogram("event_loop_lag_seconds", "Lateness of a 50 ms sleep.", _LATENCY_BUCKETS)
+        self.loop_lag = self._histogram("event_loop_lag_seconds", "Lateness of a timer of 0.1 s.", _LATENCY_BUCKETS)
         self.longest_block = self._gauge("event_loop_longest_block_seconds", "The longest lateness since the start.")
         self.loop_tasks = self._gauge("event_loop_tasks", "Tasks of the event loop that are not done.")
