@@ -22,30 +22,28 @@ def main() -> None:
     """Run the campaign."""
     arguments = _parser().parse_args()
     logging.disable(logging.WARNING)  # kazoo tells of every server that is not there
-    with tempfile.TemporaryDirectory(prefix="meshregistry-faults-") as folder:
-        outcomes = asyncio.run(_run(arguments, arguments.folder or Path(folder)))
-    print(f"\n{table(outcomes)}\n")
-    print("\n".join(notes(outcomes)))
-    print(verdict(outcomes), flush=True)
+    outcomes: list[Outcome] = []
+    try:
+        with tempfile.TemporaryDirectory(prefix="meshregistry-faults-") as folder:
+            asyncio.run(_run(arguments, arguments.folder or Path(folder), outcomes))
+    finally:
+        print("\n".join(["", table(outcomes), "", *notes(outcomes), verdict(outcomes)]), flush=True)
     sys.exit(0 if outcomes and all(outcome.is_good for outcome in outcomes) else 1)
 
 
-async def _run(arguments: argparse.Namespace, folder: Path) -> list[Outcome]:
-    outcomes = []
+async def _run(arguments: argparse.Namespace, folder: Path, outcomes: list[Outcome]) -> None:
     for world in WORLDS:
         if (arguments.real or not world.is_real) and arguments.world in (None, world.name):
-            outcomes += await _attack(world, arguments, folder / world.name)
-    return outcomes
+            await _attack(world, arguments, folder / world.name, outcomes)
 
 
-async def _attack(world: World, arguments: argparse.Namespace, folder: Path) -> list[Outcome]:
+async def _attack(world: World, arguments: argparse.Namespace, folder: Path, outcomes: list[Outcome]) -> None:
     registries = world.build(folder, arguments.guard_s)
     pairs = list(_pairs(world, registries, arguments.only))
     if not pairs:
-        return []
+        return
     print(f"starting {world.title} …", flush=True)
     scene = Scene(folder, registries, arguments.guard_s, arguments.settings)
-    outcomes = []
     async with scene.running(Size(arguments.services or world.size.services, world.size.instances)):
         for fault, registry in pairs:
             outcome = Outcome(fault.name, registry.name if registry else f"{_WHOLE}, {world.title}")
@@ -53,7 +51,6 @@ async def _attack(world: World, arguments: argparse.Namespace, folder: Path) -> 
             for _ in range(arguments.times):
                 await strike(scene, fault, registry, outcome)
             print("  ".join(row(outcome)), flush=True)
-    return outcomes
 
 
 def _pairs(

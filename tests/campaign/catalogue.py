@@ -8,6 +8,7 @@ FAULTS = (
     Fault("registry-pause", registry_faults.pause),
     Fault("registry-empty", registry_faults.restart_empty),
     Fault("registry-empty-for-good", registry_faults.stay_empty),
+    Fault("registry-empty-decided", registry_faults.decide),
     Fault("eureka-peer-empty", registry_faults.peer_empty, sources=frozenset({"eureka"})),
     Fault("zookeeper-leader-kill", registry_faults.leader, sources=frozenset({"dubbo"}), real=True),
     Fault("partition-refuse", registry_faults.refuse),

@@ -25,6 +25,9 @@ class Churn:
 
     def __init__(self, scene: Scene, rate: float) -> None:
         self.made = 0
+        self.active_s = 0.0
+        """For how long it has made changes, rests left out."""
+
         self._started = asyncio.get_running_loop().time()
         self._scene = scene
         self._rate = rate
@@ -45,8 +48,9 @@ class Churn:
                 await self._going.wait()
                 last = loop.time()
             await asyncio.sleep(_TICK_S)
-            due = min(due + (loop.time() - last) * self._rate, self._rate)
-            last = loop.time()
+            elapsed_s, last = loop.time() - last, loop.time()
+            self.active_s += elapsed_s
+            due = min(due + elapsed_s * self._rate, self._rate)
             await asyncio.gather(*(self._change() for _ in range(int(due))))
             due -= int(due)
 

@@ -68,6 +68,6 @@ async def strike(scene: Scene, fault: Fault, registry: Registry | None, outcome:
     outcome.wrong += len(witness.wrong) + len(differing)
     outcome.notes += [*scene.notes, *(f"{each} differs" for each in sorted(differing)[:3])]
     outcome.notes += [f"{each} was lost" for each in sorted(set(witness.lost))[:3]]
-    left = await scene.come_to_rest()
+    left = await scene.come_to_rest(is_new=outcome.times == 1)
     if left:
         outcome.left.append(left)

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import anyio.to_thread
 import psutil
 
+from meshregistry.admin.client import ask
+from meshregistry.admin.protocol import Answer, Command, Request
 from tests.campaign.registry import Registry
 from tests.support.running_service import free_ports
 
@@ -95,6 +98,11 @@ class Meshregistry:
         """Set a soft limit of the running process (RLIMIT_NOFILE, RLIMIT_FSIZE); None takes it back."""
         hard = resource.prlimit(self.pid, what)[1]
         resource.prlimit(self.pid, what, (hard if most is None else most, hard))
+
+    async def decide(self, command: Command, subject: str = "") -> Answer:
+        """Do what an operator does with `meshregistry admin`; raises AdminUnreachableError."""
+        request = Request(command, subject, "campaign")
+        return await anyio.to_thread.run_sync(ask, self.data_dir / "admin.sock", request, 10.0)
 
     def open_files(self) -> int:
         """Return how many files and sockets it has open."""

@@ -40,7 +40,7 @@ async def kill_dark(scene: Scene) -> None:
     before = await _rest(scene)
     await scene.process.kill()
     for registry in scene.registries:
-        await registry.kill() if not registry.is_real else registry.shut()
+        registry.shut()
     started = time.monotonic()
     await scene.process.start()
     after = await served_by(scene.process.ads)
@@ -53,11 +53,7 @@ async def kill_dark(scene: Scene) -> None:
     if "stale" not in ready:
         scene.notes.append(f"not said to be stale: {ready!r}")
     for registry in scene.registries:
-        if registry.is_real:
-            registry.calm()
-        else:
-            await registry.start()
-            await registry.register_again()
+        registry.calm()
 
 
 async def pause(scene: Scene) -> None:
@@ -144,7 +140,7 @@ async def _rest(scene: Scene) -> dict[str, object]:
 @contextmanager
 def small_volume(path: Path) -> Iterator[bool]:
     """Put a small volume in a directory's place, with what is in it; False where only root could."""
-    content = {each.name: each.read_bytes() for each in path.iterdir()}
+    content = {each.name: each.read_bytes() for each in path.iterdir() if each.is_file()}
     command = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_BYTES}", "tmpfs", str(path)]
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
         yield False

@@ -16,6 +16,8 @@ LITTER = "192.0.2."
 """Addresses of hostile records begin so; they are not part of the judged world."""
 
 _AT_ONCE = 16
+_ADDRESSES = 8192
+"""They come round again, as those of a cluster do: what is remembered of each is bounded by how many there are."""
 
 
 class Endpoint(NamedTuple):
@@ -57,8 +59,8 @@ class Registry(ABC):
         await self._close()
 
     def invent(self, service: int) -> Endpoint:
-        """Return an endpoint with an address that was never used before."""
-        self._count += 1
+        """Return an endpoint with an address that was not used for a long time."""
+        self._count = (self._count + 1) % _ADDRESSES
         address = f"10.{self._network}.{self._count >> 8}.{self._count & 255}"
         return Endpoint(self.source, f"shop-{service:03}", address)
 

@@ -3,6 +3,7 @@
 import asyncio
 import random
 
+from meshregistry.admin.protocol import Command
 from tests.campaign.eureka import Eureka, SimulatedEureka
 from tests.campaign.liars import answer_endlessly, answer_garbage
 from tests.campaign.registry import Registry
@@ -57,6 +58,28 @@ async def stay_empty(scene: Scene, registry: Registry) -> None:
         scene.notes.append(f"{registry.name}: empty was believed after {held_s:.0f} s")
     else:
         scene.notes.append(f"{registry.name}: empty was never believed")
+        scene.witness.wrong += sorted(scene.witness.held & everything)
+    await registry.register(*everything)
+
+
+async def decide(scene: Scene, registry: Registry) -> None:
+    """It comes back knowing nothing for good, and an operator accepts each held shrink as soon as it is listed."""
+    everything = set(registry.owned)
+    await registry.kill()
+    await registry.start(empty=True)
+    began = asyncio.get_running_loop().time()
+    while not (holds := (await scene.process.decide(Command.HOLDS)).holds):  # noqa: ASYNC110 - another process holds
+        await asyncio.sleep(0.2)
+    registry.owned.clear()
+    decided = asyncio.get_running_loop().time()
+    for hold in holds:
+        await scene.process.decide(Command.ACCEPT, hold.id)
+    if await scene.witness.until(lambda: not scene.witness.held & everything, scene.guard_s * 0.8):
+        took_s = asyncio.get_running_loop().time() - decided
+        scene.notes.append(
+            f"{registry.name}: held {decided - began:.0f} s after it came back, gone {took_s:.1f} s after the word"
+        )
+    else:
         scene.witness.wrong += sorted(scene.witness.held & everything)
     await registry.register(*everything)
 

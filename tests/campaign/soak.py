@@ -62,6 +62,7 @@ class Record:
     lost: int = 0
     wrong: int = 0
     changes: int = 0
+    active_s: float = 0.0
     duration_s: float = 0.0
 
     def calm_arrivals(self) -> list[Arrival]:
@@ -85,9 +86,9 @@ class Record:
         """Return the line for the end."""
         took = sorted(each.took_s for each in self.calm_arrivals())
         p50, p99 = (median(took), quantiles(took, n=100)[98]) if len(took) > 1 else (0.0, 0.0)
-        word = "passed" if self.is_good else "FAILED"
+        word, pace = "passed" if self.is_good else "FAILED", self.changes / max(self.active_s, 1.0)
         return (
-            f"{word}: {self.duration_s:.0f} s, {self.changes} changes ({self.changes / self.duration_s:.0f}/s), "
+            f"{word}: {self.duration_s:.0f} s, {self.changes} changes ({pace:.0f}/s), "
             f"{len(self.spans)} faults, {self.lost} lost, {self.wrong} wrong, memory {self.memory[-1][1]:.0f} MB, "
             f"slope {self.slope():+.2f} MB/min, latency p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms"
         )
@@ -111,7 +112,7 @@ async def soak(scene: Scene, duration_s: float, rate: float, dice: random.Random
         for task in living:
             task.cancel()
     record.arrivals += churn.arrivals()
-    record.changes, record.duration_s = churn.made, loop.time() - record.started
+    record.changes, record.active_s, record.duration_s = churn.made, churn.active_s, loop.time() - record.started
     record.lost += len(scene.witness.lost)
     record.wrong += len(scene.witness.wrong)
     return record

@@ -1,5 +1,6 @@
 """ZooKeeper in the campaign: the simulator, or a real ensemble of three 3.9.5."""
 
+import contextlib
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,7 +75,8 @@ class ZooKeeper(Registry):
 
     async def litter(self, dice: random.Random) -> None:
         for path in (*_LITTER_NODES, f"{_ROOT}/shop-000/providers/{quote_plus(dice.randbytes(40))}"):
-            await self.rig.writer.create(path, dice.randbytes(100))
+            with contextlib.suppress(NodeExistsError):  # of the time before
+                await self.rig.writer.create(path, dice.randbytes(100))
         for number, document in enumerate(_LITTER_INSTANCES):
             await self.rig.writer.create(f"{_APPLICATIONS}/litter/{number}", document)
 
