@@ -3,8 +3,6 @@
 import base64
 import gzip
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -24,24 +22,9 @@ from meshregistry.sources.eureka.client import (
 )
 from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions, TlsFiles
 from meshregistry.telemetry.metrics import Metrics
+from tests.support.http_answers import answering
 
 pytestmark = pytest.mark.anyio
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
-
-@asynccontextmanager
-async def answering(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Run a server that answers everything with the handler; gives its port."""
-    server = web.Server(handler)
-    runner = web.ServerRunner(server)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
-    await site.start()
-    try:
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
 
 
 async def get(node: Node, secret: dict[str, str] | None = None, regions: str = "", **options: object) -> bytes:

@@ -1,15 +1,20 @@
 """What a status means, and what is shown of a node."""
 
 import pytest
+from aiohttp import web
 
 from meshregistry.errors import SourceDataError, SourceError, SourceUnavailable
 from meshregistry.sources.nacos.client import (
     AccessDenied,
     Answer,
     Endpoint,
+    NacosClient,
     NotOffered,
     error_of,
 )
+from meshregistry.sources.nacos.options import NacosOptions
+from meshregistry.telemetry.metrics import Metrics
+from tests.support.http_answers import answering
 from tests.unit.sources.nacos.bodies import captured
 
 NODE = Endpoint("http://user:s3cret@10.0.0.1:8848/", "/nacos/")
@@ -51,3 +56,25 @@ def test_the_url_keeps_credentials_and_what_is_shown_does_not() -> None:
     assert "http://user:s3cret@10.0.0.1:8848/nacos/v1/x" == NODE.url("/v1/x")
     assert "http://10.0.0.1:8848/nacos/v1/x" == NODE.shown("/v1/x")
     assert "http://10.0.0.1:8848" == str(NODE)
+
+
+@pytest.mark.anyio
+async def test_a_redirect_takes_no_token_to_an_address_that_is_not_configured() -> None:
+    heard: list[str] = []
+
+    async def listen(request: web.BaseRequest) -> web.Response:
+        heard.append(request.path)
+        return web.Response(text="[]")
+
+    async with answering(listen) as elsewhere:
+
+        async def redirect(request: web.BaseRequest) -> web.Response:
+            return web.Response(status=307, headers={"Location": f"http://127.0.0.1:{elsewhere}{request.path}"})
+
+        async with answering(redirect) as port, NacosClient(NacosOptions(servers=()), Metrics()) as client:
+            node = Endpoint(f"http://127.0.0.1:{port}", "/nacos")
+            with pytest.raises(SourceUnavailable, match="status 307"):
+                await client.get(node, "/v1/ns/service/list", {"accessToken": "t0ken"}, {"accessToken": "t0ken"})
+            answer = await client.post_form(node, "/v1/auth/login", {"password": "s3cret"})
+
+    assert ([], 307) == (heard, answer.status)
