@@ -55,7 +55,7 @@ class Fault(StrEnum):
     """Cut off, changed, or impossible inside."""
 
     OUTDATED = "outdated"
-    """Other conversion settings made it: its resources are not what would be served today."""
+    """Other conversion settings made it, or other rules of conversion: its resources are not what would be served."""
 
 
 class SavedError(MeshRegistryError):
@@ -169,7 +169,9 @@ def _check_terms(head: Head, terms: Terms) -> None:
         if head.fingerprints.get(source, fingerprint) != fingerprint
     ]
     if changed:
-        raise SavedError(Fault.OUTDATED, f"the conversion settings have changed: {', '.join(sorted(changed))}")
+        raise SavedError(
+            Fault.OUTDATED, f"converted by other settings or by another release: {', '.join(sorted(changed))}"
+        )
 
 
 def _read_v1(view: memoryview, head: Head, terms: Terms) -> World:

@@ -126,7 +126,7 @@ def test_claims_of_a_source_that_is_switched_off_are_left_out() -> None:
 def test_other_settings_make_it_outdated() -> None:
     terms = msgspec.structs.replace(terms_of("nacos"), fingerprints={"nacos": "others"})
 
-    with pytest.raises(SavedError, match="conversion settings have changed: nacos") as caught:
+    with pytest.raises(SavedError, match="converted by other settings or by another release: nacos") as caught:
         decode_world(example()[1], terms)
     assert Fault.OUTDATED is caught.value.fault
 
