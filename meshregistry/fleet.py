@@ -108,8 +108,3 @@ class Fleet:
         source = self._sources.get(kind)
         if source is not None:
             source.read_again()
-
-    def cancel(self) -> None:
-        """Have every source stop; the task group they run in waits for them."""
-        for task in self._tasks.values():
-            task.cancel()

@@ -5,10 +5,6 @@ from meshregistry.settings.root import Settings
 from meshregistry.sources.files.documents import Reading
 from meshregistry.sources.files.options import FilesOptions
 
-SECTION = "k8s_source"
-"""The section of the settings, as Slime calls it."""
-
-
 def reads_files(settings: Settings) -> bool:
     """Whether files are read; Slime wants all three said (pkg/source/k8s/source.go)."""
     source = settings.k8s_source
