@@ -5,6 +5,7 @@ from meshregistry.settings.root import Settings
 from meshregistry.sources.files.documents import Reading
 from meshregistry.sources.files.options import FilesOptions
 
+
 def reads_files(settings: Settings) -> bool:
     """Whether files are read; Slime wants all three said (pkg/source/k8s/source.go)."""
     source = settings.k8s_source

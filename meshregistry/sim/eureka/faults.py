@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from meshregistry.sim.eureka.exchange import Call, Reply, spring_error
+from meshregistry.sim.faults import ArmedFaults
 
 _HTML = b"<!doctype html><html><head><title>502 Bad Gateway</title></head><body><h1>502</h1></body></html>"
 _REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed"}
@@ -44,27 +45,12 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return call.path.endswith(self.path) and self.method in ("", call.method)
 
 
-class FaultPlan:
-    """Owner of the faults that are in force and of how often each may still strike."""
-
-    def __init__(self) -> None:
-        self._armed: list[tuple[Fault, list[int | None]]] = []
-
-    def arm(self, *faults: Fault) -> None:
-        """Put these faults in force instead of the present ones; none at all heals the server."""
-        self._armed = [(fault, [fault.times]) for fault in faults]
-
-    def armed(self) -> list[Fault]:
-        """The faults in force, spent ones included."""
-        return [fault for fault, _ in self._armed]
+class FaultPlan(ArmedFaults[Fault]):
+    """The faults in force."""
 
     def strike(self, call: Call) -> Fault | None:
         """The first fault that meets this call, used up by one; None if there is none."""
-        for fault, left in self._armed:
-            if fault.fits(call) and left[0] != 0:
-                left[0] = None if left[0] is None else left[0] - 1
-                return fault
-        return None
+        return self.use(lambda fault: fault.fits(call))
 
 
 def spoil(fault: Fault, call: Call, reply: Reply) -> Reply:

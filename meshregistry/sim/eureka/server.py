@@ -5,7 +5,6 @@ one asyncio loop, in a test's process or in its own (`__main__`).
 """
 
 import asyncio
-import random
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from urllib.parse import unquote
@@ -20,15 +19,11 @@ from meshregistry.sim.eureka.faults import Fault, FaultPlan, spoil
 from meshregistry.sim.eureka.load import Load, populate
 from meshregistry.sim.eureka.node import Node, NodeOptions
 from meshregistry.sim.eureka.traffic import Traffic
+from meshregistry.sim.http_listener import HttpListener, cut, write_slices
 
-_MAX_REQUEST_BYTES = 16 * 1024 * 1024
-_SLICE_BYTES = 256 * 1024
-_STOP_GRACE_S = 0.1
 _MS = 1000
 _CONTEXT = "eureka"
 _STALE_PATHS = ("apps", "apps/delta")
-_FREE_PORTS = range(10_000, 31_000)
-"""Below what systems give to outgoing connections: a stopped server finds its port free again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,15 +52,14 @@ class SimEureka:
         self._api = Api(self.node, self.options.username, self.options.password)
         self._faults = FaultPlan()
         self._stale: dict[tuple[str, ...], Reply] = {}
-        self._port = self.options.port
-        self._runner: web.AppRunner | None = None
+        self._listener = HttpListener(self.options.host, self.options.port, self._serve)
         self._timers: set[asyncio.TimerHandle] = set()
         self._control = Control(self)
 
     @property
     def base_url(self) -> str:
         """The base URL with the context path."""
-        return f"http://{self.options.host}:{self._port}/{_CONTEXT}"
+        return f"http://{self.options.host}:{self._listener.port}/{_CONTEXT}"
 
     def set_faults(self, *faults: Fault) -> None:
         """Put these faults in force instead of the present ones; none at all heals the server."""
@@ -98,29 +92,14 @@ class SimEureka:
 
     async def start(self) -> None:
         """Listen; raises OSError if the port is taken."""
-        app = web.Application(client_max_size=_MAX_REQUEST_BYTES)
-        app.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_GRACE_S)
-        await self._runner.setup()
-        for port in [self._port] if self._port else [*random.sample(_FREE_PORTS, 100), _FREE_PORTS[-1]]:
-            try:
-                await web.TCPSite(self._runner, self.options.host, port).start()
-            except OSError:
-                if self._port or port == _FREE_PORTS[-1]:
-                    await self.stop()
-                    raise
-            else:
-                self._port = port
-                return
+        await self._listener.start()
 
     async def stop(self) -> None:
         """Close the listener and every connection; calls being answered get a tenth of a second."""
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        await self._listener.stop()
 
     async def __aenter__(self) -> "SimEureka":
         await self.start()
@@ -156,13 +135,13 @@ class SimEureka:
     async def _misbehave(self, request: web.Request, call: Call, fault: Fault) -> web.StreamResponse:
         await asyncio.sleep(fault.delay_s)
         if fault.drop == "before":
-            _cut(request)
+            cut(request)
             return web.Response()
         healthy = self._stale.get(call.parts) if fault.stale else None
         reply = spoil(fault, call, healthy or self._api.answer(call, self.clock()))
         if fault.drop == "within":
             response = await _send(request, replace(reply, body=reply.body[: len(reply.body) // 2]))
-            _cut(request)
+            cut(request)
             return response
         return await _send(request, reply)
 
@@ -175,7 +154,6 @@ async def _call(request: web.Request) -> Call:
 
 
 async def _send(request: web.Request, reply: Reply) -> web.StreamResponse:
-    """Send the reply in slices, because asyncio moves the unsent rest of a buffer with every partial send."""
     response = web.StreamResponse(status=reply.status, headers=reply.headers)
     if reply.body:
         response.headers["Content-Type"] = reply.content_type
@@ -183,12 +161,5 @@ async def _send(request: web.Request, reply: Reply) -> web.StreamResponse:
         response.headers["Content-Encoding"] = "gzip"
     response.content_length = len(reply.body)
     await response.prepare(request)
-    whole = memoryview(reply.body)
-    for start in range(0, len(whole), _SLICE_BYTES):
-        await response.write(whole[start : start + _SLICE_BYTES])
+    await write_slices(response, reply.body)
     return response
-
-
-def _cut(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()

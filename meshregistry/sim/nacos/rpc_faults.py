@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from meshregistry.sim.faults import ArmedFaults
+
 
 class RpcFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One misbehaviour: which messages it meets (all given fields must fit) and what happens to them.
@@ -37,27 +39,12 @@ class RpcSubject(msgspec.Struct, frozen=True):
     service: str = ""
 
 
-class RpcFaultPlan:
-    """Owner of the faults that are in force and of how often each may still strike."""
-
-    def __init__(self) -> None:
-        self._armed: list[tuple[RpcFault, list[int | None]]] = []
-
-    def arm(self, *faults: RpcFault) -> None:
-        """Put these faults in force instead of the present ones; none at all heals the server."""
-        self._armed = [(fault, [fault.times]) for fault in faults]
-
-    def armed(self) -> list[RpcFault]:
-        """The faults in force, spent ones included."""
-        return [fault for fault, _ in self._armed]
+class RpcFaultPlan(ArmedFaults[RpcFault]):
+    """The faults of the gRPC side."""
 
     def strike(self, subject: RpcSubject) -> RpcFault | None:
         """The first fault that meets this message, used up by one; None if there is none."""
-        for fault, left in self._armed:
-            if _fits(fault, subject) and left[0] != 0:
-                left[0] = None if left[0] is None else left[0] - 1
-                return fault
-        return None
+        return self.use(lambda fault: _fits(fault, subject))
 
 
 def _fits(fault: RpcFault, subject: RpcSubject) -> bool:

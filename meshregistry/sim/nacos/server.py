@@ -5,7 +5,6 @@ connection-level faults of HTTP. It serves one asyncio loop, in a test's process
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from types import TracebackType
 
 from aiohttp import web
 
+from meshregistry.sim.http_listener import HttpListener, cut, write_slices
 from meshregistry.sim.nacos.access import Access, Credentials
 from meshregistry.sim.nacos.api_v1 import ApiV1
 from meshregistry.sim.nacos.api_v3 import ApiV3
@@ -30,14 +30,9 @@ from meshregistry.sim.nacos.state import Instance, Registry, ServiceKey
 from meshregistry.sim.nacos.traffic import Traffic
 from meshregistry.sim.nacos.views import Dialect, Views
 
-_MAX_REQUEST_BYTES = 16 * 1024 * 1024
-_SLICE_BYTES = 256 * 1024
 _ENDLESS_CHUNK = b" " * 65536
 _ENDLESS_PAUSE_S = 0.001
-_STOP_GRACE_S = 0.1
 _GRPC_OFFSET = 1000
-_FREE_PORTS = range(10_000, 31_000)
-"""Below what systems give to outgoing connections: a stopped server finds its ports free again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +65,7 @@ class SimNacos:
         self.faults = FaultPlan()
         self.rpc_faults = RpcFaultPlan()
         self._timers = Timers()
-        self._port = self.options.port
-        self._runner: web.AppRunner | None = None
+        self._listener = HttpListener(self.options.host, self.options.port, self._serve, self._open_rpc)
         dialect = self.options.dialect
         self.access = Access(dialect, self.options.credentials, clock)
         self._views = Views(dialect, shuffle=self.options.shuffle)
@@ -101,7 +95,7 @@ class SimNacos:
     @property
     def base_url(self) -> str:
         """`http://host:port`, without the context path `/nacos`; known once started."""
-        return f"http://{self.options.host}:{self._port}"
+        return f"http://{self.options.host}:{self._listener.port}"
 
     def set_faults(self, *faults: Fault) -> None:
         """Misbehave so from now on, instead of as before; no fault at all heals the server."""
@@ -136,44 +130,18 @@ class SimNacos:
 
     async def start(self) -> None:
         """Listen; raises OSError if a port is taken."""
-        app = web.Application(client_max_size=_MAX_REQUEST_BYTES)
-        app.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_GRACE_S)
-        await self._runner.setup()
-        for port in self._candidates():
-            try:
-                await self._listen(self._runner, port)
-            except OSError:
-                if self._port or port == _FREE_PORTS[-1]:
-                    await self.stop()
-                    raise
-            else:
-                self._port = port
-                return
+        await self._listener.start()
 
-    def _candidates(self) -> list[int]:
-        return [self._port] if self._port else [*random.sample(_FREE_PORTS, 100), _FREE_PORTS[-1]]
-
-    async def _listen(self, runner: web.AppRunner, port: int) -> None:
-        """Open both ports or none; raises OSError."""
+    async def _open_rpc(self, port: int) -> None:
         options = self.options
-        site = web.TCPSite(runner, options.host, port)
-        await site.start()
-        if options.dialect is Dialect.V1:
-            return
-        try:
+        if options.dialect is not Dialect.V1:
             await self.rpc.start(options.host, port + _GRPC_OFFSET, options.rpc, abilities(options.dialect))
-        except OSError:
-            await site.stop()
-            raise
 
     async def stop(self) -> None:
         """Close the listeners and every connection; HTTP calls being answered get a tenth of a second."""
         await self.rpc.stop()
         self._timers.stop()
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        await self._listener.stop()
 
     async def __aenter__(self) -> "SimNacos":
         await self.start()
@@ -215,14 +183,14 @@ class SimNacos:
     async def _misbehave(self, request: web.Request, call: Call, fault: Fault) -> web.StreamResponse:
         await asyncio.sleep(fault.delay_s)
         if fault.drop == "before":
-            _cut(request)
+            cut(request)
             return web.Response()
         reply = spoil(fault, call, self.answer(call))
         if fault.body is BodyFault.ENDLESS:
             return await _send_endlessly(request, reply)
         if fault.drop == "within":
             response = await _send(request, replace(reply, body=reply.body[: len(reply.body) // 2]))
-            _cut(request)
+            cut(request)
             return response
         return await _send(request, reply, gzip=fault.gzip)
 
@@ -243,14 +211,9 @@ async def _call(request: web.Request) -> Call:
 
 
 async def _send(request: web.Request, reply: Reply, *, gzip: bool = False) -> web.StreamResponse:
-    """Send the reply, chunked as the real servers send JSON: clients cannot count on a length.
-
-    In slices, because asyncio moves the unsent rest of a buffer with every partial send.
-    """
+    """Send the reply, chunked as the real servers send JSON: clients cannot count on a length."""
     response = await _begin(request, reply, gzip=gzip)
-    whole = memoryview(reply.body)
-    for start in range(0, len(whole), _SLICE_BYTES):
-        await response.write(whole[start : start + _SLICE_BYTES])
+    await write_slices(response, reply.body)
     return response
 
 
@@ -273,8 +236,3 @@ async def _begin(request: web.Request, reply: Reply, *, gzip: bool) -> web.Strea
         response.enable_compression(web.ContentCoding.gzip)
     await response.prepare(request)
     return response
-
-
-def _cut(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()

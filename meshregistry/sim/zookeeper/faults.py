@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from meshregistry.sim.faults import ArmedFaults
+
 Moment = Literal["hello", "request", "event"]
 Action = Literal["close", "silence", "truncate", "garbage", "read_only", "error", "drop"]
 
@@ -34,24 +36,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.at == at and self.opcode in (None, opcode) and path.startswith(self.path)
 
 
-class FaultPlan:
-    """Owner of the faults that are in force and of how often each may still strike."""
-
-    def __init__(self) -> None:
-        self._armed: list[tuple[Fault, list[int | None]]] = []
-
-    def arm(self, *faults: Fault) -> None:
-        """Put these faults in force instead of the present ones; none at all heals the server."""
-        self._armed = [(fault, [fault.times]) for fault in faults]
-
-    def armed(self) -> list[Fault]:
-        """The faults in force, spent ones included."""
-        return [fault for fault, _ in self._armed]
+class FaultPlan(ArmedFaults[Fault]):
+    """The faults in force."""
 
     def strike(self, at: Moment, opcode: int = 0, path: str = "") -> Fault | None:
         """The first fault that meets this, used up by one; None if there is none."""
-        for fault, left in self._armed:
-            if left[0] != 0 and fault.fits(at, opcode, path):
-                left[0] = None if left[0] is None else left[0] - 1
-                return fault
-        return None
+        return self.use(lambda fault: fault.fits(at, opcode, path))
