@@ -1,5 +1,6 @@
 """Nacos in the campaign: the simulator, or a real 2.3.1 or 3.1.0."""
 
+import asyncio
 import contextlib
 import random
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from tests.support.nacos_servers import NacosServer, ServerKind
 
 _PORT = 8080
 _GRPC_OFFSET = 1000
+_BEAT_S = 20.0
 _VERSIONS = {Dialect.V2: "Nacos 2.3.1", Dialect.V3: "Nacos 3.1.0"}
 _SETTINGS = """
 nacos_source:
@@ -115,6 +117,14 @@ class SimulatedNacos(Nacos):
         self.calm()
 
 
+async def _live(rig: RealRig) -> None:
+    """Be the owners of all instances: beat for ever, whatever becomes of the server."""
+    while True:
+        await asyncio.sleep(_BEAT_S)
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            await rig.beat()
+
+
 class RealNacos(Nacos):
     """A real server in a process of its own."""
 
@@ -128,9 +138,11 @@ class RealNacos(Nacos):
     async def _open(self) -> None:
         await anyio.to_thread.run_sync(self._server.start)
         self._session = aiohttp.ClientSession()
-        self.rig = RealRig(self._server, self._session)
+        rig = self.rig = RealRig(self._server, self._session)
+        self._owners = asyncio.ensure_future(_live(rig))
 
     async def _close(self) -> None:
+        self._owners.cancel()
         await self._session.close()
         await anyio.to_thread.run_sync(self._server.stop)
 
