@@ -22,7 +22,7 @@ from meshregistry.sim.nacos.server import SimNacos, SimOptions
 from meshregistry.sim.nacos.state import Instance as SimInstance
 from meshregistry.sim.nacos.state import Namespace, ServiceKey
 from meshregistry.sim.nacos.views import Dialect
-from meshregistry.sources.nacos import NacosServerOptions
+from meshregistry.sources.nacos import NacosServerOptions, discovery
 from meshregistry.sources.nacos.options import GrpcTls, WatchOptions
 from meshregistry.sources.nacos.signature import AccessKey
 from tests.support.nacos_view import View, reading
@@ -177,6 +177,15 @@ async def test_each_broken_message_takes_nothing_away_and_pushes_come_when_it_is
             await view.until_services({"orders": _at(1, 2, 3)})
 
     assert all(update.services.values() for update in view.listings[seen:])
+
+
+async def test_a_fuzzy_watch_that_never_finishes_is_left_for_lists_of_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "_FINISH_TIMEOUT_S", 0.3)
+    async with _simulated() as sim:
+        sim.set_rpc_faults(RpcFault(type="NamingFuzzyWatchSyncRequest", stall=True))
+        async with _read(sim) as view:
+            await view.until(lambda view: _side(view)["rung"] == "service_list")
+            assert "did not finish" in str(_side(view)["stepped_down"])
 
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

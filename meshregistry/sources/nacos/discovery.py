@@ -118,8 +118,11 @@ class Discovery:
     async def _list(self) -> None:
         for group in sorted(self._groups() or self._seen_groups or {DEFAULT_GROUP}):
             names = await self._live.names(self._place.namespace, group, self._place.page_size)
+            listed = self._listed.get(group, _NOTHING)
+            if names is listed:
+                continue
             slicer = Slicer()
-            for name in names - self._listed.get(group, _NOTHING):
+            for name in names - listed:
                 self._found((ServiceName(group, name),))
                 await slicer.breathe()
             self._listed[group] = names

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
 from meshregistry.errors import SourceDataError, SourceError, SourceUnavailable
 from meshregistry.sources.decoding import fingerprint
@@ -25,8 +26,15 @@ _REGISTRATION_S = 0.1
 """Servers before 2.3 take this long to know a connection, and do not say when they do."""
 
 
+class _Names(NamedTuple):
+    """The names of a group as last listed; equal pages are not decoded again."""
+
+    pages: tuple[NamesPage, ...] = ()
+    all: frozenset[str] = frozenset()
+
+
 class LiveSession:
-    """A connection that is set up. Owner of the time at which the server was last heard."""
+    """A connection that is set up. Owner of the time at which the server was last heard, and of the names it listed."""
 
     def __init__(
         self,
@@ -46,6 +54,7 @@ class LiveSession:
         self._heard_at = clock.now()
         self._replies: list[Payload] = []
         self._has_replies = asyncio.Event()
+        self._names: dict[tuple[str, str], _Names] = {}
 
     async def listen(self, tell: Callable[[News], None], complain: Callable[[str], None]) -> None:
         """Take what the server says for ever, and hand on its news; `tell` never waits, `answer` replies.
@@ -154,7 +163,11 @@ class LiveSession:
         return content
 
     async def names(self, namespace: str, group: str, page_size: int) -> frozenset[str]:
-        """Return all service names of a group. Raises as `ask` does, and SourceDataError if it moves too much."""
+        """Return all service names of a group: the same object as before when the server's bytes are.
+
+        Raises as `ask` does, and SourceDataError if the list moves too much.
+        """
+        before = self._names.get((namespace, group), _Names())
 
         async def read(number: int, size: int) -> NamesPage:
             question = messages.request(
@@ -167,12 +180,18 @@ class LiveSession:
                 selector="",
             )
             reply = await self.ask(question)
+            digest = fingerprint(reply.body)
+            if number <= len(before.pages) and before.pages[number - 1].digest == digest:
+                return before.pages[number - 1]
             page = messages.decode(reply, messages.ServiceNames)
             names = tuple(page.service_names or ())
-            return NamesPage(fingerprint(reply.body), names, len(names), page.count)
+            return NamesPage(digest, names, len(names), page.count)
 
-        pages = await read_pages(read, page_size, frozenset())
-        return frozenset(name for page in pages for name in page.names)
+        pages = tuple(await read_pages(read, page_size, frozenset()))
+        if [page.digest for page in pages] != [page.digest for page in before.pages]:
+            names = frozenset(name for page in pages for name in page.names)
+            before = self._names[namespace, group] = _Names(pages, names)
+        return before.all
 
     async def _call(self, question: Payload, headers: dict[str, str]) -> Payload:
         reply = await self._channel.call(question, headers)
