@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from yaml.constructor import ConstructorError, SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from meshregistry.errors import SettingsError
 from meshregistry.settings.document import Entry, entries, is_null, origin_of
 from meshregistry.settings.fields import Section
 from meshregistry.settings.findings import Finding, Origin, Path, join_path
@@ -33,6 +34,10 @@ class Absent(Enum):
     ABSENT = 0
 
 
+MAX_VALUES = 500_000
+"""Most values of one settings text, aliases (`*name`) written out: a short text can stand for millions."""
+
+_LONGEST_NUMBER = 64
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _BOOL = "tag:yaml.org,2002:bool"
 
@@ -49,6 +54,13 @@ class Draft:
     faults: list[Finding] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
+    values: int = 0
+
+    def count_value(self) -> None:
+        """Count one more value; raises SettingsError when they are more than settings have."""
+        self.values += 1
+        if self.values > MAX_VALUES:
+            raise SettingsError([f"settings: more than {MAX_VALUES} values, aliases written out"])
 
     def fault(self, path: Path, message: str) -> None:
         """Note a fault at the place where the path, or what holds it, was written."""
@@ -120,6 +132,7 @@ def _decode_field(entry: Entry, section: type[Section], path: Path, draft: Draft
 
 
 def _decode(node: Node, annotation: object, path: Path, draft: Draft) -> Plain | Absent:
+    draft.count_value()
     target = value_type(annotation)
     draft.origins.setdefault(path, origin_of(node))
     if isinstance(target, type) and issubclass(target, Section):
@@ -184,6 +197,8 @@ def _resolve(node: ScalarNode, path: Path, draft: Draft) -> str | Absent:
 
 def _number(node: ScalarNode) -> int | float | str:
     constructor = SafeConstructor()
+    if len(node.value) > _LONGEST_NUMBER:  # YAML counts in sixties, too: what it makes may have no decimal form
+        return str(node.value)
     try:
         if node.tag == _NUMBERS[0]:
             return int(constructor.construct_yaml_int(node))

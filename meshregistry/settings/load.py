@@ -55,7 +55,7 @@ def load_settings(
     draft = Draft(environ, base_dir, document.wrapped)
     draft.warnings.extend(document.warnings)
     if document.root is not None:
-        draft.data = decode_section(document.root, Settings, (), draft)
+        draft.data = _decode(document.root, draft)
     _apply_misc(document, draft)
     apply_environment(draft)
     _soften_modes(draft)
@@ -71,6 +71,13 @@ def load_settings(
         raise SettingsError(sorted_lines(draft.faults))
     unknown = frozenset(draft.unknown)
     return Loaded(settings, sorted_lines(draft.warnings), unknown, explicit, _holds_any(document.root))
+
+
+def _decode(root: Node, draft: Draft) -> dict[str, Plain]:
+    try:
+        return decode_section(root, Settings, (), draft)
+    except RecursionError:  # the schema has an end, a chain of merge keys has none
+        raise SettingsError(["settings: merge keys (`<<`) nested too deeply"]) from None
 
 
 def _holds_any(root: Node | None) -> bool:

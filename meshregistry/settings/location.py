@@ -65,6 +65,8 @@ def _digest(path: Path, text: str, bundle: str = "") -> str:
 
 def _read(path: Path, max_bytes: int) -> str:
     try:
+        if path.is_fifo() and not path.is_relative_to("/dev"):  # a running service would wait for a writer for ever
+            raise SettingsError([f"{path}: a named pipe cannot be read again; give a file, or /dev/stdin"])
         with path.open("rb") as file:
             raw = file.read(max_bytes + 1)
     except OSError as error:

@@ -1,8 +1,12 @@
 """Resolves secrets that a settings file names instead of holding: `${NAME}` and `file:PATH`."""
 
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
+
+MAX_BYTES = 1 << 20
+"""Longest secret in a file."""
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -25,9 +29,17 @@ def resolve_reference(text: str, environ: Mapping[str, str], base_dir: Path | No
 
 def _read(reference: str, path: Path) -> str:
     try:
-        return path.read_text("utf-8").rstrip("\r\n")
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a pipe is waited for, a device may have no end
+            raise ValueError(f"cannot read {reference}: not a regular file")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ValueError(f"cannot read {reference}: {error.strerror}") from error
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"cannot read {reference}: longer than {MAX_BYTES} bytes")
+    try:
+        return content.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
         # Not chained: the decoding error holds the secret's bytes.
         raise ValueError(f"cannot read {reference}: not UTF-8") from None

@@ -268,3 +268,30 @@ def outcome(text: str) -> Settings | list[str]:
 @given(st.one_of(TREES.map(lambda tree: yaml.safe_dump(tree)), st.text()))
 def test_any_text_gives_settings_or_faults_and_nothing_else(text: str) -> None:
     assert outcome(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            "nacos_source:\n  address: &a ["
+            + "'http://a'," * 1000
+            + "]\n  servers: [&s {address: *a}"
+            + ", *s" * 600
+            + "]",
+            "settings: more than 500000 values, aliases written out",
+        ),
+        (
+            "".join(f"x{n}: &x{n} {{<<: *x{n - 1}}}\n" if n else "x0: &x0 {}\n" for n in range(2000)) + "log: *x1999",
+            "settings: merge keys (`<<`) nested too deeply",
+        ),
+        (
+            "http: {journal_size: 1" + ":59" * 5000 + "}",
+            "http.journal_size (line 1): expected a whole number, found text",
+        ),
+    ],
+)
+def test_a_short_text_that_stands_for_too_much_is_refused_with_its_reason(text: str, fault: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(text, {})
+    assert fault in caught.value.faults

@@ -1,6 +1,7 @@
 """Where a settings file is found and how it is read."""
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,9 @@ def test_the_digest_follows_the_files_that_the_settings_refer_to(tmp_path: Path)
 
     assert 3 == len({absent, first, second})
     assert second == read_settings(path).digest
+
+
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "settings.yaml")
+    with pytest.raises(SettingsError, match="a named pipe cannot be read again"):
+        read_settings(tmp_path / "settings.yaml")

@@ -1,10 +1,11 @@
 """Secrets by reference."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from meshregistry.settings.references import resolve_reference
+from meshregistry.settings.references import MAX_BYTES, resolve_reference
 
 
 def test_a_variable_reference_is_the_variable() -> None:
@@ -36,3 +37,13 @@ def test_an_unreadable_file_is_named_and_its_content_is_not(tmp_path: Path) -> N
         resolve_reference("file:absent", {}, tmp_path)
     with pytest.raises(ValueError, match="cannot read file:: Is a directory"):
         resolve_reference("file:", {}, tmp_path)
+
+
+def test_what_would_be_waited_for_or_has_no_end_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "long").write_bytes(b"x" * (MAX_BYTES + 1))
+    for name in ("pipe", "/dev/zero"):
+        with pytest.raises(ValueError, match=f"cannot read file:{name}: not a regular file"):
+            resolve_reference(f"file:{name}", {}, tmp_path)
+    with pytest.raises(ValueError, match="cannot read file:long: longer than"):
+        resolve_reference("file:long", {}, tmp_path)
