@@ -20,6 +20,9 @@ _RENEW_AFTER = 0.9
 _RENEW_SPREAD = 1 / 30
 """Renewed at 9/10 to 14/15 of its lifetime, as by Nacos's Java client."""
 
+_SHORTEST_TTL_S = 1.0
+"""A token that a server says lives for no time at all must not make every denied call a login."""
+
 _LONGEST_TTL_S = 86_400.0
 """With authentication off, 2.3.1 answers the token AUTH_DISABLED with the present time as its lifetime."""
 
@@ -67,7 +70,8 @@ class Login:
     async def renew(self, denied: dict[str, str], endpoint: Endpoint, paths: tuple[str, ...]) -> bool:
         """After a denied call with the headers `denied`: say whether another token is there to try with.
 
-        Logs in for that at most once in the login pause (a minute), as Nacos's Java client does.
+        Logs in for that when it is due, as `prepare` does; else at most once in the login pause (a minute), as Nacos's
+        Java client does.
         Raises SourceUnavailable when the server does not answer. Cancelling it is safe.
         """
         if not self._wanted:
@@ -79,6 +83,8 @@ class Login:
             return self.headers() not in ({}, denied)
 
     def _may_answer_denial(self) -> bool:
+        if self._clock.now() >= self._renew_at:
+            return True
         if self.refusal is not None:
             return False
         return self._denied_at is None or self._clock.now() >= self._denied_at + self._pause_s
@@ -103,7 +109,7 @@ class Login:
         if self.refusal is not None:
             _log.info("login.recovered source=nacos")
         now = self._clock.now()
-        ttl_s = min(max(float(grant.token_ttl), 0.0), _LONGEST_TTL_S)
+        ttl_s = min(max(float(grant.token_ttl), _SHORTEST_TTL_S), _LONGEST_TTL_S)
         self._token, self.refusal, self._refusals = grant.access_token, None, 0
         self.grants += 1
         self._expires_at = now + ttl_s

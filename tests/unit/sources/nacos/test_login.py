@@ -29,6 +29,7 @@ class Server:
         self.forms: list[Mapping[str, str]] = []
         self.missing: set[str] = set()
         self.silent = False
+        self.ttl_s = 1000.0
 
     async def post_form(self, _endpoint: Endpoint, path: str, form: Mapping[str, str]) -> Answer:
         self.paths.append(path)
@@ -38,7 +39,7 @@ class Server:
             raise SourceUnavailable("refused")
         if path in self.missing:
             return Answer(404, b"")
-        token = {"accessToken": f"token-{len(self.paths)}", "tokenTtl": 1000}
+        token = {"accessToken": f"token-{len(self.paths)}", "tokenTtl": self.ttl_s}
         return self.refusal or Answer(200, msgspec.json.encode(token))
 
 
@@ -151,6 +152,43 @@ async def test_a_denied_token_is_replaced_at_most_once_a_minute() -> None:
     assert await login.renew({"accessToken": "token-2"}, NODE, PATHS)
 
     assert 3 == len(server.paths)
+
+
+async def test_tokens_that_expire_all_the_time_are_replaced_by_whoever_is_denied() -> None:
+    server, clock = Server(), ManualClock()
+    server.ttl_s = 2.0
+    login = _login(server, clock)
+    await login.prepare(NODE, PATHS)
+
+    for _ in range(5):
+        clock.time += 2.0
+        assert await login.renew(login.headers(), NODE, PATHS)
+    assert 6 == len(server.paths)
+
+
+async def test_a_token_of_no_lifetime_makes_a_login_in_a_second_and_not_with_every_call() -> None:
+    server, clock = Server(), ManualClock()
+    server.ttl_s = 0.0
+    login = _login(server, clock)
+    await login.prepare(NODE, PATHS)
+
+    for _ in range(100):
+        clock.time += 0.02
+        await login.renew(login.headers(), NODE, PATHS)
+    assert 5 >= len(server.paths)
+
+
+async def test_a_refused_login_is_tried_again_by_a_denial_when_it_is_due() -> None:
+    server, clock = Server(), ManualClock()
+    server.refusal = Answer(403, b"")
+    login = _login(server, clock)
+    await login.prepare(NODE, PATHS)
+    server.refusal = None
+
+    clock.time += 4.0
+    assert not await login.renew({}, NODE, PATHS)
+    clock.time += 1.0
+    assert await login.renew({}, NODE, PATHS)
 
 
 async def test_many_denied_calls_make_one_login() -> None:
