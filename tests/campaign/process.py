@@ -18,7 +18,7 @@ import psutil
 from meshregistry.admin.client import ask
 from meshregistry.admin.protocol import Answer, Command, Request
 from tests.campaign.registry import Registry
-from tests.support.running_service import free_ports
+from tests.support.ports import free_ports
 
 START_TIMEOUT_S = 60.0
 

@@ -2,15 +2,15 @@
 
 import re
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+from tests.support.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 HELLO = "hello.nacos.svc.cluster.local (nacos/hello.nacos)"
@@ -43,7 +43,7 @@ class Demo:
 
 @pytest.fixture
 def demo() -> Iterator[Demo]:
-    nacos, ads, http = _free_ports()
+    nacos, ads, http = free_ports(3)
     ports = [f"--nacos-port={nacos}", f"--ads-port={ads}", f"--http-port={http}"]
     with subprocess.Popen(
         [sys.executable, "-m", "meshregistry", "demo", *ports],
@@ -83,9 +83,3 @@ def test_what_the_demo_prints_works_and_ctrl_c_stops_it(demo: Demo) -> None:
 def _take_interrupts() -> None:
     """A run in the background of a shell ignores Ctrl-C, and its children inherit that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def _free_ports() -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
-        return [each.getsockname()[1] for each in sockets]

@@ -13,7 +13,8 @@ from meshregistry.watch.model import Action, IstiodModel
 from meshregistry.watch.resources import OpaqueSpec
 from tests.support.dubbo_names import encode, provider
 from tests.support.pb2_decoder import message_class
-from tests.support.running_service import TIMEOUT_S, free_ports, istiod_at, running_app
+from tests.support.ports import free_ports
+from tests.support.running_service import TIMEOUT_S, istiod_at, running_app
 from tests.support.zookeeper_rig import SimRig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=False)]

@@ -16,7 +16,7 @@ from meshregistry import __version__
 from tests.support.empty_root import PROJECT, EmptyRoot, Mount, build_root, why_unavailable
 from tests.support.http_get import fetch, wait_until
 from tests.support.image_file import read_image
-from tests.support.running_service import free_ports
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.timeout(600)
 """The first run makes the root: a minute."""

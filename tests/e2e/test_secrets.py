@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from tests.support.admin_rig import short_folder
-from tests.support.running_service import free_ports
+from tests.support.ports import free_ports
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=False)]
 

@@ -19,7 +19,7 @@ import yaml
 from kazoo.client import KazooClient
 
 from tests.support.http_get import fetch, wait_until
-from tests.support.running_service import free_ports
+from tests.support.ports import free_ports
 
 DATA = Path(__file__).parent / "data"
 _SHOWN = {"name", "namespace", "labels", "Spec"}

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import anyio.to_thread
 
+from tests.support.ports import free_port
 from tests.support.registries import RegistryUnavailable, last_lines, prepare
-from tests.support.zookeeper_servers import free_port
 
 LOOPBACK = "2130706433"
 """127.0.0.1 in a form that Dubbo registers: a provider that registers it can be called."""

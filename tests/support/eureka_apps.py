@@ -8,8 +8,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tests.support.eureka_live import EurekaRig
+from tests.support.ports import free_port_run, free_ports
 from tests.support.registries import RegistryUnavailable, last_lines, prepare
-from tests.support.running_service import Deployment, free_port_run, free_ports
+from tests.support.running_service import Deployment
 
 _START_TIMEOUT_S = 90.0
 _STOP_TIMEOUT_S = 20.0

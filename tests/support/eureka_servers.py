@@ -1,15 +1,14 @@
 """Real Eureka servers as processes: one alone with authentication, two that replicate to each other."""
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.support.ports import free_ports
 from tests.support.registries import RegistryUnavailable, last_lines, prepare
 
 USERNAME, PASSWORD = "eureka", "p@ss/word"
@@ -92,7 +91,7 @@ class EurekaServers:
     """Owner of all real servers of a test run; each starts when it is first asked for."""
 
     def __init__(self, home: Path) -> None:
-        alone, *pair = _lasting_ports(3)
+        alone, *pair = free_ports(3)
         self._alone = [EurekaProcess(alone, home / "alone", "-", *_CLOSED)]
         self._pair = [
             EurekaProcess(port, home / f"peer-{number}", str(peer))
@@ -115,17 +114,3 @@ def start_all(servers: Sequence[EurekaProcess]) -> None:
     """Start those that do not run, at once; raises RegistryUnavailable."""
     with ThreadPoolExecutor(len(servers)) as pool:
         list(pool.map(EurekaProcess.start, [server for server in servers if not server.running]))
-
-
-def _lasting_ports(count: int) -> list[int]:
-    """Return different ports below the range of outgoing connections: a killed server finds its own free again."""
-    found: set[int] = set()
-    while len(found) < count:
-        port = random.randrange(12000, 30000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        found.add(port)
-    return sorted(found)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from tests.support.running_service import free_ports
+from tests.support.ports import free_ports
 
 Object = dict[str, Any]
 _PAGE = 2

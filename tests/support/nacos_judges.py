@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.nacos_apps import Command, NacosApp, Place, dubbo, sdk, spring
 from tests.support.nacos_grpc import connected
-from tests.support.running_service import free_ports
+from tests.support.ports import free_ports
 
 NAMESPACE = "judges"
 GROUPS = ("DEFAULT_GROUP", "BATCH")

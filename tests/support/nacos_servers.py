@@ -1,10 +1,8 @@
 """Real Nacos servers as processes: started when first asked for, one at a time, stopped at the end."""
 
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -16,6 +14,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from meshregistry.sim.nacos.views import Dialect
+from tests.support.ports import free_port
 from tests.support.registries import RegistryUnavailable, last_lines, prepare
 
 # Header and value by which the servers let the suite itself pass without a token (see start.sh).
@@ -72,7 +71,7 @@ class NacosServer:
         project = prepare(_PROJECTS[self.kind.dialect])
         for attempt in range(1, _ATTEMPTS + 1):
             if not self._settled:
-                self._port = _free_port()
+                self._port = free_port(_DERIVED_PORTS)
                 shutil.rmtree(self._home, ignore_errors=True)
             try:
                 self._launch(project)
@@ -192,21 +191,3 @@ class NacosServers:
         """Stop them all."""
         for server in self._servers.values():
             server.stop()
-
-
-def _free_port() -> int:
-    """A main port whose three derived ports are free too, below the range of outgoing connections."""
-    for _ in range(100):
-        port = random.randrange(12000, 30000)
-        if all(_is_free(port + offset) for offset in _DERIVED_PORTS):
-            return port
-    raise RegistryUnavailable("no four free ports found")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("", port))
-        except OSError:
-            return False
-    return True

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import orjson
 
-from tests.support.running_service import free_ports
+from tests.support.ports import free_ports
 
 START_TIMEOUT_S = 60.0
 

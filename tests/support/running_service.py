@@ -1,7 +1,6 @@
 """The whole service in the test's own loop, with an istiod model attached that decodes with Google's runtime."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from meshregistry.watch.model import ConfigKey, IstiodModel
 from meshregistry.watch.transport import DialOptions
 from tests.support.nacos_rig import NacosRig
 from tests.support.pb2_decoder import Pb2Codec
+from tests.support.ports import free_port_run, free_ports
 
 TIMEOUT_S = 20.0
 POLL_S = 0.2
@@ -37,31 +37,6 @@ nacos_source:
   password: "{password}"
   refresh_period: {period}s
 """
-
-
-def free_ports(count: int) -> list[int]:
-    """Return that many different TCP ports that were free a moment ago."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
-def free_port_run(length: int) -> int:
-    """Return the first of so many consecutive ports that were free a moment ago."""
-    while True:
-        (first,) = free_ports(1)
-        try:
-            sockets = [socket.create_server(("127.0.0.1", first + offset)) for offset in range(length)]
-        except (OSError, OverflowError):
-            continue
-        for each in sockets:
-            each.close()
-        return first
 
 
 class Deployment:

@@ -13,7 +13,7 @@ from meshregistry.watch.client import ClientOptions, IstiodClient
 from meshregistry.watch.model import IstiodModel
 from meshregistry.watch.observations import Observation
 from meshregistry.watch.transport import DialOptions
-from tests.support.running_service import free_ports
+from tests.support.ports import free_ports
 
 TIMEOUT_S = 60.0
 

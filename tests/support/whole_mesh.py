@@ -20,7 +20,7 @@ from meshregistry.sim.nacos.views import Dialect
 from tests.support.eureka_servers import EurekaProcess
 from tests.support.http_get import fetch, wait_until
 from tests.support.nacos_servers import NacosServer, ServerKind
-from tests.support.running_service import free_ports
+from tests.support.ports import free_ports
 from tests.support.zookeeper_servers import Flavour, ServerOptions, ZooKeeperServer
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,7 +2,6 @@
 
 import enum
 import os
-import random
 import shutil
 import signal
 import socket
@@ -13,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tests.support.ports import free_port
 from tests.support.registries import (
     DEBIAN_ZOOKEEPER,
     NO_DEBIAN_ZOOKEEPER,
@@ -322,19 +322,6 @@ class ZooKeeperServers:
         if not server.running:
             server.start()
         return server
-
-
-def free_port() -> int:
-    """A free port on 127.0.0.1 below the range of outgoing connections; raises RegistryUnavailable."""
-    for _ in range(100):
-        port = random.randrange(12000, 30000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise RegistryUnavailable("no free port found")
 
 
 def _program(flavour: Flavour) -> list[str]:

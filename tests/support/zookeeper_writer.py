@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+import anyio
 import anyio.to_thread
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoNodeError
@@ -20,6 +21,7 @@ T = TypeVar("T")
 
 _START_TIMEOUT_S = 20.0
 _RETRY_S = 30.0
+_CALL_TIMEOUT_S = 120.0  # kazoo itself waits for ever for servers that elect nobody
 _OWN_NODES = "zookeeper"
 _BATCH = 200  # of 700 bytes each: well below what a server takes as one request
 _IN_FLIGHT = 8
@@ -59,10 +61,11 @@ class Writer:
         await anyio.to_thread.run_sync(self._end)
 
     async def run(self, act: Callable[[KazooClient], T]) -> T:
-        """Let kazoo do anything, in a worker thread."""
+        """Let kazoo do anything, in a worker thread; raises TimeoutError if it never ends, which `close` then does."""
         client = self._client
         assert client is not None, "the writer is not open"
-        return await anyio.to_thread.run_sync(act, client)
+        with anyio.fail_after(_CALL_TIMEOUT_S):
+            return await anyio.to_thread.run_sync(act, client, abandon_on_cancel=True)
 
     async def create(
         self,

@@ -12,7 +12,8 @@ from meshregistry.app import App
 from meshregistry.changes import keep_fixed
 from meshregistry.reload import open_settings
 from meshregistry.settings.load import load_settings
-from tests.support.running_service import TIMEOUT_S, free_ports
+from tests.support.ports import free_ports
+from tests.support.running_service import TIMEOUT_S
 
 pytestmark = pytest.mark.anyio
 

@@ -10,6 +10,7 @@ from meshregistry.errors import ListenError
 from meshregistry.http.server import HttpOptions, HttpServer
 from meshregistry.telemetry.metrics import Metrics
 from tests.support.http_pages import PlainViews, store_of, views_of
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -18,13 +19,6 @@ LOOPBACK = "127.0.0.1:0"
 
 def server(options: HttpOptions, plain: PlainViews | None = None) -> HttpServer:
     return HttpServer(options, views_of(store_of(), plain), Metrics())
-
-
-def free_port() -> int:
-    """A port nobody listens on at this moment, for addresses that must name one."""
-    with socket.create_server(("", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def status(url: str) -> int:
