@@ -17,7 +17,7 @@ from meshregistry.adapters import (
 )
 from meshregistry.admin.server import AdminServer
 from meshregistry.changes import compose, keep_fixed, plan_changes
-from meshregistry.collector import look_when_grown, spare_first_world
+from meshregistry.collector import look_when_grown, note_loading, spare_first_world
 from meshregistry.errors import SettingsError
 from meshregistry.fleet import DecisionRoute, Fleet, build_source
 from meshregistry.http.server import HttpServer
@@ -160,7 +160,7 @@ class App:
         async with asyncio.TaskGroup() as tasks:
             for each in (self._reducer.run(self._inbox), self._keeper.run(), measure_loop_lag(self._metrics)):
                 tasks.create_task(each)
-            tasks.create_task(look_when_grown())
+            tasks.create_task(look_when_grown(note_loading(self._store)))
             if world is not None and patience_s:
                 patience = Patience(lambda: self._reducer.pending_sources, self._fleet.is_failing, patience_s)
                 tasks.create_task(patience.end_for(world.fingerprints, self._inbox))

@@ -2,15 +2,23 @@
 
 import asyncio
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 
-from meshregistry.collector import look_when_grown, read_resident_bytes, spare_first_world, stop_collecting
-from meshregistry.model.service_entry import Kind
+from meshregistry.collector import (
+    look_when_grown,
+    note_loading,
+    read_resident_bytes,
+    spare_first_world,
+    stop_collecting,
+)
+from meshregistry.model.service_entry import Kind, ServiceEntry
 from meshregistry.store.store import SnapshotStore
+from meshregistry.wire.resource import ResourceEncoder
 
-OLDER_NEVER = 10_000
+OLDER_NEVER = 100_000
 
 
 @pytest.fixture(autouse=True)
@@ -82,10 +90,10 @@ class Process:
         if not self._resident_mb:
             raise asyncio.CancelledError
 
-    def live(self) -> list[float]:
+    def live(self, is_loading: Callable[[], bool] = lambda: False) -> list[float]:
         """Return when it looked through everything."""
         with pytest.raises(asyncio.CancelledError):
-            asyncio.run(look_when_grown(self.resident, self.look, lambda: self.now, self.sleep))
+            asyncio.run(look_when_grown(is_loading, self.resident, self.look, lambda: self.now, self.sleep))
         return self.looked_at
 
 
@@ -96,6 +104,29 @@ def test_memory_that_stays_is_not_looked_through() -> None:
 def test_memory_that_has_grown_is_looked_through_and_measured_anew() -> None:
     assert [1015.0] == Process(100, 110, 115, 116, 116, 131).live()
     assert [1010.0] == Process(120, 100, 117, 117).live()
+
+
+def test_memory_that_the_first_world_takes_is_not_looked_through() -> None:
+    loading = iter((True, True, False, False))
+
+    assert [1015.0] == Process(100, 200, 300, 300, 300).live(lambda: next(loading))
+
+
+def test_first_world_comes_in_while_it_grows_and_is_not_complete() -> None:
+    store = SnapshotStore([Kind.SERVICE_ENTRY])
+    encoder = ResourceEncoder(datetime(2024, 1, 1, tzinfo=UTC))
+    first, second, third = (encoder.encode(ServiceEntry("n", name, ("h",), (), ())) for name in "abc")
+    is_loading = note_loading(store)
+
+    waits = is_loading()
+    store.commit(Kind.SERVICE_ENTRY, [first], ())
+    grows, rests = is_loading(), is_loading()
+    store.commit(Kind.SERVICE_ENTRY, [second], ())
+    store.complete()
+    is_there = is_loading()
+    store.commit(Kind.SERVICE_ENTRY, [third], ())
+
+    assert (False, True, False, False, False) == (waits, grows, rests, is_there, is_loading())
 
 
 def test_looks_take_a_hundredth_of_the_time_at_most() -> None:
