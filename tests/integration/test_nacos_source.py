@@ -16,6 +16,7 @@ from meshregistry.sim.nacos.state import Instance as SimInstance
 from meshregistry.sim.nacos.state import ServiceKey
 from meshregistry.sim.nacos.views import Dialect
 from meshregistry.sources.nacos import NacosScope, NacosServerOptions
+from meshregistry.sources.polling import PollOptions
 from tests.support.nacos_gateway import Gateway
 from tests.support.nacos_rig import NacosRig, SimRig
 from tests.support.nacos_view import MODES, Mode, View, instance, reading, server_options
@@ -313,6 +314,23 @@ async def test_unchanged_readings_publish_nothing_and_count_as_success(nacos_rig
     assert sorted(_all_sorts()) == sorted(_published(view))
 
 
+@pytest.mark.parametrize("rung", ["bulk", "per_service"])
+async def test_one_reading_asks_for_nothing_twice(nacos_rig: NacosRig, rung: str) -> None:
+    """Of the bulk listing's services only the one with an unhealthy instance is asked for by itself."""
+    await _register_all_sorts(nacos_rig)
+    bulk = BULK[nacos_rig.dialect]
+    async with Gateway(nacos_rig.base_url) as gateway:
+        if rung == "per_service":
+            gateway.refused[bulk] = 403
+        once = PollOptions(refresh_period_s=3600.0)
+        async with reading(server_options(nacos_rig, addresses=(gateway.base_url,)), polling=once) as view:
+            await view.until(lambda view: bool(view.synced))
+            names = len(view.services)
+
+    asked = {"bulk": (1, 0, 1), "per_service": (1, 1, names)}[rung]
+    assert asked == (gateway.calls[bulk], gateway.calls["/v1/ns/service/list"], gateway.calls[INSTANCE_LIST])
+
+
 async def test_unchanged_single_readings_publish_nothing(nacos_rig: NacosRig) -> None:
     await _register_all_sorts(nacos_rig)
     async with Gateway(nacos_rig.base_url) as gateway:
@@ -479,6 +497,24 @@ async def test_refused_credentials_publish_nothing_and_say_so(
     assert int(bool(username)) == sum("login.refused" in message for message in caplog.messages)
     assert "wr0ng-secret" not in caplog.text + error
     assert "auth" in _failure_reasons(view)
+
+
+async def test_rights_that_are_taken_away_take_no_endpoint_with_them(nacos_rig: NacosRig) -> None:
+    await nacos_rig.register("orders", "10.0.0.1", 8080)
+    async with (
+        Gateway(nacos_rig.base_url) as gateway,
+        reading(server_options(nacos_rig, addresses=(gateway.base_url,))) as view,
+    ):
+        await view.until(lambda view: bool(view.synced))
+        before = list(view.updates)
+        gateway.refused |= dict.fromkeys((BULK[nacos_rig.dialect], "/v1/ns/service/list", INSTANCE_LIST), 403)
+        await view.next_reading(2, failed=True)
+        assert ({"auth"}, False) == (_failure_reasons(view), view.scope["healthy"])
+
+        gateway.refused.clear()
+        await view.until(lambda view: bool(view.scope["healthy"]))
+
+    assert before == view.updates
 
 
 async def test_credentials_that_an_open_server_does_not_know_do_no_harm(nacos_rig: NacosRig, mode: Mode) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from meshregistry.errors import SourceError
+from meshregistry.errors import SourceAuthError, SourceError
 from meshregistry.sources.nacos.fuzzy import FuzzyWatch, watch_request
-from meshregistry.sources.nacos.messages import ConnectionLost, ServiceName
+from meshregistry.sources.nacos.messages import ConnectionLost, RequestRefused, ServiceName
 from meshregistry.sources.nacos.options import DEFAULT_GROUP
 from meshregistry.sources.nacos.protocol import FuzzyNews
 from meshregistry.sources.nacos.session import LiveSession
@@ -76,7 +76,8 @@ class Discovery:
                 raise
             except SourceError as error:
                 self._step_to(Rung.HTTP_LISTING, str(error))
-                pause_s = self._place.login_pause_s
+                if isinstance(error, SourceAuthError | RequestRefused):
+                    pause_s = max(pause_s, self._place.login_pause_s)
             await self._clock.sleep(pause_s * (1 - _JITTER * self._clock.dice()))
 
     def hear(self, news: FuzzyNews) -> None:

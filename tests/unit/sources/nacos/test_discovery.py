@@ -6,10 +6,10 @@ from typing import cast
 
 import pytest
 
-from meshregistry.errors import SourceError
+from meshregistry.errors import SourceError, SourceUnavailable
 from meshregistry.sources.nacos.channel import ChannelOptions
 from meshregistry.sources.nacos.discovery import Discovery, Rung
-from meshregistry.sources.nacos.messages import ConnectionLost, RequestDenied, ServiceName
+from meshregistry.sources.nacos.messages import ConnectionLost, RequestDenied, RequestRefused, ServiceName
 from meshregistry.sources.nacos.options import WatchOptions
 from meshregistry.sources.nacos.session import LiveSession
 from meshregistry.sources.nacos.watch import WatchPlace
@@ -69,8 +69,16 @@ async def test_names_are_listed_at_a_period_that_is_spread_and_new_ones_told_onc
     assert (Rung.SERVICE_LIST, None) == (discovery.rung, discovery.stepped_down)
 
 
-async def test_a_refused_list_is_asked_for_again_after_the_login_pause() -> None:
-    discovery, clock, found = await _discover(RequestDenied("403"), RequestDenied("403"))
+@pytest.mark.parametrize("refusal", [RequestDenied("403"), RequestRefused("403")])
+async def test_a_refused_list_is_asked_for_again_after_the_login_pause(refusal: SourceError) -> None:
+    discovery, clock, found = await _discover(refusal, refusal)
 
     assert [54.0] * 2 == pytest.approx(clock.pauses)
     assert ([], Rung.HTTP_LISTING, "403") == (found, discovery.rung, discovery.stepped_down)
+
+
+async def test_a_list_that_did_not_come_in_time_is_asked_for_again_at_the_period() -> None:
+    discovery, clock, found = await _discover(SourceUnavailable("no reply in 10 s"), frozenset("a"))
+
+    assert [4.5] * 2 == pytest.approx(clock.pauses)
+    assert (["a"], Rung.SERVICE_LIST) == ([service.name for service in found], discovery.rung)
