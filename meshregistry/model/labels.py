@@ -92,15 +92,18 @@ class LabelFilter:
     def _convert(self, metadata: Pairs, injected: Pairs) -> EndpointLabels:
         dropped: list[Dropped] = []
         pairs = tuple({**dict(metadata), **dict(injected)}.items()) if injected else metadata
-        labels = dict(pairs) if self._are_legal(pairs) else self._filter(sorted(pairs), dropped)
+        is_legal = self._are_legal(pairs)
+        labels = dict(pairs) if is_legal else self._filter(sorted(pairs), dropped)
         for source, target in self._policy.endpoint_relabel_items:
             if source in labels:
                 labels[target] = labels[source]
         locality = self._locate(labels)
         if locality.label:
             labels[LOCALITY_LABEL] = locality.label
+        # The usual metadata is its own labels: 100,000 copies of pairs cost memory.
+        is_same = is_legal and not (injected or locality.label or self._policy.endpoint_relabel_items)
         return EndpointLabels(
-            sort_pairs(labels),
+            metadata if is_same else sort_pairs(labels),
             locality.path,
             self._name_namespace(labels.get(_NAMESPACE_LABEL)),
             tuple(dropped),

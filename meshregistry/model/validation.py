@@ -262,16 +262,17 @@ def _are_endpoints_legal(
     """Whether nothing needs repair: the usual case, with one look at what endpoints share."""
     port_maps = {each.ports for each in endpoints}
     places = {(each.weight, each.locality) for each in endpoints}
-    unknown = [each.labels for each in endpoints if not legal_pairs.issuperset(each.labels)]
     return (
         all(name in names and 1 <= number <= _MAX_PORT for ports in port_maps for name, number in ports)
         and all(map(is_address, [each.address for each in endpoints]))
         and all(_is_encodable_place(weight, locality) for weight, locality in places)
-        and all(_are_labels_legal(labels, legal_pairs) for labels in unknown)
+        and all(_are_labels_legal(each.labels, legal_pairs) for each in endpoints)
     )
 
 
 def _are_labels_legal(labels: Pairs, legal_pairs: set[tuple[str, str]]) -> bool:
+    if legal_pairs.issuperset(labels):
+        return True
     legal = [pair for pair in labels if pair in legal_pairs or (is_label_key(pair[0]) and is_label_value(pair[1]))]
     legal_pairs.update(legal)
     return len(legal) == len(labels)

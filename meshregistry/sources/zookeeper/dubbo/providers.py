@@ -69,6 +69,7 @@ class ProviderReader:
 
     def __init__(self, ignored: Iterable[str]) -> None:
         self._ignored = frozenset(ignored)
+        self._left_out = self._ignored | {PROTOCOL}
         self._volatile = ParamCutter({_TIMESTAMP, "pid", "token"} & self._ignored)
         self._known: dict[tuple[str, str, str], Traits] = {}
         self._decoded: dict[str, tuple[str, str]] = {}
@@ -121,13 +122,13 @@ class ProviderReader:
                 self._decoded.clear()
             known = self._describe(interface, scheme, split_pairs(encoded_params, self._decoded))
             if len(encoded_params) <= _LONGEST_KNOWN:
-                known = self._traits.share(known)
                 remember(self._known, place, known, _KNOWN_LIMIT)
         return known
 
     def _describe(self, interface: str, scheme: str, pairs: Mapping[str, tuple[str, str]]) -> Traits:
         params = dict(pairs.values())
-        kept = [pair for name, pair in pairs.items() if name not in self._ignored and name != PROTOCOL]
+        left_out = self._left_out
+        kept = [pair for name, pair in pairs.items() if name not in left_out]
         metadata = tuple(sorted((*kept, self._share((PROTOCOL, scheme)))))
         key = key_of(interface, params)
         application = find_param(params, "application")
@@ -152,6 +153,8 @@ class ParamCutter:
 def read_weight(params: Mapping[str, str]) -> float:
     """Return the weight, at least 0; what is no number is the default, as Dubbo has it."""
     text = find_param(params, "weight")
+    if not text:
+        return DEFAULT_WEIGHT  # nearly all of them
     try:
         return float(max(0, int(text))) if len(text) <= 9 else DEFAULT_WEIGHT
     except ValueError:

@@ -108,17 +108,9 @@ def split_pairs(encoded: str, known: dict[str, tuple[str, str]]) -> dict[str, tu
 
     `known` remembers decoded parameters by their encoded form, so that equal ones are one object; its owner bounds it.
     """
-    if any(separator in encoded for separator in _ODD_SEPARATORS):
+    if any(map(encoded.__contains__, _ODD_SEPARATORS)):
         encoded = _replace_value_separators("%3D", _replace_pair_separators("%26", encoded))
-    pairs = {}
-    for part in encoded.split("%26"):
-        pair = known.get(part)
-        if pair is None:
-            key, _, value = part.partition("%3D")
-            pair = decode(key), decode(value)
-            if len(part) <= LONGEST_POOLED:
-                known[part] = pair
-        pairs[pair[0]] = pair
+    pairs = {pair[0]: pair for pair in [known.get(part) or _read_pair(part, known) for part in encoded.split("%26")]}
     pairs.pop("", None)
     return pairs
 
@@ -140,6 +132,14 @@ def decode(text: str) -> str:
 
 def _strip_zone(host: str) -> str:
     return host.partition("%")[0]
+
+
+def _read_pair(part: str, known: dict[str, tuple[str, str]]) -> tuple[str, str]:
+    key, _, value = part.partition("%3D")
+    pair = decode(key), decode(value)
+    if len(part) <= LONGEST_POOLED:
+        known[part] = pair
+    return pair
 
 
 def _read_port(text: str) -> int:
