@@ -134,7 +134,7 @@ async def test_a_dubbo_3_consumer_registers_and_calls(real_zookeeper: RealRig, t
     consumer = dubbo3_consumer(hosts, tmp_path / "consumer")
     async with running(provider), running(consumer):
         tree = await real_zookeeper.writer.tree()
-        await anyio.to_thread.run_sync(consumer.wait_for, "CALL")
+        await anyio.to_thread.run_sync(consumer.wait_until_printed, "CALL")
 
     urls = _urls(tree, "consumers")
     assert {"demo-consumer"} == {_parameters(each)["application"] for each in urls}

@@ -6,10 +6,6 @@ The Dubbo providers offer the same services: lab.api.GreetService in four groups
 the nested Outer$InnerService.
 """
 
-import os
-import signal
-import subprocess
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,14 +14,13 @@ from pathlib import Path
 import anyio.to_thread
 
 from tests.support.ports import free_port
-from tests.support.registries import RegistryUnavailable, last_lines, prepare
+from tests.support.program import Program
+from tests.support.registries import prepare
 
 LOOPBACK = "2130706433"
 """127.0.0.1 in a form that Dubbo registers: a provider that registers it can be called."""
 
 _START_TIMEOUT_S = 90.0
-_STOP_TIMEOUT_S = 20.0
-_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,20 +65,13 @@ class DubboOptions:
         }
 
 
-class Application:
-    """One application as a process; may be started again after its end. Blocking: call it off the loop."""
+class Application(Program):
+    """One application. Ended by SIGTERM it deregisters; after SIGKILL its nodes stay until its session has expired."""
 
     def __init__(self, project: str, main: str, environment: Mapping[str, str], home: Path) -> None:
-        self._project = project
+        super().__init__(project, home / "output.log")
         self._main = main
-        self._environment = dict(environment)
-        self._home = home
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def output(self) -> str:
-        """What it printed."""
-        return self._log.read_text(errors="replace")
+        self._environment = {**environment, "STATE": str(home)}
 
     def port(self, variable: str) -> int:
         """The port it was given in this variable (DUBBO_PORT, TRI_PORT, HTTP_PORT)."""
@@ -91,52 +79,12 @@ class Application:
 
     def start(self) -> None:
         """Start and wait until it has registered what it offers; raises RegistryUnavailable."""
-        self._home.mkdir(parents=True, exist_ok=True)
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [str(prepare(self._project) / "start.sh"), self._main],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, **self._environment, "STATE": str(self._home)},
-                start_new_session=True,
-            )
-        self.wait_for("READY")
+        self.launch([str(prepare(self.name) / "start.sh"), self._main], self._environment)
+        self.wait_until_printed("READY")
 
-    def wait_for(self, words: str) -> None:
+    def wait_until_printed(self, words: str) -> None:
         """Wait until it has printed them; raises RegistryUnavailable if it ends or takes too long."""
-        assert self._process is not None
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        while words not in self.output:
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise RegistryUnavailable(f"{self._project} did not print {words}\n{last_lines(self.output)}")
-            time.sleep(_POLL_S)
-
-    def stop(self) -> None:
-        """SIGTERM: it deregisters what it registered, then ends."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """SIGKILL: its nodes stay until its session has expired."""
-        self._end(signal.SIGKILL)
-
-    def _end(self, first: signal.Signals) -> None:
-        if self._process is None:
-            return
-        for number in (first, signal.SIGKILL):
-            if self._process.poll() is None:
-                os.killpg(self._process.pid, number)
-            try:
-                self._process.wait(_STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                continue
-            break
-        self._process = None
-
-    @property
-    def _log(self) -> Path:
-        return self._home / "output.log"
+        self.wait_for(f"word {words}", lambda: words in self.output, _START_TIMEOUT_S)
 
 
 def dubbo27_provider(hosts: str, home: Path, options: DubboOptions | None = None) -> Application:

@@ -1,20 +1,15 @@
 """A Spring Boot application that registers itself with a Eureka, and the whole service that reads it."""
 
-import os
-import signal
-import subprocess
-import time
 from pathlib import Path
 from urllib.parse import quote
 
 from tests.support.eureka_live import EurekaRig
 from tests.support.ports import free_port_run, free_ports
-from tests.support.registries import RegistryUnavailable, last_lines, prepare
+from tests.support.program import READY, Program
+from tests.support.registries import prepare
 from tests.support.running_service import Deployment
 
 _START_TIMEOUT_S = 90.0
-_STOP_TIMEOUT_S = 20.0
-_POLL_S = 0.1
 # Heartbeats and the end of a lease within seconds; the product's defaults are 30 and 90.
 _QUICK = (
     "--eureka.instance.lease-renewal-interval-in-seconds=1",
@@ -36,50 +31,20 @@ eureka_source:
 """
 
 
-class EurekaApp:
-    """One application as a process. Blocking: call it off the loop."""
+class EurekaApp(Program):
+    """One application; ended the polite way, it deregisters."""
 
     def __init__(self, name: str, rig: EurekaRig, folder: Path) -> None:
-        self.name = name
+        super().__init__(name, folder / f"{name}.log")
         (self.port,) = free_ports(1)
         scheme, _, rest = rig.addresses[0].partition("://")
         userinfo = f"{rig.username}:{quote(rig.password, safe='')}@" if rig.username else ""
         self._arguments = [str(self.port), str(folder / name), f"{scheme}://{userinfo}{rest}/", name, *_QUICK]
-        self._log = folder / f"{name}.log"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def running(self) -> bool:
-        """Whether the process is there."""
-        return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Start and wait for the ready line; raises RegistryUnavailable."""
-        command = [str(prepare("eureka-client") / "start.sh"), *self._arguments]
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
-            )
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        while b"FIXTURE READY" not in self._log.read_bytes():
-            if not self.running or time.monotonic() > deadline:
-                self.kill()
-                text = last_lines(self._log.read_text(errors="replace"))
-                raise RegistryUnavailable(f"{self.name} did not start\n{text}")
-            time.sleep(_POLL_S)
-
-    def stop(self) -> None:
-        """End it the polite way, on which it deregisters."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """End it without a word."""
-        self._end(signal.SIGKILL)
-
-    def _end(self, number: signal.Signals) -> None:
-        if self._process is not None and self.running:
-            os.killpg(self._process.pid, number)
-            self._process.wait(_STOP_TIMEOUT_S)
+        self.launch([str(prepare("eureka-client") / "start.sh"), *self._arguments])
+        self.wait_for("ready line", lambda: READY in self.output, _START_TIMEOUT_S)
 
 
 class EurekaDeployment(Deployment):

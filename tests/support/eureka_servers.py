@@ -1,22 +1,17 @@
 """Real Eureka servers as processes: one alone with authentication, two that replicate to each other."""
 
-import os
-import signal
-import subprocess
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.support.ports import free_ports
-from tests.support.registries import RegistryUnavailable, last_lines, prepare
+from tests.support.program import READY, Program
+from tests.support.registries import prepare
 
 USERNAME, PASSWORD = "eureka", "p@ss/word"
 """With what must be quoted in a URL; Spring's client cannot send a colon."""
 
 _START_TIMEOUT_S = 90.0
-_STOP_TIMEOUT_S = 20.0
-_POLL_S = 0.1
 # Readers see a change at once and leases end when they should: the product's defaults are minutes.
 _QUICK = (
     "--eureka.server.use-read-only-response-cache=false",
@@ -35,56 +30,25 @@ _CLOSED = (
 )
 
 
-class EurekaProcess:
-    """One real server, which keeps its port when it is started again. Blocking: call it off the loop."""
+class EurekaProcess(Program):
+    """One real server, which keeps its port when it is started again."""
 
     def __init__(self, port: int, home: Path, peer: str, *options: str) -> None:
+        super().__init__("Eureka", home.with_suffix(".log"))
         self.port = port
         self._home = home
         self._arguments = [str(port), str(home), peer, *_QUICK, *options]
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def base_url(self) -> str:
         """The base URL with the context path."""
         return f"http://127.0.0.1:{self.port}/eureka"
 
-    @property
-    def running(self) -> bool:
-        """Whether the process is there."""
-        return self._process is not None and self._process.poll() is None
-
     def start(self) -> None:
         """Start it, and wait for the ready line; raises RegistryUnavailable."""
-        command = [str(prepare("eureka") / "start.sh"), *self._arguments]
         self._home.mkdir(parents=True, exist_ok=True)
-        log_path = self._home.with_suffix(".log")
-        with log_path.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
-            )
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        while b"FIXTURE READY" not in log_path.read_bytes():
-            if not self.running or time.monotonic() > deadline:
-                self.kill()
-                raise RegistryUnavailable(f"Eureka did not start\n{last_lines(log_path.read_text(errors='replace'))}")
-            time.sleep(_POLL_S)
-
-    def kill(self) -> None:
-        """End the process without a word: it keeps nothing that a polite end would save."""
-        if self._process is not None and self.running:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(_STOP_TIMEOUT_S)
-
-    def pause(self) -> None:
-        """SIGSTOP: connections stay open and nothing is answered."""
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """SIGCONT; nothing if it does not run."""
-        if self._process is not None and self.running:
-            os.killpg(self._process.pid, signal.SIGCONT)
+        self.launch([str(prepare("eureka") / "start.sh"), *self._arguments])
+        self.wait_for("ready line", lambda: READY in self.output, _START_TIMEOUT_S)
 
 
 class EurekaServers:

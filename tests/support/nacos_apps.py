@@ -3,20 +3,15 @@
 What they write into the registry was written by somebody else; no line here tells them what to register.
 """
 
-import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.registries import RegistryUnavailable, last_lines, prepare
+from tests.support.program import READY, Program
+from tests.support.registries import prepare
 
 _START_TIMEOUT_S = 90.0
-_STOP_TIMEOUT_S = 20.0
-_POLL_S = 0.1
 
 Command = Callable[["Place"], list[str]]
 
@@ -52,50 +47,16 @@ def sdk(place: Place) -> list[str]:
     return [sys.executable, "-m", "tests.support.nacos_sdk_app", *place.arguments(), place.namespace]
 
 
-class NacosApp:
-    """One application as a process; may be started again after its end. Blocking: call it off the loop."""
+class NacosApp(Program):
+    """One application; ended the polite way, it deregisters."""
 
     def __init__(self, command: Command, place: Place) -> None:
+        super().__init__(place.name, place.folder.with_suffix(".log"))
         self.place = place
         self._command = command
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log = place.folder.with_suffix(".log")
-
-    @property
-    def running(self) -> bool:
-        """Whether the process is there."""
-        return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Start and wait for the ready line; raises RegistryUnavailable."""
-        command = self._command(self.place)
         self.place.folder.mkdir(parents=True, exist_ok=True)
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
-            )
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        while b"FIXTURE READY" not in self._log.read_bytes():
-            if not self.running or time.monotonic() > deadline:
-                self.kill()
-                log_end = last_lines(self._log.read_text(errors="replace"))
-                raise RegistryUnavailable(f"{self.place.name} did not start\n{log_end}")
-            time.sleep(_POLL_S)
-
-    def stop(self) -> None:
-        """End it the polite way, on which it deregisters; SIGKILL if that takes too long."""
-        self._end(signal.SIGTERM)
-        self._end(signal.SIGKILL)
-
-    def kill(self) -> None:
-        """End it without a word."""
-        self._end(signal.SIGKILL)
-
-    def _end(self, number: signal.Signals) -> None:
-        if self._process is None or not self.running:
-            return
-        os.killpg(self._process.pid, number)
-        try:
-            self._process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            return
+        self.launch(self._command(self.place))
+        self.wait_for("ready line", lambda: READY in self.output, _START_TIMEOUT_S)

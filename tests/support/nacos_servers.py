@@ -1,21 +1,17 @@
 """Real Nacos servers as processes: started when first asked for, one at a time, stopped at the end."""
 
-import os
 import shutil
-import signal
-import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
 from meshregistry.sim.nacos.views import Dialect
 from tests.support.ports import free_port
-from tests.support.registries import RegistryUnavailable, last_lines, prepare
+from tests.support.program import READY, Program
+from tests.support.registries import RegistryUnavailable, prepare
 
 # Header and value by which the servers let the suite itself pass without a token (see start.sh).
 IDENTITY = {"fixture": "fixture"}
@@ -25,8 +21,6 @@ _PASSWORDS = {Dialect.V2: "nacos", Dialect.V3: "fixture-pw"}
 _HEAP = "384m"
 _START_TIMEOUT_S = 90.0
 _LOGIN_TIMEOUT_S = 30.0
-_STOP_TIMEOUT_S = 20.0
-_POLL_S = 0.1
 _ATTEMPTS = 2  # the embedded database may miss its start limit on a busy machine
 # A reader sees a change this much later; the default of 500 ms would be waited for hundreds of times.
 _QUICK_CHANGES = "--nacos.naming.push.pushTaskDelay=50"
@@ -44,27 +38,22 @@ class ServerKind:
         return f"nacos-{self.dialect}-{'auth' if self.auth else 'open'}"
 
 
-class NacosServer:
-    """One real server; keeps port and data over `stop` and `start`. Blocking: call it off the loop."""
+class NacosServer(Program):
+    """One real server; keeps port and data over `stop` and `start`."""
 
     def __init__(self, kind: ServerKind, home: Path) -> None:
+        super().__init__(str(kind), home.with_suffix(".log"))
         self.kind = kind
         self.username = "nacos" if kind.auth else ""
         self.password = _PASSWORDS[kind.dialect] if kind.auth else ""
         self._home = home
         self._port = 0
         self._settled = False  # once it ran, port and data stay what they are
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def base_url(self) -> str:
         """`http://host:port` without the context path."""
         return f"http://127.0.0.1:{self._port}"
-
-    @property
-    def running(self) -> bool:
-        """Whether the process is there."""
-        return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Start and wait until logins and reads are answered; raises RegistryUnavailable."""
@@ -75,45 +64,14 @@ class NacosServer:
                 shutil.rmtree(self._home, ignore_errors=True)
             try:
                 self._launch(project)
-                self._wait_for("ready line", self._announced, _START_TIMEOUT_S)
-                self._wait_for("answer to a login", self._answers, _LOGIN_TIMEOUT_S)
+                self.wait_for("ready line", lambda: READY in self.output, _START_TIMEOUT_S)
+                self.wait_for("answer to a login", self._answers, _LOGIN_TIMEOUT_S)
             except RegistryUnavailable:
-                self.stop()
                 if attempt == _ATTEMPTS:
                     raise
             else:
                 self._settled = True
                 return
-
-    def stop(self) -> None:
-        """End the process and its children; SIGKILL if SIGTERM is not enough."""
-        if self._process is None:
-            return
-        for number, timeout_s in ((signal.SIGTERM, _STOP_TIMEOUT_S), (signal.SIGKILL, _STOP_TIMEOUT_S)):
-            if self.running:
-                os.killpg(self._process.pid, number)
-            try:
-                self._process.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                continue
-            break
-        self._process = None
-
-    def kill(self) -> None:
-        """End the process without a word."""
-        if self._process is not None and self.running:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(_STOP_TIMEOUT_S)
-
-    def pause(self) -> None:
-        """SIGSTOP: connections stay open and nothing is answered."""
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """SIGCONT; nothing if it does not run."""
-        if self._process is not None and self.running:
-            os.killpg(self._process.pid, signal.SIGCONT)
 
     def forget(self) -> None:
         """Let the ended server lose its data; its port stays."""
@@ -123,31 +81,7 @@ class NacosServer:
         self._home.mkdir(parents=True, exist_ok=True)
         auth = "auth" if self.kind.auth else "none"
         command = [str(project / "start.sh"), str(self._port), str(self._home), auth, _QUICK_CHANGES]
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, "NACOS_HEAP": _HEAP},
-                start_new_session=True,
-            )
-
-    def _wait_for(self, what: str, condition: Callable[[], bool], timeout_s: float) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            if not self.running or time.monotonic() > deadline:
-                state = f"no {what} within {timeout_s:.0f} s" if self.running else "it ended"
-                log = last_lines(self._log.read_text(errors="replace"))
-                raise RegistryUnavailable(f"{self.kind} did not start: {state}\n{log}")
-            time.sleep(_POLL_S)
-
-    @property
-    def _log(self) -> Path:
-        return self._home.with_suffix(".log")
-
-    def _announced(self) -> bool:
-        return b"FIXTURE READY" in self._log.read_bytes()
+        self.launch(command, {"NACOS_HEAP": _HEAP})
 
     def _answers(self) -> bool:
         listed = self._status("GET", "/nacos/v1/ns/service/list", pageNo="1", pageSize="1")

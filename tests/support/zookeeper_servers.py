@@ -1,11 +1,8 @@
 """Real ZooKeeper servers as processes, alone or three together; each keeps its ports and its data."""
 
 import enum
-import os
 import shutil
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,18 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.support.ports import free_port
-from tests.support.registries import (
-    DEBIAN_ZOOKEEPER,
-    NO_DEBIAN_ZOOKEEPER,
-    RegistryUnavailable,
-    last_lines,
-    prepare,
-)
+from tests.support.program import Program
+from tests.support.registries import DEBIAN_ZOOKEEPER, NO_DEBIAN_ZOOKEEPER, RegistryUnavailable, prepare
 from tests.support.zookeeper_access import JAAS_SERVER, SUPER_DIGEST, TlsFiles
 
 _HEAP = "768m"  # 100,000 providers take 370 MB
 _START_TIMEOUT_S = 60.0
-_STOP_TIMEOUT_S = 15.0
 _WORD_TIMEOUT_S = 2.0
 _POLL_S = 0.05
 _MEMBERS = 3
@@ -68,25 +59,20 @@ class ServerOptions:
     members: Sequence[Member] = ()
 
 
-class ZooKeeperServer:
-    """One real server on 127.0.0.1. Blocking: call it off the loop."""
+class ZooKeeperServer(Program):
+    """One real server on 127.0.0.1."""
 
     def __init__(self, options: ServerOptions, home: Path) -> None:
+        super().__init__(f"ZooKeeper {VERSIONS[options.flavour]}", home.with_suffix(".log"))
         self.options = options
         self.port = free_port()
         self.tls_port = free_port() if options.tls else 0
         self._home = home
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
         """`host:port` for clients."""
         return f"127.0.0.1:{self.port}"
-
-    @property
-    def running(self) -> bool:
-        """Whether the process is there, paused or not."""
-        return self._process is not None and self._process.poll() is None
 
     @property
     def mode(self) -> str:
@@ -113,75 +99,21 @@ class ZooKeeperServer:
 
     def start(self) -> None:
         """Start and wait until it serves; raises RegistryUnavailable."""
-        self.launch()
+        self.begin()
         self.wait_until_it_serves()
 
-    def launch(self) -> None:
-        """Start the process; raises RegistryUnavailable if the program is not there."""
+    def begin(self) -> None:
+        """Start it without waiting; raises RegistryUnavailable if the program is not there."""
         command = [*_program(self.options.flavour), str(self._write_configuration()), *self._java_options()]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, "ZOOKEEPER_HEAP": _HEAP},
-                start_new_session=True,
-            )
+        self.launch(command, {"ZOOKEEPER_HEAP": _HEAP})
 
     def wait_until_it_serves(self) -> None:
         """Wait for an answer that names its mode; raises RegistryUnavailable."""
-        try:
-            _wait_for(lambda: bool(self.mode) or not self.running)
-        except TimeoutError as error:
-            raise self._failure("it serves nobody") from error
-        if not self.running:
-            raise self._failure("it ended")
-
-    def stop(self) -> None:
-        """End it by SIGTERM, or by SIGKILL if that is not enough."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """End it by SIGKILL."""
-        self._end(signal.SIGKILL)
-
-    def pause(self) -> None:
-        """SIGSTOP: connections stay open and nothing is answered."""
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """SIGCONT."""
-        if self._process is not None and self.running:
-            os.kill(self._process.pid, signal.SIGCONT)
+        self.wait_for("answer that names its mode", lambda: bool(self.mode), _START_TIMEOUT_S)
 
     def erase(self) -> None:
         """Remove the data of the stopped server: it starts empty."""
         shutil.rmtree(self._home, ignore_errors=True)
-
-    def _end(self, first: signal.Signals) -> None:
-        if self._process is None:
-            return
-        self.resume()
-        for number in (first, signal.SIGKILL):
-            if self.running:
-                self._process.send_signal(number)
-            try:
-                self._process.wait(_STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                continue
-            break
-        self._process = None
-
-    def _failure(self, reason: str) -> RegistryUnavailable:
-        self.kill()
-        log = last_lines(self._log.read_text(errors="replace"))
-        return RegistryUnavailable(f"ZooKeeper {VERSIONS[self.options.flavour]} did not start: {reason}\n{log}")
-
-    @property
-    def _log(self) -> Path:
-        return self._home.with_suffix(".log")
 
     def _write_configuration(self) -> Path:
         self._home.mkdir(parents=True, exist_ok=True)
@@ -247,7 +179,7 @@ class ZooKeeperEnsemble:
         for server in self.servers:
             server.resume()
             if not server.running:
-                server.launch()
+                server.begin()
         with ThreadPoolExecutor(_MEMBERS) as pool:
             list(pool.map(ZooKeeperServer.wait_until_it_serves, self.servers))
 
