@@ -206,6 +206,12 @@ def test_every_room_has_its_rule() -> None:
     assert set() == rooms - MAY_IMPORT.keys()
 
 
+def test_the_page_of_the_architecture_names_every_room() -> None:
+    page = (ROOT.parent / "docs" / "architecture.md").read_text()
+    rooms = MAY_IMPORT.keys() - {"", "__main__"}
+    assert set() == {room for room in rooms if f"`{room}`" not in page}
+
+
 @pytest.mark.parametrize("path", modules())
 def test_rooms_import_only_what_their_place_allows(path: str) -> None:
     room = room_of(path)
