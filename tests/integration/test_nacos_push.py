@@ -256,6 +256,20 @@ async def test_without_a_bulk_listing_everything_is_read_over_the_connection(dia
             await view.until_services({"users": (_at(3),)})
 
 
+async def test_without_a_bulk_listing_what_was_never_pushed_is_found_by_turns() -> None:
+    names = [f"s{number}" for number in range(12)]
+    async with _simulated() as sim:
+        sim.set_faults(*(Fault(path=path, status=403) for path in (BULK[Dialect.V3], "/v1/ns/service/list")))
+        for name in names:
+            sim.registry.register(_key(name), SimInstance("10.0.0.1", 80))
+        async with _watched(sim, resync_s=PERIOD_S) as view:
+            sim.set_rpc_faults(RpcFault(type="NotifySubscriberRequest", stall=True))
+            for name in names:
+                sim.registry.register(_key(name), SimInstance("10.0.0.2", 80))
+
+            await view.until_services({"orders": (_at(1),), **dict.fromkeys(names, (_at(1), _at(2)))})
+
+
 async def test_everything_is_listed_when_an_operator_asks_although_pushes_are_trusted() -> None:
     names = [f"s{number}" for number in range(12)]
     async with _simulated() as sim:
