@@ -13,11 +13,11 @@ from meshregistry.errors import SourceDataError
 from meshregistry.model.instance import Instance, Pairs
 from meshregistry.sources.decoding import DECODE_ERRORS, understood
 from meshregistry.sources.interning import Interner
+from meshregistry.sources.metadata import MetadataPool
 from meshregistry.sources.nacos import wire
 from meshregistry.sources.nacos.options import DEFAULT_CLUSTER
 
-_POOL_LIMIT = 8192
-_POOLED_METADATA_BYTES = 4096
+_CLUSTERS = 8192
 
 _ITEM = msgspec.json.Decoder(wire.BulkItem)
 _KEY = msgspec.json.Decoder(wire.ItemKey)
@@ -25,9 +25,6 @@ _LIST = msgspec.json.Decoder(wire.InstanceList)
 _LOOSE_ITEM = msgspec.json.Decoder(wire.LooseItem)
 _LOOSE_LIST = msgspec.json.Decoder(wire.LooseInstanceList)
 _HOST = msgspec.json.Decoder(wire.Host)
-_TEXTS = msgspec.json.Decoder(dict[str, str | None])
-_VALUES = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_TEXT = msgspec.json.Decoder(str)
 
 
 OpenedItem = wire.BulkItem | wire.LooseItem | wire.ItemKey
@@ -71,9 +68,8 @@ class InstanceReader:
     """Turns answers into instances. Owner of the pools that let equal metadata share memory."""
 
     def __init__(self) -> None:
-        self._pairs: dict[bytes, Pairs] = {}
-        self._pair = Interner[tuple[str, str]](_POOL_LIMIT)
-        self._cluster = Interner[str](_POOL_LIMIT)
+        self._pool = MetadataPool()
+        self._cluster = Interner[str](_CLUSTERS)
 
     def read_item(self, item: OpenedItem) -> Harvest:
         """Read one service of the listing with instances.
@@ -135,15 +131,10 @@ class InstanceReader:
         )
 
     def _metadata(self, raw: msgspec.Raw) -> Pairs:
-        key = bytes(raw)
-        pairs = self._pairs.get(key)
-        if pairs is None:
-            pairs = tuple(self._pair.share(pair) for pair in sorted(_texts(key).items()))
-            if len(key) <= _POOLED_METADATA_BYTES:
-                if len(self._pairs) >= _POOL_LIMIT:
-                    self._pairs.clear()
-                self._pairs[key] = pairs
-        return pairs
+        try:
+            return self._pool.read(raw)
+        except ValueError as error:
+            raise BadRecord("metadata") from error
 
 
 def _decode_host(raw: msgspec.Raw) -> wire.Host:
@@ -151,25 +142,3 @@ def _decode_host(raw: msgspec.Raw) -> wire.Host:
         return _HOST.decode(raw)
     except DECODE_ERRORS as error:
         raise BadRecord("malformed") from error
-
-
-def _texts(raw: bytes) -> dict[str, str]:
-    """Return metadata as texts: nulls are left out, other values that are not text keep their JSON form."""
-    if raw == b"null":
-        return {}
-    try:
-        return {key: value for key, value in _TEXTS.decode(raw).items() if value is not None}
-    except DECODE_ERRORS:
-        return _loose_texts(raw)
-
-
-def _loose_texts(raw: bytes) -> dict[str, str]:
-    try:
-        values = {key: bytes(value) for key, value in _VALUES.decode(raw).items()}
-        return {
-            key: _TEXT.decode(value) if value.startswith(b'"') else value.decode()
-            for key, value in values.items()
-            if value != b"null"
-        }
-    except DECODE_ERRORS as error:
-        raise BadRecord("metadata") from error
