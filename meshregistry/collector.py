@@ -6,6 +6,7 @@ all of them are new and alive: looking at a million of them costs a second of CP
 
 import asyncio
 import gc
+import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -26,8 +27,6 @@ _GROWTH_BYTES = 16 * 1024 * 1024
 _LOOK_S = 5.0
 _SHARE = 0.01
 """Of the time that looks through everything may take while memory keeps growing."""
-
-_PAGE_BYTES = 4096
 
 
 def stop_collecting() -> None:
@@ -91,6 +90,6 @@ async def look_when_grown(
 def read_resident_bytes() -> int:
     """Return how much memory the process has; 0 where the system does not tell as Linux does."""
     try:
-        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * _PAGE_BYTES
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
