@@ -188,8 +188,15 @@ A request through Envoy to an instance that only a registry knows:
 _MISSING = "\nMissing: istiod, and Envoy with it. Name the program of an istiod 1.24 to 1.29 in ISTIOD_BIN.\n"
 
 
+def end_as_interrupted(*numbers: signal.Signals) -> None:
+    """Have signals end this process as Ctrl-C does: the servers are sessions of their own and would outlive it."""
+    for number in numbers:
+        signal.signal(number, signal.default_int_handler)
+
+
 def main() -> None:
-    """Run the picture until interrupted."""
+    """Run the picture until interrupted, ended or left by its terminal."""
+    end_as_interrupted(signal.SIGTERM, signal.SIGHUP)
     istiod = os.environ.get("ISTIOD_BIN", "")
     with tempfile.TemporaryDirectory(prefix="meshregistry-up-") as folder:
         print("starting Nacos, ZooKeeper, Eureka, Meshregistry ...", flush=True)
