@@ -5,11 +5,15 @@ fatal: each is a log line, a metric and a note for the pages.
 """
 
 import asyncio
+import errno
+import fcntl
 import logging
 import os
+import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -137,6 +141,7 @@ class Keeper:
 
 
 def _read(path: Path, terms: Terms) -> World:
+    _refuse_special(path.stat().st_mode)
     return decode_world(path.read_bytes(), terms)
 
 
@@ -152,17 +157,46 @@ def _write(path: Path, pieces: Iterable[bytes]) -> int:
     """Replace the file in one step; returns its size. Raises OSError, and leaves the file as it was."""
     temporary = path.with_name(f"{path.name}.new")
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with temporary.open("wb") as file:
+    with _open_alone(temporary) as file:
+        try:
             size = sum(map(file.write, pieces))
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        _remove(temporary)
-        raise
+            temporary.replace(path)
+        except BaseException:
+            _remove(temporary)
+            raise
     _flush_directory(path.parent)
     return size
+
+
+def _open_alone(path: Path) -> BinaryIO:
+    """Return an empty file that nobody else writes until it is closed.
+
+    Two services may have one directory for a while, as in a rolling update; together they would make one bad file.
+    Raises OSError.
+    """
+    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666), "wb")
+    try:
+        opened = os.fstat(file.fileno())
+        _refuse_special(opened.st_mode)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(opened, path.stat()):
+            raise BlockingIOError  # what was opened has become the good file meanwhile
+        file.truncate()
+    except BlockingIOError:
+        file.close()
+        raise OSError(errno.EAGAIN, "another process is writing it") from None
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _refuse_special(mode: int) -> None:
+    """Raise OSError for a pipe, which is waited for, or a device, which may have no end."""
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "not a regular file")
 
 
 def _remove(path: Path) -> None:

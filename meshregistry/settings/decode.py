@@ -178,6 +178,9 @@ def _decode_scalar(node: Node, target: object, path: Path, draft: Draft) -> Plai
     if not isinstance(node, ScalarNode):
         draft.fault(path, f"expected a single value, found {_shape(node)}")
         return Absent.ABSENT
+    if "\0" in node.value:
+        draft.fault(path, "holds a NUL character, which no path, address or name can")
+        return Absent.ABSENT
     if target is SecretStr:
         return _resolve(node, path, draft)
     if target not in (bool, int, float):

@@ -1,6 +1,7 @@
 """The file on disk: never half written, never fatal."""
 
 import asyncio
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,7 +111,7 @@ async def test_no_file_is_nothing_to_report(tmp_path: Path) -> None:
     keeper = keeper_of(process, tmp_path)
 
     assert await keeper.load() is None
-    assert () == keeper.notes
+    assert not keeper.notes
     assert 1.0 == metric(process, "saved_loads_total", result="missing")
 
 
@@ -193,3 +194,35 @@ async def test_a_write_that_is_cut_off_leaves_the_old_file(tmp_path: Path) -> No
 
     assert b"old" == path.read_bytes()
     assert [FILE_NAME] == os.listdir(tmp_path)
+
+
+async def test_a_pipe_or_a_device_in_place_of_the_file_is_reported_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / FILE_NAME)
+    process = await running_process()
+    keeper = keeper_of(process, tmp_path)
+    assert await keeper.load() is None
+    (tmp_path / FILE_NAME).unlink()
+    (tmp_path / FILE_NAME).symlink_to("/dev/zero")
+    assert await keeper.load() is None
+    assert 2.0 == metric(process, "saved_loads_total", result="unreadable")
+
+    os.mkfifo(tmp_path / f"{FILE_NAME}.new")
+    await keeper.save()
+    assert 1.0 == metric(process, "save_failures_total")
+
+
+async def test_two_services_with_one_directory_never_write_one_file_together(tmp_path: Path) -> None:
+    process = await running_process()
+    keeper = keeper_of(process, tmp_path)
+    with (tmp_path / f"{FILE_NAME}.new").open("wb") as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        theirs.write(b"their world")
+        theirs.flush()
+
+        await keeper.save()
+
+        assert ("the snapshot cannot be saved: another process is writing it",) == keeper.notes
+        assert b"their world" == (tmp_path / f"{FILE_NAME}.new").read_bytes()
+    await keeper.save()
+    assert [FILE_NAME] == os.listdir(tmp_path)
+    assert not keeper.notes

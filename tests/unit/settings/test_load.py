@@ -295,3 +295,13 @@ def test_a_short_text_that_stands_for_too_much_is_refused_with_its_reason(text: 
     with pytest.raises(SettingsError) as caught:
         load_settings(text, {})
     assert fault in caught.value.faults
+
+
+def test_a_nul_in_a_value_is_a_fault_where_it_stands() -> None:
+    """No system call takes one: it would end the service later, at the place that uses the value."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings('data_dir: "a\\0b"\neureka_source: {address: ["http://a", "http://\\0"]}', {})
+    assert [
+        "data_dir (line 1): holds a NUL character, which no path, address or name can",
+        "eureka_source.address[1] (line 2): holds a NUL character, which no path, address or name can",
+    ] == caught.value.faults[:2]

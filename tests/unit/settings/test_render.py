@@ -71,7 +71,9 @@ def test_a_printed_section_that_cannot_be_printed_is_a_programming_error() -> No
         printable_settings(broken)
 
 
-WORDS = st.text(max_size=12).filter(lambda text: "://" not in text)
+WORDS = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=12).filter(
+    lambda text: "://" not in text
+)
 DURATIONS = st.integers(0, 10**14).map(lambda nanoseconds: f"{nanoseconds}ns")
 FLAGS = st.booleans()
 LABELS = st.dictionaries(st.text(max_size=8), WORDS, max_size=2)
