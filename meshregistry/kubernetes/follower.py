@@ -83,7 +83,7 @@ class Follower:
     def _note_success(self, cluster: str) -> None:
         self.settled.set()
         if self._is_lost:
-            _log.info("pods.recovered kind=%s cluster=%s", self._name, cluster)
+            _log.info("kubernetes.recovered kind=%s cluster=%s", self._name, cluster)
         self._is_lost = False
 
     def _note_failure(self, cluster: str, error: ClusterError) -> None:
@@ -91,7 +91,7 @@ class Follower:
         if isinstance(error, Denied):
             self.settled.set()
         if not self._is_lost:
-            _log.warning("pods.lost kind=%s cluster=%s error=%s", self._name, cluster, error)
+            _log.warning("kubernetes.lost kind=%s cluster=%s error=%s", self._name, cluster, error)
         self._is_lost = True
 
 

@@ -19,8 +19,12 @@ EVENTS = (
     Event("settings.objects_late", "warning", "A ConfigMap or RegistrySource was not read in time; the file counts."),
     Event("settings.objects_unreachable", "error", "No cluster can be asked for them; the file alone counts."),
     Event("settings.object_refused", "error", "What they say at the start cannot be used; the file alone counts."),
-    Event("pods.lost", "warning", "Pods, nodes or secrets of a cluster cannot be read; what is known stays."),
-    Event("pods.recovered", "info", "They can be read again."),
+    Event(
+        "kubernetes.lost",
+        "warning",
+        "Pods, nodes, secrets or settings of a cluster cannot be read; what is known stays.",
+    ),
+    Event("kubernetes.recovered", "info", "They can be read again."),
     Event("pods.late", "warning", "Pods were not read in time: sources begin, and labels follow."),
     Event(
         "pods.no_cluster", "warning", "A source wants labels of pods, and no cluster can be asked; the reason says why."

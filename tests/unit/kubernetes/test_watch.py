@@ -106,7 +106,7 @@ async def test_an_outage_keeps_what_is_known_and_is_told_once(caplog: pytest.Log
             api.put("pods", pod("p", "10.0.0.1", app="b"))
             async with api.running():
                 await told.wait_for(lambda pods: told.app("10.0.0.1") == "b")
-    lost = [each.getMessage() for each in caplog.records if "pods.lost kind=pods" in each.getMessage()]
+                lost = [each for each in caplog.messages if "kubernetes.lost kind=pods" in each]
     assert 1 == len(lost)
 
 
