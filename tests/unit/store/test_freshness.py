@@ -1,14 +1,26 @@
 """Stale scopes: when their endpoints are dropped, and to whom they give way."""
 
+from collections.abc import Collection
+from typing import cast
+
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.events import ScopeConfirmed
+from meshregistry.model.instance import Scope, ServiceKey
+from meshregistry.store.contributions import Contributions
+from meshregistry.store.freshness import Freshness
+from meshregistry.store.guard import GuardPolicy
 from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, instances
 
 pytestmark = pytest.mark.anyio
 
+scopes = st.builds(
+    Scope, st.sampled_from(["nacos", "zookeeper"]), st.sampled_from("ab"), st.just("n"), st.sampled_from(["", "g", "h"])
+)
 AGEING = msgspec.structs.replace(POLICY, max_stale_s=300.0)
 
 
@@ -108,3 +120,39 @@ async def test_who_had_the_address_before_pushes_nobody_out() -> None:
     await world.show({"users": instances(1, 5)}, OTHER_SCOPE)
 
     assert 3 == world.count()
+
+
+class Listed:
+    """Contributions of scopes and of nothing else."""
+
+    def __init__(self, listed: Collection[Scope]) -> None:
+        self._scopes = frozenset(listed)
+
+    def scopes(self) -> frozenset[Scope]:
+        return self._scopes
+
+    def keys(self, _scopes: Collection[Scope]) -> list[ServiceKey]:
+        return []
+
+    def resources(self, _keys: Collection[ServiceKey]) -> set[str]:
+        return set()
+
+
+@given(listed=st.sets(scopes), statements=st.lists(st.tuples(scopes, st.integers(1, 5))))
+def test_a_scope_expires_that_neither_itself_nor_all_its_groups_were_spoken_of(
+    listed: set[Scope], statements: list[tuple[Scope, int]]
+) -> None:
+    limits = {"nacos": 3.0, "zookeeper": None}
+    freshness = Freshness(
+        cast("Contributions", Listed(listed)), lambda source: GuardPolicy(max_stale_s=limits[source]), 0
+    )
+    stated: dict[Scope, int] = {}
+    for scope, at in sorted(statements, key=lambda each: each[1]):
+        freshness.state(scope, at)
+        stated[scope] = at
+
+    freshness.expire(6)
+
+    latest = {each: max(stated.get(each, 0), stated.get(each._replace(group=""), 0)) for each in listed}
+    silent = {each for each in listed if each.source == "nacos" and latest[each] <= 3}
+    assert silent == {each for each in listed if freshness.explain(ServiceKey(each, "orders"), "") == "expired"}
