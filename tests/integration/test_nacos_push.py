@@ -121,6 +121,17 @@ async def test_changes_and_new_services_are_pushed_one_by_one(dialect: Dialect) 
     assert ["orders", "users", "users"] == [update.key.name for update in _pushed(view)][-3:]
 
 
+@BOTH
+async def test_services_of_groups_that_nobody_wants_are_not_subscribed(dialect: Dialect) -> None:
+    async with _simulated(dialect) as sim, _watched(sim) as view:
+        sim.registry.register(_key("foreign", "G-2"), SimInstance("10.0.0.9", 80))
+        sim.registry.register(_key("users"), SimInstance("10.0.0.3", 80))
+        await view.until_services({"orders": (_at(1),), "users": (_at(3),)})
+        await view.until(_is_up)
+
+        assert (2, 2) == (_push_side(view)["subscriptions"], sim.pushes.count())
+
+
 async def test_hundreds_of_subscriptions_are_one_connection_and_no_task_each() -> None:
     async with _simulated() as sim, _watched(sim) as view:
         few = len(asyncio.all_tasks())
