@@ -74,6 +74,7 @@ class EurekaModel:
         self.leases: dict[tuple[str, str], Lease] = {}
         self.queue: list[Change] = []
         self.asked: list[str] = []
+        self.regions: list[str] = []
         self.now = 0.0
         self.version = 0
         self._dirty = 0
@@ -128,19 +129,20 @@ class EurekaModel:
                 found[application].append(Instance(lease.ip, 8080))
         return {name: tuple(sorted(set(instances))) for name, instances in found.items()}
 
-    async def get(self, node: Node, path: str, regions: str, headers: Mapping[str, str]) -> bytes:
+    async def get(self, node: Node, path: str, regions: str, headers: Mapping[str, str]) -> list[bytes]:
         """Answer as `EurekaClient.get`."""
         self.asked.append(path)
+        self.regions.append(regions)
         match self._fault, path:
             case Fault.DOWN, _:
                 raise SourceUnavailable(f"{node}{path}: refused")
             case Fault.NO_DELTA, "/apps/delta":
                 raise Refused(f"{node}{path}: status 403")
             case (Fault.BROKEN_DELTA, "/apps/delta") | (Fault.BROKEN_FULL, "/apps"):
-                return self._full()[:-20]
+                return [self._full()[:-20]]
             case (Fault.STALE_FULL, "/apps") | (Fault.STALE_DELTA, "/apps/delta"):
-                return self._cached[path]
-        return self._answer(path)
+                return [self._cached[path]]
+        return [self._answer(path)]
 
     def _answer(self, path: str) -> bytes:
         if path == "/apps":

@@ -31,6 +31,8 @@ class ModelRig:
         reader = RegistryReader(SCOPE, own, every, self.metrics, self.clock.clock)
         self.server = EurekaServer(reader, every, self._get, self._resolve, self.clock.clock)
         self.resolved: dict[str, list[str]] = {}
+        self.period_s = 0.0
+        """What the latest reading that succeeded asks for."""
 
     @property
     def model(self) -> EurekaModel:
@@ -52,7 +54,7 @@ class ModelRig:
         """Read the registry once, some time after the last reading; returns the error if there is one."""
         self.advance(after_s)
         try:
-            await self.server.poll(self.view, self._readiness)
+            self.period_s = await self.server.poll(self.view, self._readiness)
         except SourceError as error:
             return error
         return None
@@ -64,7 +66,7 @@ class ModelRig:
             model.asked.clear()
         return found
 
-    async def _get(self, node: Node, path: str, regions: str, headers: Mapping[str, str]) -> bytes:
+    async def _get(self, node: Node, path: str, regions: str, headers: Mapping[str, str]) -> list[bytes]:
         number = int(node.base.removeprefix("http://peer").partition("/")[0])
         return await self.models[number].get(node, path, regions, headers)
 

@@ -79,7 +79,7 @@ class EurekaWorld:
             for name, members in self.nodes[number].registry.applications.items()
         }
 
-    async def _get(self, node: client.Node, path: str, regions: str, headers: Mapping[str, str]) -> bytes:
+    async def _get(self, node: client.Node, path: str, regions: str, headers: Mapping[str, str]) -> list[bytes]:
         """Answer as `EurekaClient.get`."""
         number = int(node.base.removeprefix("http://peer").partition("/")[0])
         parts = tuple(path.strip("/").split("/"))
@@ -93,8 +93,8 @@ class EurekaWorld:
             reply = spoil(fault, call, reply)
         body = _unpacked(reply)
         if reply.status != 200:
-            raise client.error_of(client.Answer(reply.status, body, ""), f"{node}{path}")
-        return body
+            raise client.error_of(client.Answer(reply.status, [body], ""), f"{node}{path}")
+        return [body]
 
     async def _resolve(self, host: str) -> list[str]:
         raise OSError(f"{host}: nothing to look up")

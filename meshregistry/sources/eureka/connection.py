@@ -1,18 +1,20 @@
 """One peer of one registry, spoken to with the registry's credentials: answers as replies."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from urllib.parse import quote
+
+from msgspec import Raw
 
 from meshregistry.errors import SourceDataError, SourceError
 from meshregistry.sources.decoding import fingerprint
 from meshregistry.sources.eureka.client import Node, NotFound
 from meshregistry.sources.eureka.options import EurekaServerOptions
-from meshregistry.sources.eureka.wire import Reply, decode_application, decode_applications, decode_in_steps
+from meshregistry.sources.eureka.wire import Reply, decode_application, decode_applications, decode_lazily
 from meshregistry.sources.failures import worst
 
-Get = Callable[[Node, str, str, Mapping[str, str]], Awaitable[bytes]]
-"""Asks a peer: API path, regions and headers in, body of a 200 answer out: `EurekaClient.get`."""
+Get = Callable[[Node, str, str, Mapping[str, str]], Awaitable[list[bytes]]]
+"""Asks a peer: API path, regions and headers in, the body of a 200 answer in parts out: `EurekaClient.get`."""
 
 _ALL = "/apps"
 _DELTA = "/apps/delta"
@@ -25,24 +27,28 @@ class Connection:
 
     def __init__(self, get: Get, node: Node, headers: Mapping[str, str], server: EurekaServerOptions) -> None:
         self.node = node
-        self._get_body = get
+        self._get_parts = get
         self._headers = headers
         self._regions = ",".join(server.regions)
 
     async def get_all(self) -> list[Reply]:
-        """Return the whole registry. Raises SourceError; cancelling it is safe."""
-        body = await self._get_body(self.node, _ALL, self._regions, self._headers)
+        """Return the whole registry, whose applications are decoded as they are asked for.
+
+        Raises SourceError, and asking for applications SourceDataError. Cancelling it is safe.
+        """
+        parts = await self._get_parts(self.node, _ALL, self._regions, self._headers)
         try:
-            return [await _take_turns(decode_in_steps(body))]
+            reply = decode_lazily(parts)
         except SourceDataError as error:
-            raise SourceDataError(f"{self.node}{_ALL}: {error}") from error
+            raise self._located(_ALL, error) from error
+        return [reply._replace(applications=self._read_on(_ALL, reply.applications))]
 
     async def get_delta(self, known: int | None) -> tuple[int, Reply | None]:
         """Return the fingerprint of the latest changes and these, None when the fingerprint is the known one.
 
         Raises SourceError. Cancelling it is safe.
         """
-        body = await self._get_body(self.node, _DELTA, self._regions, self._headers)
+        body = b"".join(await self._get_parts(self.node, _DELTA, self._regions, self._headers))
         digest = fingerprint(body)
         return digest, None if digest == known else self._decoded(_DELTA, decode_applications, body)
 
@@ -79,21 +85,20 @@ class Connection:
         return read or [await self._get(_NOBODY, decode_applications)]
 
     async def _get(self, path: str, decode: Callable[[bytes], Reply]) -> Reply:
-        return self._decoded(path, decode, await self._get_body(self.node, path, self._regions, self._headers))
+        parts = await self._get_parts(self.node, path, self._regions, self._headers)
+        return self._decoded(path, decode, b"".join(parts))
 
     def _decoded(self, path: str, decode: Callable[[bytes], Reply], body: bytes) -> Reply:
         try:
             return decode(body)
         except SourceDataError as error:
-            raise SourceDataError(f"{self.node}{path}: {error}") from error
+            raise self._located(path, error) from error
 
-
-async def _take_turns(steps: Generator[None, None, Reply]) -> Reply:
-    """Return what the steps come to, with the event loop's turn after each."""
-    while True:
+    def _read_on(self, path: str, applications: Iterable[Raw]) -> Iterator[Raw]:
         try:
-            next(steps)
-        except StopIteration as done:
-            reply: Reply = done.value
-            return reply
-        await asyncio.sleep(0)
+            yield from applications
+        except SourceDataError as error:
+            raise self._located(path, error) from error
+
+    def _located(self, path: str, error: SourceDataError) -> SourceDataError:
+        return SourceDataError(f"{self.node}{path}: {error}")

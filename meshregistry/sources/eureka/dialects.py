@@ -15,8 +15,8 @@ _NUMBER_DIGITS = 20
 class PortBox(msgspec.Struct, gc=False):
     """A port as Eureka writes it: `{"$": 8080, "@enabled": "true"}`."""
 
-    number: int | str | None = msgspec.field(name="$", default=None)
-    enabled: bool | str | None = msgspec.field(name="@enabled", default=None)
+    number: int | None = msgspec.field(name="$", default=None)
+    enabled: bool | None = msgspec.field(name="@enabled", default=None)
 
 
 class Record(msgspec.Struct, gc=False, rename="camel"):
@@ -34,14 +34,14 @@ class Record(msgspec.Struct, gc=False, rename="camel"):
     lease_info: Raw = _NOTHING
     vip_address: str | None = None
     secure_vip_address: str | None = None
-    last_dirty_timestamp: int | str | None = None
+    last_dirty_timestamp: int | None = None
     action_type: str | None = None
 
 
 _ITEMS = msgspec.json.Decoder(list[Raw])
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
-_RECORD = msgspec.json.Decoder(Record)
-_BOX = msgspec.json.Decoder(PortBox)
+_RECORD = msgspec.json.Decoder(Record, strict=False)
+_BOX = msgspec.json.Decoder(PortBox, strict=False)
 _VALUE = msgspec.json.Decoder(str | int | float | bool | None)
 
 
@@ -54,6 +54,11 @@ def items(raw: Raw) -> list[Raw]:
     if start == b"[":
         return _ITEMS.decode(raw)
     return [raw] if start == b"{" else []
+
+
+def split(members: bytes) -> list[Raw]:
+    """Return the members of a list without its brackets. Raises ValueError or RecursionError."""
+    return _ITEMS.decode(b"[%b]" % members)
 
 
 def fields(raw: bytes | Raw) -> dict[str, Raw] | None:
@@ -87,7 +92,7 @@ def _read_loosely(found: dict[str, Raw]) -> Record:
         lease_info=found.get("leaseInfo", _NOTHING),
         vip_address=text(found.get("vipAddress")),
         secure_vip_address=text(found.get("secureVipAddress")),
-        last_dirty_timestamp=text(found.get("lastDirtyTimestamp")),
+        last_dirty_timestamp=number(text(found.get("lastDirtyTimestamp"))),
         action_type=text(found.get("actionType")),
     )
 
@@ -101,9 +106,9 @@ def _read_box(raw: Raw | None) -> PortBox | None:
     except DECODE_ERRORS:
         found = fields(raw)
     if found is not None:
-        return PortBox(text(found.get("$")), text(found.get("@enabled")))
-    bare = text(raw)
-    return PortBox(bare, True) if bare else None
+        return PortBox(number(text(found.get("$"))), truth(text(found.get("@enabled"))))
+    bare = number(text(raw))
+    return None if bare is None else PortBox(bare, True)
 
 
 def text(raw: Raw | None) -> str:
@@ -129,8 +134,6 @@ def number(value: int | str | None) -> int | None:
     return value
 
 
-def truth(value: bool | str | None, *, default: bool) -> bool:
-    """Return a boolean that may be a text."""
-    if isinstance(value, str):
-        return value.strip().lower() == "true"
-    return default if value is None else value
+def truth(value: str) -> bool | None:
+    """Return the boolean that a text stands for, None for an empty one."""
+    return value.strip().lower() == "true" if value else None

@@ -1,6 +1,7 @@
 """One registry as one scope: what is read from a peer, what is made of it, and what of that is news."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from meshregistry.sources.eureka.instances import Registration, RegistrationRead
 from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions
 from meshregistry.sources.eureka.plan import FetchPlan, Reason, ShrinkHold
 from meshregistry.sources.eureka.view import RegistryView, list_instances
-from meshregistry.sources.eureka.wire import Reply
+from meshregistry.sources.eureka.wire import Application, Reply
 from meshregistry.sources.polling import Clock
 from meshregistry.sources.slicing import Slicer
 from meshregistry.sources.status import ScopeStatus
@@ -180,9 +181,8 @@ class RegistryReader:
 
     async def _apply(self, reply: Reply, draft: RegistryView) -> None:
         slicer, unix_now = Slicer(), self._clock.unix()
-        for raw in reply.applications:
-            application = wire.open_application(raw)
-            for record in application.records:
+        for application in _opened(reply):
+            for record in application.records if application.name else ():
                 id_, registration = self._records.read(record, application.name, unix_now)
                 if (record.action_type or "").upper() == _DELETED:
                     draft.remove(application.name, id_)
@@ -203,8 +203,7 @@ class RegistryReader:
         observed_at = self._clock.now()
         view, nameless, bad = RegistryView(), 0, 0
         slicer, unix_now = Slicer(), self._clock.unix()
-        for raw in (raw for reply in replies for raw in reply.applications):
-            application = wire.open_application(raw)
+        for application in _opened(*replies):
             nameless += not application.name
             bad += application.bad
             known = self._view.registrations(application.name)
@@ -265,3 +264,8 @@ class RegistryReader:
             await slicer.breathe()
         await asyncio.sleep(0)
         return news
+
+
+def _opened(*replies: Reply) -> Iterator[Application]:
+    for raw in itertools.chain.from_iterable(reply.applications for reply in replies):
+        yield from wire.open_lazily(raw)

@@ -1,12 +1,11 @@
 """What Eureka answers, from bytes to records; no I/O.
 
-Shapes as captured from Spring Cloud 2025.0 and as Netflix's codecs write them. An answer is cut into one raw item per
-application first, so that a large one can be decoded in slices; what does not have the usual shape is read by
-`dialects`.
+Shapes as captured from Spring Cloud 2025.0 and as Netflix's codecs write them. A long list is cut into pieces, so that
+it can be decoded in slices; what does not have the usual shape is read by `dialects`.
 """
 
-from collections.abc import Generator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -16,19 +15,26 @@ from meshregistry.sources.decoding import DECODE_ERRORS, mend, understood
 from meshregistry.sources.eureka import dialects
 from meshregistry.sources.eureka.dialects import Record
 
-PIECE_BYTES = 2 * 1024 * 1024
-"""As much as is cut in one step: some milliseconds."""
+T = TypeVar("T")
 
+PIECE_BYTES = 1024 * 1024
+"""As much as is read in one step: some milliseconds."""
+
+_HEAD_BYTES = 256
 _LIST = b'"application":['
 _END = b"]}}"
 _SEAM = b']},{"name":"'
-_HEAD_BYTES = 256
+"""Where an application seems to end and the next to begin."""
+
+_MEMBERS = b'"instance":['
+_MEMBERS_END = b"]}"
+_MEMBERS_SEAM = b'},{"instanceId":"'
 
 
 class Reply(NamedTuple):
     """An answer that lists applications."""
 
-    applications: list[Raw]
+    applications: Iterable[Raw]
     version: int | None
     """Counts the deltas of a server since its start; always 1 in a full answer, -1 in that of a VIP address."""
 
@@ -83,7 +89,8 @@ class _Application(msgspec.Struct, gc=False):
 _USUAL = msgspec.json.Decoder(_Usual)
 _LOOSE = msgspec.json.Decoder(_Loose)
 _ONE = msgspec.json.Decoder(_One)
-_APPLICATION = msgspec.json.Decoder(_Application)
+_APPLICATION = msgspec.json.Decoder(_Application, strict=False)
+_RECORDS = msgspec.json.Decoder(list[Record], strict=False)
 
 
 def decode_applications(body: bytes) -> Reply:
@@ -97,27 +104,23 @@ def decode_applications(body: bytes) -> Reply:
     return Reply(listed.application, dialects.number(listed.version), listed.hash)
 
 
-def decode_in_steps(body: bytes, piece_bytes: int = PIECE_BYTES) -> Generator[None, None, Reply]:
-    """Read `/apps` as `decode_applications` does, with a yield wherever the caller may do something else.
+def decode_lazily(parts: list[bytes], piece_bytes: int = PIECE_BYTES) -> Reply:
+    """Read `/apps` as `decode_applications` does, but a long answer only as its applications are asked for.
 
-    A long answer is cut where one application seems to end and the next to begin. If that was anywhere else, a piece
-    is no JSON, and the answer is read at once. Raises SourceDataError.
+    `parts` is the body as it arrived. It is used up, so that a long one is never in memory twice. Raises
+    SourceDataError, and so does asking for applications.
     """
-    start, end = body.find(_LIST, 0, _HEAD_BYTES) + len(_LIST), len(body) - len(_END)
-    if len(body) < piece_bytes or start < len(_LIST) or not body.endswith(_END):
-        return decode_applications(body)
-    head = decode_applications(body[:start] + _END)
-    applications: list[Raw] = []
-    try:
-        while start < end:
-            seam = body.find(_SEAM, start + piece_bytes, end)
-            stop = end if seam < 0 else seam + 2
-            applications += dialects.items(Raw(b"[" + body[start:stop] + b"]"))
-            start = stop + 1
-            yield
-    except DECODE_ERRORS:
-        return decode_applications(body)
-    return head._replace(applications=applications)
+    start = parts[0].find(_LIST, 0, _HEAD_BYTES) + len(_LIST) if parts else 0
+    if start < len(_LIST) or sum(map(len, parts)) <= piece_bytes:
+        return decode_applications(b"".join(parts))
+    head, parts[0] = parts[0][:start], parts[0][start:]
+    reply = decode_applications(head + _END)
+    if reply.hash is None:
+        # It may stand behind the applications.
+        return decode_applications(b"".join((head, *parts)))
+    pieces = _cut(_use_up(parts, piece_bytes), _SEAM, piece_bytes)
+    lists = _decode_pieces(pieces, dialects.split, lambda rest: decode_applications(head + rest).applications)
+    return reply._replace(applications=(raw for applications in lists for raw in applications))
 
 
 def decode_application(body: bytes) -> Reply:
@@ -135,6 +138,78 @@ def open_application(raw: Raw) -> Application:
     if not usual.name:
         return _open_loosely(bytes(raw))
     return Application(usual.name.upper(), usual.instance or [], 0)
+
+
+def open_lazily(raw: Raw, piece_bytes: int = PIECE_BYTES) -> Iterator[Application]:
+    """Yield what `open_application` returns; registrations that are too many to be read at once in several parts."""
+    whole = memoryview(raw)
+    start = bytes(whole[:_HEAD_BYTES]).find(_MEMBERS) + len(_MEMBERS)
+    if start < len(_MEMBERS) or len(whole) <= piece_bytes:
+        return iter((open_application(raw),))
+    head = bytes(whole[:start])
+    name = open_application(Raw(head + _MEMBERS_END)).name
+    if not name:
+        # It may stand in the registrations.
+        return iter((open_application(raw),))
+    pieces = _cut(_slices(whole[start:], piece_bytes), _MEMBERS_SEAM, piece_bytes)
+    return _decode_pieces(
+        pieces,
+        lambda piece: Application(name, _RECORDS.decode(b"[%b]" % piece), 0),
+        lambda rest: open_application(Raw(head + rest)),
+    )
+
+
+def _use_up(parts: list[bytes], size: int) -> Iterator[memoryview]:
+    """Yield parts in order, slices of them where they are long; what was yielded is let go."""
+    parts.reverse()
+    while parts:
+        yield from _slices(memoryview(parts.pop()), size)
+
+
+def _slices(whole: memoryview, size: int) -> Iterator[memoryview]:
+    for start in range(0, len(whole), size):
+        yield whole[start : start + size]
+
+
+def _cut(parts: Iterable[memoryview], seam: bytes, size: int) -> Iterator[bytes]:
+    """Yield pieces of at least `size` bytes, but for the last; with commas between them they are what was given."""
+    end = seam.index(b",")
+    pending: list[bytes | memoryview] = []
+    length, wanted = 0, size
+    for part in parts:
+        pending.append(part)
+        length += len(part)
+        if length < wanted:
+            continue
+        whole = b"".join(pending)
+        at = whole.rfind(seam)
+        if at >= 0:
+            yield whole[: at + end]
+            whole = whole[at + end + 1 :]
+        # Without a seam only twice as much is searched again, or a long member would be searched for each part.
+        wanted = size if at >= 0 else 2 * length
+        pending, length = [whole], len(whole)
+    yield b"".join(pending)
+
+
+def _decode_pieces(
+    pieces: Iterator[bytes], decode: Callable[[bytes], T], decode_rest: Callable[[bytes], T]
+) -> Iterator[T]:
+    """Yield decoded pieces, the last as the rest of the answer.
+
+    If a piece was cut anywhere else than between two members, it is no list, as its brackets are not closed: then it
+    and all behind it are the rest.
+    """
+    rest = next(pieces)
+    for piece in pieces:
+        try:
+            decoded = decode(rest)
+        except DECODE_ERRORS:
+            rest = b",".join((rest, piece, *pieces))
+            break
+        yield decoded
+        rest = piece
+    yield decode_rest(rest)
 
 
 def _decode_loosely(body: bytes) -> Reply:

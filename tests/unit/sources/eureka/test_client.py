@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 async def get(node: Node, secret: dict[str, str] | None = None, regions: str = "", **options: object) -> bytes:
     """Ask for everything."""
     async with EurekaClient(EurekaOptions(servers=(), **options), Metrics()) as client:  # type: ignore[arg-type]
-        return await client.get(node, "/apps", regions, secret or {})
+        return b"".join(await client.get(node, "/apps", regions, secret or {}))
 
 
 def node_of(port: int, scheme: str = "http", host: str = "127.0.0.1") -> Node:
@@ -54,7 +54,7 @@ def node_of(port: int, scheme: str = "http", host: str = "127.0.0.1") -> Node:
     ],
 )
 def test_each_status_says_what_to_do(status: int, kind: type[SourceError]) -> None:
-    error = error_of(Answer(status, b"why\n", ""), "http://e/eureka/apps")
+    error = error_of(Answer(status, [b"why\n"], ""), "http://e/eureka/apps")
 
     assert kind is type(error)
     assert str(error).startswith(f"http://e/eureka/apps: status {status}: why")

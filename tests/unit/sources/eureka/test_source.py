@@ -25,7 +25,7 @@ async def serving(model: EurekaModel) -> AsyncIterator[str]:
     async def handle(request: web.BaseRequest) -> web.Response:
         try:
             path = request.path.removeprefix("/eureka")
-            body = await model.get(Node("http://model"), path, "", {})
+            body = b"".join(await model.get(Node("http://model"), path, "", {}))
         except SourceError:
             return web.Response(status=503)
         return web.Response(body=body, content_type="application/json")

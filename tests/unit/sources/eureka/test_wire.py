@@ -10,8 +10,9 @@ from meshregistry.sources.eureka.wire import (
     Reply,
     decode_application,
     decode_applications,
-    decode_in_steps,
+    decode_lazily,
     open_application,
+    open_lazily,
 )
 from tests.unit.sources.eureka.bodies import captured, raw
 
@@ -26,41 +27,87 @@ def test_a_captured_full_answer_is_read() -> None:
     assert 10 == sum(len(each.records) for each in applications)
 
 
-def in_steps(body: bytes, piece_bytes: int) -> tuple[int, Reply]:
-    """Return how many steps an answer took, and what it is."""
-    steps, count = decode_in_steps(body, piece_bytes), 0
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return count, done.value
-        count += 1
+def lazily(body: bytes, piece_bytes: int, part_bytes: int = 2**30) -> Reply:
+    """Return what an answer is that arrives in parts."""
+    reply = decode_lazily([body[at : at + part_bytes] for at in range(0, len(body), part_bytes)], piece_bytes)
+    return reply._replace(applications=list(reply.applications))
 
 
-@pytest.mark.parametrize(("piece_bytes", "count"), [(1, 9), (2000, 3), (100_000, 0)])
-def test_a_long_answer_is_read_in_steps(piece_bytes: int, count: int) -> None:
-    body = captured("apps.json").strip()
-    assert (count, decode_applications(body)) == in_steps(body, piece_bytes)
+@pytest.mark.parametrize("part_bytes", [300, 3000, 2**30])
+@pytest.mark.parametrize("piece_bytes", [1, 2000, 100_000])
+def test_a_long_answer_is_read_in_pieces(piece_bytes: int, part_bytes: int) -> None:
+    assert decode_applications(captured("apps.json")) == lazily(captured("apps.json"), piece_bytes, part_bytes)
 
 
-@given(
-    st.lists(
-        st.text(max_size=5)
-        | st.sampled_from([']},{"name":"', '"application":[', [{"x": []}, {"name": "nested"}], {"a": [{}, {"b": 1}]}])
-    ),
-    st.integers(1, 200),
+def test_a_long_answer_is_let_go_while_it_is_read() -> None:
+    body = captured("apps.json")
+    parts = [body[at : at + 2000] for at in range(0, len(body), 2000)]
+    count = len(parts)
+    applications = iter(decode_lazily(parts, 2000).applications)
+    next(applications)
+
+    assert 0 < len(parts) < count - 1
+    assert len(NAMES) - 1 == len(list(applications))
+    assert [] == parts
+
+
+def test_a_hash_that_stands_behind_the_applications_is_found() -> None:
+    applications = [{"name": "A", "instance": [{"instanceId": "x" * 300}]}] * 3
+    listed = {"application": applications, "versions__delta": "1", "apps__hashcode": "UP_3_"}
+    reply = lazily(msgspec.json.encode({"applications": listed}), 100)
+
+    assert ("UP_3_", 3) == (reply.hash, len(list(reply.applications)))
+
+
+ODD = st.text(max_size=5) | st.sampled_from(
+    [
+        ']},{"name":"',
+        '},{"instanceId":"',
+        '"application":[',
+        [{"x": []}, {"name": "nested"}],
+        [{"x": {}}, {"instanceId": "nested"}],
+        {"a": [{}, {"b": 1}]},
+        {"n": 5},
+    ]
 )
-def test_steps_change_nothing_wherever_an_application_seems_to_end(values: list[object], piece_bytes: int) -> None:
+
+
+@given(st.lists(ODD), st.integers(1, 200))
+def test_pieces_change_nothing_wherever_an_application_seems_to_end(values: list[object], piece_bytes: int) -> None:
     applications = [{"name": f"A{number}", "instance": [{"metadata": value}]} for number, value in enumerate(values)]
     listed = {"versions__delta": "1", "apps__hashcode": "UP_1_", "application": applications}
     body = msgspec.json.encode({"applications": listed})
-    assert decode_applications(body) == in_steps(body, piece_bytes)[1]
+    assert decode_applications(body) == lazily(body, piece_bytes, 2 * piece_bytes)
 
 
-def test_a_long_answer_that_breaks_off_is_an_error() -> None:
+@given(st.lists(ODD), st.integers(1, 200), st.sampled_from(["A", "", None]))
+def test_pieces_change_nothing_wherever_a_registration_seems_to_end(
+    values: list[object], piece_bytes: int, name: str | None
+) -> None:
+    instances = [
+        {"instanceId": f"i{i}", "app": "B", "metadata": value, "port": value} for i, value in enumerate(values)
+    ]
+    whole = raw({"name": name, "instance": instances})
+    expected, parts = open_application(whole), list(open_lazily(whole, piece_bytes))
+
+    assert [expected.name] * len(parts) == [part.name for part in parts]
+    assert expected.records == [record for part in parts for record in part.records]
+
+
+def test_an_application_with_many_registrations_is_read_in_parts() -> None:
+    instances = [{"instanceId": f"i{number}", "ipAddr": "10.0.0.1"} for number in range(100)]
+    parts = list(open_lazily(raw({"name": "A", "instance": instances}), 1000))
+
+    assert 5 == len(parts)
+    assert 100 == sum(len(part.records) for part in parts)
+
+
+@pytest.mark.parametrize("piece_bytes", [10, 1000, 10_000])
+def test_a_long_answer_that_breaks_off_is_an_error(piece_bytes: int) -> None:
     body = captured("apps.json")
-    with pytest.raises(SourceDataError):
-        in_steps(body[: len(body) // 2] + b"]}}", 10)
+    for end in (b"", b"]}}"):
+        with pytest.raises(SourceDataError):
+            lazily(body[: len(body) // 2] + end, piece_bytes, 500)
 
 
 def test_a_captured_delta_says_what_was_deleted() -> None:
@@ -82,7 +129,7 @@ def test_captured_parts_are_read() -> None:
     nobody = decode_applications(captured("vip-none.json"))
 
     assert ("DEMO", 2) == (open_application(application).name, len(open_application(application).records))
-    assert (-1, "UP_1_", 1) == (vip.version, vip.hash, len(vip.applications))
+    assert (-1, "UP_1_", 1) == (vip.version, vip.hash, len(list(vip.applications)))
     assert (-1, "", []) == tuple(nobody[i] for i in (1, 2, 0))
 
 
@@ -145,7 +192,7 @@ def test_a_single_application_with_a_single_instance_is_a_list_of_one() -> None:
         record.last_dirty_timestamp,
     )
     assert record.port is not None
-    assert ("8080", True) == (record.port.number, record.port.enabled)
+    assert (8080, True) == (record.port.number, record.port.enabled)
 
 
 @pytest.mark.parametrize("hash_", [{}, {"apps__hashcode": None}])
@@ -167,7 +214,7 @@ def test_what_is_no_registration_is_counted_and_the_rest_read() -> None:
     (record,) = application.records
     assert ("5", 3) == (record.instance_id, application.bad)
     assert record.port is not None
-    assert "80" == record.port.number
+    assert 80 == record.port.number
 
 
 def test_half_a_surrogate_pair_costs_nothing() -> None:
