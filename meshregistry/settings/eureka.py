@@ -138,7 +138,9 @@ class EurekaSource(EurekaServer, Source):
     client_name: Word = setting("meshregistry", "DiscoveryIdentity-Name, by which servers know privileged clients.")
     tls: EurekaTls = setting(EurekaTls(), "Files for https addresses.")
     request_timeout: PositiveDuration = setting(30.0, "The longest one request may take.")
-    connect_timeout: PositiveDuration = setting(5.0, "The longest a connection may take to open.")
+    connect_timeout: PositiveDuration = setting(
+        5.0, "The longest a connection may take to open, and a look-up with resolve."
+    )
     quarantine: Duration = setting(60.0, "A peer that failed is asked last for this time.")
     resolve_interval: PositiveDuration = setting(60.0, "The time between two look-ups with resolve.")
     concurrency: Count = setting(8, "Requests under way at once when applications or VIP addresses are read.")

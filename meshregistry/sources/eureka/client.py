@@ -12,6 +12,7 @@ from yarl import URL
 import meshregistry
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
 from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions, TlsFiles
+from meshregistry.sources.eureka.proxies import proxy_of
 from meshregistry.sources.failures import cause, conceal, displayed, excerpt
 from meshregistry.telemetry.metrics import Metrics
 
@@ -115,7 +116,6 @@ class EurekaClient:
                 "DiscoveryIdentity-Version": meshregistry.__version__,
             },
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=True,
         )
         return self
 
@@ -149,11 +149,13 @@ class EurekaClient:
         if self._session is None:
             raise AssertionError("the client is used outside its context")
         name = urlsplit(node.base).hostname if tls_node is not None and node.ip else None
-        request = self._session.get(url, headers=headers, allow_redirects=False, server_hostname=name)
         try:
+            proxy = proxy_of(url, name or "")
+            request = self._session.get(url, headers=headers, allow_redirects=False, server_hostname=name, proxy=proxy)
             async with request as response:
                 parts = await self._read(response, f"{node}{path}")
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            # ValueError: a host that is no name, which a redirect may hold, or a header with a line break.
             self._count(succeeded=False)
             raise SourceUnavailable(f"{node}{path}: {conceal(cause(error), headers)}") from error
         self._count(succeeded=response.status == 200)

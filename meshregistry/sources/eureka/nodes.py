@@ -39,6 +39,7 @@ class Nodes:
     def replace(self, nodes: tuple[Node, ...]) -> None:
         """Take over a new list of peers; what is known of those that stay is kept."""
         self.all = nodes
+        self.current = self.current if self.current in nodes else None
         self._failures = {node: failure for node, failure in self._failures.items() if node in nodes}
 
     def succeed(self, node: Node) -> None:

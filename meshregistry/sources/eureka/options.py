@@ -85,6 +85,8 @@ class EurekaOptions(msgspec.Struct, frozen=True, kw_only=True):
     """One request, its body included."""
 
     connect_timeout_s: float = 5.0
+    """Opening one connection; and looking up one host with `resolve`."""
+
     concurrency: int = 8
     """Requests in flight to one server when applications or VIP addresses are read one by one."""
 

@@ -33,6 +33,7 @@ class EurekaServer:
         self._resolve = resolve
         self._clock = clock
         self._resolve_period_s = options.resolve_period_s
+        self._resolve_timeout_s = options.connect_timeout_s
         self._resolve_at = clock.now()
         self._nodes = Nodes(() if server.resolve else configured_nodes(server.addresses), options.quarantine_s)
         self._headers = {Node(node.base): authorization(server, address) for address, node in _pairs(server)}
@@ -113,7 +114,7 @@ class EurekaServer:
         if not self._server.resolve or self._clock.now() < self._resolve_at:
             return
         try:
-            self._nodes.replace(await resolved_nodes(self._server.addresses, self._resolve))
+            self._nodes.replace(await resolved_nodes(self._server.addresses, self._resolve, self._resolve_timeout_s))
         except SourceError:
             if not self._nodes.all:
                 raise

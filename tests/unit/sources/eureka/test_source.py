@@ -78,6 +78,7 @@ async def test_registries_are_read_each_on_its_own_and_fail_each_on_their_own() 
                 while source.registries()[1]["healthy"] or len(view.listings) < 3:  # noqa: ASYNC110 - as above
                     await asyncio.sleep(0.01)
             pages = source.registries()
+            assert source.is_failing
 
     assert {"east", "west"} == {listing.scope.registry for listing in view.listings}
     assert [{"ORDERS": orders}, {"USERS": users}] == sorted(
@@ -88,6 +89,26 @@ async def test_registries_are_read_each_on_its_own_and_fail_each_on_their_own() 
     assert [[one], [two]] == [page["addresses"] for page in pages]
     assert [True, False] == [page["healthy"] for page in pages]
     assert "s3cret" not in str(pages)
+
+
+async def test_everything_is_read_at_once_when_an_operator_asks() -> None:
+    model = EurekaModel()
+    model.register("ORDERS", "o1", "10.0.0.1")
+    async with serving(model) as address:
+        polling = PollOptions(refresh_period_s=3600.0)
+        servers = (EurekaServerOptions(addresses=(address,)),)
+        source = EurekaSource(EurekaOptions(servers=servers, polling=polling, delta_period_s=3600.0), Metrics())
+        view = Services()
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(source.run(view))
+            await until(view, {"ORDERS": (Instance("10.0.0.1", 8080),)})
+            model.register("ORDERS", "o2", "10.0.0.2")
+            async with asyncio.timeout(10):
+                while not source.registries()[0]["healthy"]:  # noqa: ASYNC110 - as above
+                    await asyncio.sleep(0.01)
+            source.read_again()
+            await until(view, {"ORDERS": (Instance("10.0.0.1", 8080), Instance("10.0.0.2", 8080))})
+            task.cancel()
 
 
 async def test_changes_arrive_and_an_outage_changes_nothing() -> None:

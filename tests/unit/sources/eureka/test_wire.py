@@ -150,6 +150,11 @@ def test_what_is_no_list_of_applications_is_an_error_that_says_why(body: bytes, 
         decode_applications(body)
 
 
+def test_one_application_in_xml_is_an_error_that_says_so() -> None:
+    with pytest.raises(SourceDataError, match="XML although JSON was asked for"):
+        decode_application(b"<application><name>ORDERS</name></application>")
+
+
 @pytest.mark.parametrize("application", [None, "", [], "absent"])
 def test_nobody_is_written_in_many_ways(application: object) -> None:
     content = {"versions__delta": "1", "apps__hashcode": ""} | (
