@@ -78,3 +78,20 @@ async def test_a_redirect_takes_no_token_to_an_address_that_is_not_configured() 
             answer = await client.post_form(node, "/v1/auth/login", {"password": "s3cret"})
 
     assert ([], 307) == (heard, answer.status)
+
+
+@pytest.mark.anyio
+async def test_the_configured_headers_go_with_every_call() -> None:
+    heard: list[str | None] = []
+
+    async def listen(request: web.BaseRequest) -> web.Response:
+        heard.append(request.headers.get("X-Api-Key"))
+        return web.Response(text="[]")
+
+    options = NacosOptions(servers=(), headers=(("X-Api-Key", "mine"),))
+    async with answering(listen) as port, NacosClient(options, Metrics()) as client:
+        node = Endpoint(f"http://127.0.0.1:{port}", "/nacos")
+        await client.get(node, "/v1/ns/service/list", {}, {"accessToken": "t0ken"})
+        await client.post_form(node, "/v1/auth/login", {"password": "s3cret"})
+
+    assert ["mine", "mine"] == heard
