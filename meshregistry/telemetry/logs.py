@@ -10,8 +10,11 @@ from enum import StrEnum
 import orjson
 
 LEVELS = ("debug", "info", "warning", "error")
-_LIBRARIES = ("grpclib", "aiohttp.access", "asyncio", "hpack", "watchfiles.main")
-"""Loggers that speak per connection or per file."""
+_LIBRARIES = ("grpclib", "aiohttp.access", "asyncio", "hpack")
+"""Loggers that speak per connection."""
+
+_WATCHER = "watchfiles.main"
+"""Speaks per changed file, also of the log itself: where that lies in a watched folder, each line makes the next."""
 
 _TEXT_FORMAT = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
 
@@ -46,7 +49,7 @@ def configure_logs(*, level: str, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else logging.Formatter(_TEXT_FORMAT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for name in _LIBRARIES:
+    for name in (*_LIBRARIES, _WATCHER):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("aiohttp.server").addFilter(ForeignRequests())
 

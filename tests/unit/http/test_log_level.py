@@ -7,7 +7,7 @@ import pytest
 
 from meshregistry.http.log_level import parse_level
 from meshregistry.http.server import HttpOptions
-from meshregistry.telemetry.logs import LogGroup, read_level, set_level
+from meshregistry.telemetry.logs import LogGroup, configure_logs, read_level, set_level
 from tests.support.http_pages import serving, store_of, views_of
 
 pytestmark = pytest.mark.anyio
@@ -85,3 +85,15 @@ async def test_a_level_that_is_none_is_refused_and_changes_nothing(level: str) -
 )
 def test_slimes_words_and_kubernetes_numbers_are_understood(text: str, level: str) -> None:
     assert level == parse_level(text)
+
+
+def test_no_level_makes_the_watcher_of_files_speak_of_the_log_itself() -> None:
+    root, watcher = logging.getLogger(), logging.getLogger("watchfiles.main")
+    handlers = root.handlers[:]
+    try:
+        configure_logs(level="debug", as_json=False)
+        for group in LogGroup:
+            set_level(group, "debug")
+        assert not watcher.isEnabledFor(logging.INFO)
+    finally:
+        root.handlers[:] = handlers
