@@ -36,12 +36,15 @@ class JsonFormatter(logging.Formatter):
 
 
 class ForeignRequests(logging.Filter):
-    """Keeps out what aiohttp says, with a traceback each, about requests that are not HTTP: those are answered 400."""
+    """Keeps out what aiohttp says, with a traceback each, about requests that are not HTTP, or whose body is not.
+
+    The former are answered 400; nobody reads the latter.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the record is about anything else."""
-        error = record.exc_info[1] if record.exc_info else None
-        return type(error).__module__ != "aiohttp.http_exceptions"
+        kind = type(record.exc_info[1] if record.exc_info else None)
+        return kind.__module__ != "aiohttp.http_exceptions" and kind.__qualname__ != "RequestPayloadError"
 
 
 def configure_logs(*, level: str, as_json: bool) -> None:

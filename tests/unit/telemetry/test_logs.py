@@ -4,6 +4,7 @@ import logging
 
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage, InvalidURLError
+from aiohttp.web import RequestPayloadError
 
 from meshregistry.telemetry.logs import ForeignRequests
 
@@ -14,7 +15,7 @@ def record(error: Exception | None) -> logging.LogRecord:
     return logging.LogRecord("aiohttp.server", logging.ERROR, "", 0, "Error handling request", (), exc_info)
 
 
-@pytest.mark.parametrize("error", [BadHttpMessage("garbage"), InvalidURLError("x")])
+@pytest.mark.parametrize("error", [BadHttpMessage("garbage"), InvalidURLError("x"), RequestPayloadError("not gzip")])
 def test_requests_that_are_not_http_leave_no_traceback(error: Exception) -> None:
     assert not ForeignRequests().filter(record(error))
 
