@@ -62,6 +62,10 @@ class DecisionRoute:
         if isinstance(update, ReadAgain):
             self._fleet.read_again(update.source)
 
+    async def settle(self) -> None:
+        """Return once what was handed over before has taken effect here. Cancelling is safe."""
+        await self._queue.settle()
+
 
 class Fleet:
     """Owner of the table of sources, which the pages read, and of their tasks."""

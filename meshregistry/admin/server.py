@@ -5,6 +5,8 @@ import logging
 import socket
 from pathlib import Path
 
+import msgspec
+
 from meshregistry.admin.door import may_enter, open_door
 from meshregistry.admin.options import AdminOptions
 from meshregistry.admin.protocol import (
@@ -105,9 +107,19 @@ class AdminServer:
             return "unknown", "refused", Answer(error=str(error))
         by = f"{print_subject(request.by)} (uid {uid})" if request.by else f"uid {uid}"
         try:
-            return request.command.value, "done", await carry_out(self._desk, request, by)
+            answer = await carry_out(self._desk, request, by)
         except UnknownTargetError as error:
             return request.command.value, "refused", Answer(error=print_subject(str(error)))
+        return request.command.value, "done", await self._await_effect(answer) if answer.done else answer
+
+    async def _await_effect(self, answer: Answer) -> Answer:
+        """Return the answer when what it tells is so; after half of the request's time anyway, and then it says so."""
+        try:
+            async with asyncio.timeout(self._options.request_timeout_s / 2):
+                await self._desk.settle()
+        except TimeoutError:
+            return msgspec.structs.replace(answer, done=f"{answer.done}; it takes effect after what waits before it")
+        return answer
 
 
 async def carry_out(desk: OperatorDesk, request: Request, by: str) -> Answer:

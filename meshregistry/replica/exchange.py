@@ -61,6 +61,10 @@ class DecisionExchange:
         self._book.note(update, holds, time.time())
         self._shelf.publish_decisions(self._book.encode())
 
+    async def settle(self) -> None:
+        """Return once what was handed over before has taken effect here. Cancelling is safe."""
+        await self._queue.settle()
+
     async def run(self, metrics: Metrics) -> None:
         """Keep a stream to every sibling and do what they decide. Cancelling is safe."""
         links: dict[Address, asyncio.Task[None]] = {}

@@ -101,6 +101,10 @@ class Queue(Protocol):
         """Hand over one decision; waits while the queue is full."""
         ...
 
+    async def settle(self) -> None:
+        """Return once what was handed over before has taken effect."""
+        ...
+
 
 class OperatorDesk:
     """What an admin interface calls. Owns nothing: it looks at the reducer and writes to its queue.
@@ -109,6 +113,7 @@ class OperatorDesk:
 
     A decision is checked against what is so now and takes effect a moment later; by then what it is about may be gone,
     which changes nothing. `by` names who decided, for the journal. Cancelling a call is safe: it was not handed over.
+    Who waits for `settle` after a decision sees it in what is shown, and the next decision is checked against it.
     """
 
     def __init__(self, view: GuardView, queue: Queue, sources: Collection[str]) -> None:
@@ -128,6 +133,10 @@ class OperatorDesk:
     def list_frozen(self) -> list[str]:
         """Return what is frozen, as `find_target` takes it."""
         return [str(target) or _EVERYTHING for target in self._view.frozen]
+
+    async def settle(self) -> None:
+        """Return once what has been decided so far has taken effect. Cancelling is safe."""
+        await self._queue.settle()
 
     async def accept(self, hold: str, by: str) -> HoldReport:
         """Let a held shrink happen now; returns it as it was. Raises UnknownTargetError."""

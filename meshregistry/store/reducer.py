@@ -197,6 +197,7 @@ class Reducer:
         while True:
             updates = await inbox.take(self._wait_s())
             await self.reduce(updates)
+            inbox.mark_applied()
             await asyncio.sleep(COMMIT_PAUSE_S)
 
     async def reduce(self, updates: Iterable[StoreUpdate]) -> None:

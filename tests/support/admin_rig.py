@@ -35,6 +35,8 @@ class AdminRig:
         self.path = folder / "admin.sock"
         self.decisions: list[OperatorDecision] = []
         self.publish_gate: asyncio.Event | None = None
+        self.effect_gate: asyncio.Event | None = None
+        self.is_waiting = False
         fields: dict[str, object] = {"path": str(self.path), "retry_s": 0.05, **options}
         desk = OperatorDesk(self.world.reducer, self, ("nacos", "zookeeper"))
         self.server = AdminServer(AdminOptions(**fields), desk, self.world.metrics)  # type: ignore[arg-type]
@@ -45,6 +47,12 @@ class AdminRig:
             await self.publish_gate.wait()
         self.decisions.append(update)
         await self.world.take(update)
+
+    async def settle(self) -> None:
+        """Return when what was published has taken effect: when the gate says so."""
+        if self.effect_gate is not None:
+            self.is_waiting = True
+            await self.effect_gate.wait()
 
     async def ask(self, command: Command, subject: str = "", by: str = "ann") -> Answer:
         """Ask as the command line does."""

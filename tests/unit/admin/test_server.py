@@ -65,6 +65,26 @@ async def test_an_accepted_shrink_happens_now(rig: AdminRig) -> None:
     assert ([Accept("1", WHO)], 50) == (rig.decisions, rig.world.count())
 
 
+async def test_a_decision_is_answered_when_it_has_taken_effect(rig: AdminRig) -> None:
+    """Otherwise a thaw right after a freeze finds nothing frozen, and the freeze stays."""
+    await rig.world.show(fleet(1, 1))
+    rig.effect_gate = asyncio.Event()
+    asking = asyncio.create_task(rig.ask(Command.FREEZE, "nacos"))
+    await rig.until(lambda: rig.is_waiting)
+    assert ([Freeze(NACOS, WHO)], False) == (rig.decisions, asking.done())
+
+    rig.effect_gate.set()
+    assert Answer(done="frozen: nacos") == await asking
+
+
+async def test_what_takes_effect_late_is_answered_in_time_and_the_answer_says_so(folder: Path) -> None:
+    async with AdminRig(folder, request_timeout_s=1.0).running() as rig:
+        await rig.world.show(fleet(1, 1))
+        rig.effect_gate = asyncio.Event()
+        answer = await rig.ask(Command.FREEZE, "nacos")
+    assert Answer(done="frozen: nacos; it takes effect after what waits before it") == answer
+
+
 async def test_every_command_becomes_its_decision_with_who_made_it(rig: AdminRig) -> None:
     await shrink(rig)
 

@@ -34,6 +34,29 @@ async def test_a_full_inbox_makes_the_source_wait_and_loses_nothing() -> None:
             assert [SECOND] == await inbox.take(None)
 
 
+async def test_what_was_published_is_settled_when_it_has_been_applied_and_not_when_it_was_taken() -> None:
+    inbox, settled = Inbox(Metrics()), anyio.Event()
+
+    async def settle() -> None:
+        await inbox.settle()
+        settled.set()
+
+    await inbox.settle()
+    await inbox.publish(FIRST)
+    await inbox.take(None)
+    async with anyio.create_task_group() as tasks:
+        await inbox.publish(SECOND)
+        tasks.start_soon(settle)
+        for step in (inbox.mark_applied, lambda: None):
+            step()
+            await anyio.wait_all_tasks_blocked()
+            assert not settled.is_set()
+        await inbox.take(None)
+        inbox.mark_applied()
+        with anyio.fail_after(5):
+            await settled.wait()
+
+
 async def test_length_and_age_of_the_queue_are_measured() -> None:
     metrics = Metrics()
     inbox = Inbox(metrics)

@@ -30,6 +30,9 @@ class Recorder:
     async def publish(self, update: OperatorDecision) -> None:
         self.decisions.append(update)
 
+    async def settle(self) -> None:
+        """Nothing takes effect here."""
+
 
 @pytest.fixture
 def world() -> GuardedWorld:
