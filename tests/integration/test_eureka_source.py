@@ -10,7 +10,7 @@ from meshregistry.sim.eureka.codecs import XSTREAM, Codec
 from meshregistry.sim.eureka.faults import BodyFault, Fault
 from meshregistry.sources.eureka import HoldOptions, Mode
 from tests.support.eureka_live import EurekaRig, Row, SimRig
-from tests.support.eureka_view import MODES, reading, server_options
+from tests.support.eureka_view import MODES, TIMEOUT_S, EurekaView, reading, server_options
 
 pytestmark = [
     pytest.mark.anyio,
@@ -119,12 +119,16 @@ async def test_single_applications_and_vips_are_read_and_nothing_else(eureka_rig
     await eureka_rig.register("ORDERS", "o1", "10.0.0.1")
     await eureka_rig.register("USERS", "u1", "10.0.0.2", vipAddress="people")
     await eureka_rig.register("STOCK", "s1", "10.0.0.3")
-    chosen = server_options(eureka_rig, applications=("orders", "none"), vips=("people", "nobody"))
+    await eureka_rig.register("TILLS", "t1", "10.0.0.4", secureVipAddress="vault")
+    chosen = server_options(
+        eureka_rig, applications=("orders", "none"), vips=("people", "nobody"), secure_vips=("vault", "people")
+    )
     async with reading(chosen) as view:
         users = Instance("10.0.0.2", 8080, aliases=("people",))
-        await view.until_services({"ORDERS": (ONE,), "USERS": (users,)})
+        tills = Instance("10.0.0.4", 8080, aliases=("vault",))
+        await view.until_services({"ORDERS": (ONE,), "USERS": (users,), "TILLS": (tills,)})
         await eureka_rig.cancel("ORDERS", "o1")
-        await view.until_services({"USERS": (users,)})
+        await view.until_services({"USERS": (users,), "TILLS": (tills,)})
         assert "part" == view.page["mode"]
 
 
@@ -133,11 +137,9 @@ async def test_changes_alone_keep_the_view_while_a_server_is_well(eureka_rig: Eu
     async with reading(server_options(eureka_rig)) as view:
         await view.until_rows({"ORDERS": [("10.0.1.0", 8080)]})
         await _churn(eureka_rig, 60)
-        await view.until_rows(await eureka_rig.rows())
-        await view.next_reading(2)
-        rows, page = await eureka_rig.rows(), view.page
+        await _until_alike(view, eureka_rig)
+        page = view.page
 
-    assert rows == view.rows
     assert {"first": 1} == page["full_fetches_total"]
     assert 0 == page["hash_mismatches_total"]
     assert "delta" == page["mode"]
@@ -368,6 +370,20 @@ async def test_without_deltas_everything_is_read(simulated_eureka: SimRig) -> No
         await simulated_eureka.register("ORDERS", "o2", "10.0.0.2")
         await view.until_services({"ORDERS": (ONE, TWO)})
         assert "polling" == view.page["mode"]
+
+
+async def _until_alike(view: EurekaView, rig: EurekaRig) -> None:
+    """Wait until the view is what the server shows, whose full answer may still be an older one from its cache."""
+    rows: dict[str, list[Row]] = {}
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            alike = 0
+            while alike < 3:
+                rows = await rig.rows()
+                alike = alike + 1 if rows == view.rows else 0
+                await view.next_reading(2)
+    except TimeoutError:
+        assert rows == view.rows
 
 
 async def _churn(rig: EurekaRig, steps: int) -> None:

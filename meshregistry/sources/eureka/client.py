@@ -188,6 +188,8 @@ def error_of(answer: Answer, place: str) -> SourceError:
             return Refused(f"{text} (waiting for its peers, not offered, or access denied)")
         case 404:
             return NotFound(text)
+        case 406:
+            return SourceDataError(f"{text} (this server cannot write JSON)")
         case status if status in _NOT_OFFERED:
             return NotOffered(text)
         case status if status == 429 or status >= 500 or status < 400:

@@ -51,6 +51,7 @@ def node_of(port: int, scheme: str = "http", host: str = "127.0.0.1") -> Node:
         (403, Refused),
         (404, NotFound),
         (405, NotOffered),
+        (406, SourceDataError),
         (429, SourceUnavailable),
         (500, SourceUnavailable),
         (501, NotOffered),
@@ -81,6 +82,10 @@ def test_user_and_password_come_from_the_settings_or_else_from_the_address(
     assert ({"Authorization": encoded} if expected else {}) == authorization(server, address)
 
 
+def test_a_server_that_writes_xml_only_and_says_so_is_called_that() -> None:
+    assert "cannot write JSON" in str(error_of(Answer(406, [b""], ""), "http://e/eureka/apps"))
+
+
 def test_a_token_stands_in_place_of_user_and_password() -> None:
     server = EurekaServerOptions(addresses=(), username="a", password="b", token="t")
 
@@ -108,6 +113,7 @@ async def test_json_and_gzip_are_asked_for_under_our_name() -> None:
     assert (b"{}", "/eureka/apps") == (body, request.path)
     assert "r1,r2" == request.query["regions"]
     sent = {"Accept": "application/json", "Accept-Encoding": "gzip", "Authorization": "Bearer t", "X-Team": "mesh"}
+    sent |= {"X-Eureka-Accept": "full"}
     assert sent | {"DiscoveryIdentity-Name": "us"} == {
         name: request.headers[name] for name in (*sent, "DiscoveryIdentity-Name")
     }

@@ -101,6 +101,23 @@ def test_only_the_secure_port_is_the_port() -> None:
     assert Instance("10.0.0.1", 8443, port_enabled=False, secure_port=8443) == instance_of(port=None, securePort=secure)
 
 
+@pytest.mark.parametrize(
+    ("port", "is_enabled"),
+    [
+        ({"$": 80}, True),
+        ({"$": "80", "@enabled": None}, True),
+        ({"$": "80", "@enabled": "TRUE"}, True),
+        ({"$": 80, "@enabled": " true "}, True),
+        ({"$": 80, "@enabled": False}, False),
+        ({"$": 80, "@enabled": "no"}, False),
+        (80, True),
+        ("80", True),
+    ],
+)
+def test_a_port_is_enabled_unless_it_says_otherwise_in_whatever_shape(port: object, is_enabled: bool) -> None:
+    assert Instance("10.0.0.1", 80, port_enabled=is_enabled) == instance_of(port=port)
+
+
 def test_the_host_name_is_the_address_by_option_or_need() -> None:
     by_option = read(EurekaOptions(servers=(), host_names=True), hostName="h.example")[1].instance
 

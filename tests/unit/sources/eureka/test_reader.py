@@ -102,6 +102,20 @@ async def test_changes_that_were_applied_are_applied_again_after_a_full_answer_t
     assert 0 == rig.page["hash_mismatches_total"]
 
 
+@pytest.mark.parametrize("length", [10, 2 * 1024 * 1024])
+async def test_an_answer_that_breaks_off_keeps_everything_and_names_the_peer(length: int) -> None:
+    rig = ModelRig()
+    say(rig.model, full=answer("UP_1_", application("ORDERS", "o1")))
+    await rig.poll()
+    long = answer("UP_2_", *[application(f"A{number}", "o1") for number in range(4000)])
+    say(rig.model, full=long[:length])
+    rig.server.read_again()
+    error = await rig.poll()
+
+    assert str(error).startswith("http://peer0/eureka/apps: not understood")
+    assert {"ORDERS": (ONE,)} == rig.view.services
+
+
 # Names.
 
 
