@@ -5,6 +5,7 @@ Exit codes: 0, 1 (failed), 2 (wrong usage or settings).
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -49,6 +50,7 @@ def run(path: Path, shadow: bool) -> None:
 
 def start(path: Path, *, is_shadow: bool = False) -> NoReturn:
     """Run the service with the settings in a file, then exit; a shadow serves nobody, whatever the file says."""
+    prepare_process()
     stop_collecting()
     from meshregistry.app import serve  # the server rooms take half a second to import; `probe` needs none of them
 
@@ -57,6 +59,20 @@ def start(path: Path, *, is_shadow: bool = False) -> NoReturn:
     configure_logs(level=log.level, as_json=log.format == "json")
     _print_lines("warning", origin.loaded.warnings)
     _run_loop(serve(origin))
+
+
+def prepare_process() -> None:
+    """Make sure that a SIGHUP ends no start, and that no socket becomes a standard stream.
+
+    The settings are read after this, so that an early SIGHUP asks for nothing. uvloop aborts at its end when one of
+    its sockets took the place of a stream that was closed; libraries would write their errors into it.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number
 
 
 @main.command("check-config")

@@ -2,6 +2,8 @@
 
 import http.server
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -158,6 +160,20 @@ def test_probe_succeeds_on_an_answer_and_fails_without_one() -> None:
 
     assert 1 == failed.exit_code
     assert failed.stderr.startswith(f"error: {url}: ")
+
+
+def test_a_start_survives_a_hangup_and_fills_the_place_of_a_closed_stream() -> None:
+    """Without a standard error a socket would get its number, and uvloop aborts when that is closed."""
+    lines = (
+        "import os, signal, socket",
+        "from meshregistry.cli import prepare_process",
+        "os.close(2)",
+        "prepare_process()",
+        "os.kill(os.getpid(), signal.SIGHUP)",
+        "print(os.readlink('/proc/self/fd/2'), socket.socket().fileno() > 2)",
+    )
+    ended = subprocess.run([sys.executable, "-c", "\n".join(lines)], stdout=subprocess.PIPE, check=False)
+    assert (0, b"/dev/null True\n") == (ended.returncode, ended.stdout)
 
 
 class Healthy(http.server.BaseHTTPRequestHandler):
