@@ -59,7 +59,8 @@ def read_kubeconfig(text: str, folder: Path | None) -> Access:
     """
     try:
         document = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError):
+    # PyYAML looks nowhere whether a text fits the tag before it (`!!bool x`, `!!int ''`, `!!timestamp x`).
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError):
         raise AccessError("the kubeconfig is not valid YAML") from None
     root = _mapping(document, "the kubeconfig")
     context = _named(root, "contexts", "context", _text(root, "current-context"))

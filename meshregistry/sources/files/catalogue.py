@@ -62,7 +62,7 @@ class Catalogue:
         try:
             return _KnownFile(file.digest, read_documents(file.text, self._reading), "")
         except FileFaultError as error:
-            return msgspec.structs.replace(known, digest=file.digest, fault=str(error))
+            return msgspec.structs.replace(known, digest=file.digest, fault=print_subject(str(error)))
 
     def _unite(self) -> Contents:
         entries: dict[str, ServiceEntry] = {}

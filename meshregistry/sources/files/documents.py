@@ -6,13 +6,12 @@ Shapes: istio.io networking/v1alpha3 ServiceEntry and Sidecar, which v1beta1 and
 from collections.abc import Container
 from typing import NamedTuple
 
-import yaml
-
 from meshregistry.model.policy import Profile
 from meshregistry.model.service_entry import Location, Resolution, ServiceEntry, ServicePort, WorkloadEntry
 from meshregistry.model.sidecar import EgressListener, Sidecar, validate_sidecar
 from meshregistry.model.validation import validate_entry
 from meshregistry.sources.files.fields import Fields, FileFaultError
+from meshregistry.sources.yaml_text import BadYaml, load_documents
 
 _GROUP = "networking.istio.io/"
 _VERSIONS = ("v1alpha3", "v1beta1", "v1")
@@ -30,7 +29,6 @@ _SERVER_FIELDS = (
 
 _RESOLUTIONS = {each.name: each.value for each in Resolution}
 _LOCATIONS = {each.name: each.value for each in Location}
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Documents(NamedTuple):
@@ -81,12 +79,9 @@ def read_documents(text: str, reading: Reading) -> Documents:
 
 def _parse(text: str) -> list[object]:
     try:
-        return list(yaml.load_all(text, Loader=_Loader))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise FileFaultError(f"line {line}: {error.problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise FileFaultError(f"not valid YAML: {type(error).__name__}") from None
+        return load_documents(text)
+    except BadYaml as error:
+        raise FileFaultError(str(error)) from None
 
 
 def _check_new(known: Container[str], name: str) -> None:

@@ -1,6 +1,7 @@
 """The files of a folder: which there are, and what is in them. Blocking: for a thread."""
 
 import os
+import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,8 @@ def _read(path: Path, name: str, max_bytes: int) -> FoundFile:
 
 
 def _read_content(path: Path, max_bytes: int) -> bytes:
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe is waited for
+        raise FileFaultError("not a regular file")
     with path.open("rb") as file:
         raw = file.read(max_bytes + 1)
     content = _inflate(raw, max_bytes) if raw.startswith(_GZIP) else raw

@@ -9,6 +9,7 @@ from pathlib import Path
 from meshregistry.errors import SourceUnavailable
 from meshregistry.model.events import EntryListing, ScopeConfirmed, SidecarChanges, Sink
 from meshregistry.model.instance import Instance, Scope, ServiceKey
+from meshregistry.model.rejects import print_subject
 from meshregistry.model.sidecar import ValidatedSidecar
 from meshregistry.sources.files.catalogue import Catalogue, Contents
 from meshregistry.sources.files.folder import list_files
@@ -135,7 +136,7 @@ class FilesSource:
         for name, fault in faults.items():
             if self._faults.get(name) != fault:
                 self._metrics.source_failures.labels(self.name, "data").inc()
-                _log.error("files.refused file=%s fault=%s", name, fault)
+                _log.error("files.refused file=%s fault=%s", print_subject(name), fault)
         for name in self._faults.keys() - faults.keys():
-            _log.info("files.mended file=%s", name)
+            _log.info("files.mended file=%s", print_subject(name))
         self._faults = faults

@@ -65,6 +65,8 @@ def test_certificates_come_from_data_or_from_files(tmp_path: Path) -> None:
         (config({}, {"client-certificate-data": b64(SECRET.encode())}), "client certificate cannot be used"),
         (config({"certificate-authority": "ca.pem"}, {}), "names a file"),
         ("[" * 100_000, "not valid YAML"),
+        ("!!bool x", "not valid YAML"),
+        ("9" * 5000, "not valid YAML"),
     ],
 )
 def test_a_kubeconfig_that_cannot_be_used_says_why(text: str, message: str) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
-import yaml
 
 from meshregistry.model.dubbo_key import DubboKey
+from meshregistry.sources.yaml_text import BadYaml, load_documents
 from meshregistry.sources.zookeeper.dubbo.rules import ANYHOST, Rule, RuleSet, TextMatch, read_override_text
 from meshregistry.sources.zookeeper.dubbo.url import BadUrl, split_authority
 
@@ -18,7 +18,6 @@ SUFFIX = ".configurators"
 MAX_RULE_BYTES = 65_536
 _MAX_DEPTH = 20
 _MAX_RULES = 1_000
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEXT_KINDS = ("exact", "prefix", "wildcard", "noempty", "empty")
 _ADDRESS_KINDS = ("cidr", "wildcard", "exact")
 
@@ -55,25 +54,13 @@ def read_rule_node(key: RuleKey, body: bytes) -> RuleSet:
     if body.lstrip().startswith(b"["):
         return _read_url_list(key, body)
     try:
-        document = _load(body)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        documents = load_documents(body, _MAX_DEPTH, with_aliases=False)
+    except BadYaml:
         return RuleSet(ignored={"malformed": 1})
+    document = documents[0] if len(documents) == 1 else None
     if not isinstance(document, dict) or not isinstance(document.get("configs"), list):
         return RuleSet(ignored={"malformed": 1})
     return _read_document(key, document)
-
-
-def _load(body: bytes) -> object:
-    """Return a YAML document; raises ValueError for one that is deeper than any rule or refers to itself."""
-    depth = 0
-    for event in yaml.parse(body, Loader=_LOADER):
-        if isinstance(event, yaml.AliasEvent):
-            raise ValueError("aliases are not read")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _MAX_DEPTH:
-            raise ValueError("nested too deeply")
-    loaded: object = yaml.load(body, Loader=_LOADER)
-    return loaded
 
 
 def _read_url_list(key: RuleKey, body: bytes) -> RuleSet:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -188,3 +189,19 @@ async def test_what_is_not_watched_is_read_when_an_operator_asks(tmp_path: Path)
         running.cancel()
 
     assert ["shop/one"] == entries(rig.updates)
+
+
+async def test_a_pipe_among_the_files_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(ENTRY % ("one", "one"))
+    os.mkfifo(tmp_path / "pipe.yaml")
+    rig = Rig(tmp_path)
+
+    assert ["shop/one"] == entries(await rig.read())
+    assert {"pipe.yaml": "not a regular file"} == rig.describe()["refused"]
+
+
+async def test_what_a_file_says_breaks_no_line_of_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "a\nb.yaml").write_text(ENTRY % ("one", "one") + '"x\\nfake": 1')
+    await Rig(tmp_path).read()
+
+    assert [1] == [len(message.splitlines()) for message in caplog.messages if "files.refused" in message]

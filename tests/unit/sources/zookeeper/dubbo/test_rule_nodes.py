@@ -135,6 +135,7 @@ def test_an_item_that_cannot_hold_for_everybody_is_left_out_alone(item: str, rea
         (b"x", {"malformed": 1}),
         (b"a: [", {"malformed": 1}),
         (b"configs: 1", {"malformed": 1}),
+        (b"configs: [{enabled: !!bool x}]", {"malformed": 1}),
         (b"\xff\xfe", {"malformed": 1}),
         (b"[1]", {"malformed": 1}),
         (b"{a: " + b"[" * 30_000, {"malformed": 1}),
