@@ -9,6 +9,8 @@ from pathlib import Path
 from watchfiles import awatch
 from watchfiles.main import FileChange
 
+from meshregistry.model.rejects import print_subject
+
 _log = logging.getLogger(__name__)
 
 _BURST_MS = 500
@@ -36,9 +38,9 @@ async def watch_folder(folder: Path, period_s: float, *, recursive: bool = False
                     if _identify(folder) != identity:
                         break
             told = False
-        except OSError as error:
+        except* (OSError, RuntimeError) as errors:  # the latter: a file whose name is not UTF-8
             if not told:
-                _log.warning("files.watch_failed folder=%s error=%s", folder, error)
+                _log.warning("files.watch_failed folder=%s error=%s", folder, _describe(errors))
             told = True
             await asyncio.sleep(period_s)
             yield
@@ -55,6 +57,11 @@ def _notices(folder: Path, period_s: float, *, recursive: bool) -> AsyncGenerato
         yield_on_timeout=True,
         recursive=recursive,
     )
+
+
+def _describe(errors: BaseExceptionGroup[BaseException]) -> str:
+    inner = errors.exceptions[0]
+    return _describe(inner) if isinstance(inner, BaseExceptionGroup) else print_subject(str(inner))
 
 
 def _identify(folder: Path) -> Identity:

@@ -59,3 +59,16 @@ async def test_a_missing_folder_is_awaited_and_told_once(tmp_path: Path, caplog:
         await notice(notices)
 
     assert 1 == len([record for record in caplog.records if record.message.startswith("files.watch_failed")])
+
+
+async def test_a_name_that_is_not_utf_8_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """watchfiles gives up on it; the settings' folder is watched beside what serves the mesh."""
+    async with aclosing(watch_folder(tmp_path, 0.2)) as notices:
+        waiting = asyncio.create_task(notice(notices))
+        while not caplog.records:
+            os.mkfifo(os.fsencode(tmp_path) + f"/{len(os.listdir(tmp_path))}".encode() + b"\xff")
+            await waiting
+            waiting = asyncio.create_task(notice(notices))
+        await waiting
+        await notice(notices)
+    assert r"files.watch_failed folder" in caplog.messages[0]
