@@ -18,15 +18,19 @@ from h2.exceptions import H2Error
 from meshregistry.errors import MeshRegistryError
 from meshregistry.replica.options import ReplicaOptions
 from meshregistry.replica.siblings import Address
+from meshregistry.wire.fields import Fields
 
 if TYPE_CHECKING:
     import betterproto
 
-    from meshregistry._proto.envoy.service.discovery.v3 import DeltaDiscoveryResponse
-
 _METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 _WINDOW_BYTES = 4 * 1024 * 1024
 _MAX_NAMES = 10_000
+
+# discovery.proto: DeltaDiscoveryResponse, Resource; any.proto.
+_RESOURCES, _NONCE, _REMOVED = 2, 5, 6
+_NAME, _ANY = 3, 2
+_VALUE = 2
 
 _FAILURES = (
     GRPCError,
@@ -72,16 +76,16 @@ async def follow(address: Address, type_url: str, options: ReplicaOptions, take:
     """
     # Here, as they take a start 50 ms to import and most services have no sibling.
     from meshregistry._proto.envoy.config.core.v3 import Node
-    from meshregistry._proto.envoy.service.discovery.v3 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
+    from meshregistry._proto.envoy.service.discovery.v3 import DeltaDiscoveryRequest
 
     try:
         async with _open(address, options) as stream:
             await _send(stream, DeltaDiscoveryRequest(node=Node(id="meshregistry"), type_url=type_url))
             while (data := await stream.recv_message()) is not None:
-                response = DeltaDiscoveryResponse().parse(data)
+                response = Fields(data)
                 if take(_read(response)):
                     return
-                await _send(stream, DeltaDiscoveryRequest(type_url=type_url, response_nonce=response.nonce))
+                await _send(stream, DeltaDiscoveryRequest(type_url=type_url, response_nonce=response.text(_NONCE)))
     except _FAILURES as error:
         raise SiblingLost(f"{address[0]}:{address[1]}: {str(error) or type(error).__name__}") from error
     raise SiblingLost(f"{address[0]}:{address[1]}: closed")
@@ -123,8 +127,14 @@ async def _send(stream: Stream[bytes, bytes], request: "betterproto.Message") ->
     await stream.send_message(bytes(request))
 
 
-def _read(response: "DeltaDiscoveryResponse") -> Delivery:
-    if len(response.resources) + len(response.removed_resources) > _MAX_NAMES:
+def _read(response: Fields) -> Delivery:
+    removed = response.texts(_REMOVED)
+    if len(response.blocks(_RESOURCES)) + len(removed) > _MAX_NAMES:
         raise ValueError("too many names in one response")
-    payloads = {each.name: each.resource.value for each in response.resources}
-    return Delivery(payloads, tuple(response.removed_resources))
+    payloads = {each.text(_NAME): _payload(each) for each in response.messages(_RESOURCES)}
+    return Delivery(payloads, removed)
+
+
+def _payload(resource: Fields) -> bytes:
+    values = resource.message(_ANY).blocks(_VALUE)
+    return values[-1] if values else b""

@@ -1,0 +1,107 @@
+"""The stream to a sibling: what it says that is none of it ends the stream, and nothing else."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from envoy.service.discovery.v3 import discovery_pb2
+from google.protobuf.any_pb2 import Any
+from grpclib.const import Cardinality, Handler
+from grpclib.server import Server, Stream
+
+from meshregistry.replica.link import Delivery, SiblingLost, follow
+from meshregistry.replica.options import ReplicaOptions
+from meshregistry.sources.cancellation import run_apart
+from meshregistry.watch.transport import BytesCodec
+
+pytestmark = pytest.mark.anyio
+
+_METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
+
+
+class Sibling:
+    """Answers the first request with bytes, and keeps what comes next."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        self.acknowledged = b""
+
+    async def handle(self, stream: Stream[bytes, bytes]) -> None:
+        await stream.recv_message()
+        await stream.send_message(self._answer)
+        self.acknowledged = await stream.recv_message() or b""
+
+    def __mapping__(self) -> dict[str, Handler]:
+        return {_METHOD: Handler(self.handle, Cardinality.STREAM_STREAM, bytes, bytes)}
+
+
+@asynccontextmanager
+async def serving(sibling: Sibling) -> AsyncIterator[int]:
+    server = Server([sibling], codec=BytesCodec())
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        await server.start(sock=listener)
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.close()
+
+
+async def deliveries(answer: bytes) -> tuple[list[Delivery], str, bytes]:
+    """Follow a sibling; returns what it delivered, how it was lost, and what it heard last."""
+    taken: list[Delivery] = []
+    sibling = Sibling(answer)
+
+    def take(delivery: Delivery) -> bool:
+        taken.append(delivery)
+        return False
+
+    async with serving(sibling) as port:
+        with pytest.raises(SiblingLost) as lost:
+            await run_apart(
+                lambda: follow(("127.0.0.1", port), "type", ReplicaOptions((), connect_timeout_s=5.0), take)
+            )
+    return taken, str(lost.value), sibling.acknowledged
+
+
+def deep_metadata(levels: int) -> bytes:
+    """A response whose resource has nested metadata; written by hand, as no library writes so many levels."""
+    value = b""
+    for _ in range(levels):
+        value = field(5, field(1, field(1, b"k") + field(2, value)))
+    metadata = field(1, field(1, b"f") + field(2, field(1, field(1, b"k") + field(2, value))))
+    return field(2, field(3, b"head") + field(9, metadata))
+
+
+def field(number: int, content: bytes) -> bytes:
+    size, rest = b"", len(content)
+    while rest > 0x7F:
+        size, rest = size + bytes((rest & 0x7F | 0x80,)), rest >> 7
+    return bytes((number << 3 | 2,)) + size + bytes((rest,)) + content
+
+
+async def test_resources_and_removals_are_read_as_google_writes_them_and_acknowledged() -> None:
+    response = discovery_pb2.DeltaDiscoveryResponse(nonce="7", removed_resources=["gone"])
+    response.resources.add(name="head", version="1").resource.CopyFrom(Any(type_url="t", value=b"payload"))
+    response.resources.add(name="empty")
+
+    taken, _, acknowledged = await deliveries(response.SerializeToString())
+
+    assert [Delivery({"head": b"payload", "empty": b""}, ("gone",))] == taken
+    assert "7" == discovery_pb2.DeltaDiscoveryRequest.FromString(acknowledged).response_nonce
+
+
+@pytest.mark.parametrize("answer", [b"\xff\xff", b"\x12\x05ab", b"\x12\x03\x1a\x01\xff", field(6, b"") * 10_001])
+async def test_garbage_ends_the_stream(answer: bytes) -> None:
+    taken, reason, _ = await deliveries(answer)
+
+    assert [] == taken
+    assert "not protobuf" in reason or "too many names" in reason
+
+
+async def test_metadata_without_an_end_is_passed_over() -> None:
+    taken, _, _ = await deliveries(deep_metadata(6_000))
+
+    assert [Delivery({"head": b""}, ())] == taken
