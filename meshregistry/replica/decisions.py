@@ -3,6 +3,7 @@
 Holds have numbers of their own in every replica, so a decision names what shrank instead.
 """
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Final
@@ -82,6 +83,11 @@ class DecisionBook:
         decided = _translate(decision, holds, wall)
         if decided is None:
             return
+        known = self._decided.get(decided.matter)
+        if (
+            known is not None and decided.at <= known.at
+        ):  # of a replica whose clock is ahead: the later word still counts
+            decided = msgspec.structs.replace(decided, at=math.nextafter(known.at, math.inf))
         self._keep(decided)
         hold = decision.hold if isinstance(decision, Accept | Reject) else ""
         self._done.add((decided.matter, decided.at, hold))

@@ -118,3 +118,18 @@ def test_the_oldest_are_forgotten() -> None:
     assert 1000 == len(book.encode())
     assert "freeze/nacos//4/" not in book.encode()
     assert "freeze/nacos//5/" in book.encode()
+
+
+def test_a_later_decision_wins_over_one_of_a_replica_whose_clock_is_ahead() -> None:
+    """Otherwise the freeze would come back with each new stream, and stay where it was decided."""
+    ahead, book = DecisionBook(), DecisionBook()
+    ahead.note(Freeze(NACOS, "ann"), (), NOW + 300)
+    assert book.merge(ahead.encode())
+    assert [Freeze(NACOS, "ann")] == book.take_due((), (), NOW)
+
+    book.note(Thaw(NACOS, "bob"), (), NOW + 60)
+
+    assert ahead.merge(book.encode())
+    assert [Thaw(NACOS, "bob")] == ahead.take_due((), (NACOS,), NOW + 360)
+    assert not book.merge(ahead.encode())
+    assert [] == book.take_due((), (), NOW + 61)
