@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import time
+from functools import partial
 
 from meshregistry.adapters import (
     ClientsPage,
@@ -165,10 +166,11 @@ class App:
                 patience = Patience(lambda: self._reducer.pending_sources, self._fleet.is_failing, patience_s)
                 tasks.create_task(patience.end_for(world.fingerprints, self._inbox))
             if self._shelf is not None:
-                tasks.create_task(self._offer.run(self._shelf))
+                tasks.create_task(supervise("offer", partial(self._offer.run, self._shelf)))
             if self._exchange is not None:
-                tasks.create_task(self._exchange.run(self._metrics))
-            tasks.create_task(self._admin.run())
+                tasks.create_task(supervise("exchange", partial(self._exchange.run, self._metrics)))
+            if admin_options(self._settings).path:
+                tasks.create_task(supervise("admin", self._admin.run))
             tasks.create_task(self._time_completion())
             tasks.create_task(supervise("pods", self._pods.run))
             if wants_pods(self._settings):
@@ -179,7 +181,7 @@ class App:
             if self._reload is not None:
                 tasks.create_task(self._reload.run(tasks))
                 if self._settings.reload.enabled:
-                    tasks.create_task(self._reload.watch())
+                    tasks.create_task(supervise("settings file", self._reload.watch))
 
     async def _time_completion(self) -> None:
         """Observe how long it took until every source had been read."""

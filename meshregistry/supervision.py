@@ -1,7 +1,7 @@
 """Keep one task alive: restart it with growing pauses when it breaks.
 
-Only sources are supervised: one that breaks must not take the service down, and what it said stays served.
-Every other task's failure ends the process.
+Supervised is what the mesh can be served without: sources (what they said stays served), pods, saving, operators'
+socket, the exchange with siblings, the look at the settings file. The failure of any other task ends the process.
 """
 
 import asyncio

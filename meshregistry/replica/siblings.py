@@ -29,7 +29,7 @@ async def find_siblings(options: ReplicaOptions) -> list[Address]:
 async def _resolve(host: str, port: int) -> set[Address]:
     try:
         answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter: a name that no resolver can be asked for, such as `a..b`
         _log.debug("replica.unresolved host=%s error=%s", host, error)
         return set()
     return {(str(address[0]), port) for *_, address in answers}

@@ -21,6 +21,7 @@ async def test_addresses_of_others_with_our_port_are_siblings() -> None:
 
 
 async def test_a_name_that_does_not_resolve_adds_nothing() -> None:
-    options = ReplicaOptions((("no-such-name.invalid", 16010), ("127.0.0.1", 1)), own_ports=frozenset({16010}))
+    names = (("no-such-name.invalid", 16010), ("no..name", 1), ("a" * 64 + ".invalid", 1), ("127.0.0.1", 1))
+    options = ReplicaOptions(names, own_ports=frozenset({16010}))
 
     assert [("127.0.0.1", 1)] == await find_siblings(options)
