@@ -20,6 +20,8 @@ _WATCH_S = 300
 
 _LATE_S = 30.0
 _LONGEST_LINE = 4 << 20
+_LONGEST_PAGE = 64 << 20
+_MOST_OBJECTS = 1_000_000
 _EXPIRED, _DENIED = 410, (401, 403)
 
 
@@ -64,13 +66,18 @@ class ClusterClient:
     async def list_all(self, path: str, query: Mapping[str, str]) -> Listing:
         """Return every object of a path, page by page. Raises ClusterError. Cancelling is safe."""
         items: list[msgspec.Raw] = []
-        proceed = ""
+        proceed, tokens = "", set[str]()
         while True:
             page = await self._get_page(path, {**query, "limit": _PAGE, **({"continue": proceed} if proceed else {})})
             items += page.items or ()
             proceed = page.metadata.proceed
+            if not page.metadata.resource_version:
+                raise ClusterError("an answer that is no list: it has no resourceVersion")
             if not proceed:
                 return Listing(items, page.metadata.resource_version)
+            if proceed in tokens or len(items) > _MOST_OBJECTS:
+                raise ClusterError("a list without an end")
+            tokens.add(proceed)
 
     async def watch(self, path: str, query: Mapping[str, str], since: str) -> AsyncGenerator[WatchEvent, None]:
         """Yield changes until the server ends the watch. Raises ClusterError. Cancelling is safe."""
@@ -94,7 +101,7 @@ class ClusterClient:
         try:
             async with self._request(path, query, _LIST_S) as answer:
                 _judge(answer.status)
-                return msgspec.json.decode(await answer.read(), type=ObjectList)
+                return msgspec.json.decode(await _read_body(answer), type=ObjectList)
         except msgspec.DecodeError as error:
             raise ClusterError(f"an answer that is no list: {error}") from error
         except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
@@ -125,6 +132,15 @@ def _judge(status: int) -> None:
         return
     kind = Denied if status in _DENIED else Expired if status == _EXPIRED else ClusterError
     raise kind(f"answered {status}")
+
+
+async def _read_body(answer: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > _LONGEST_PAGE:
+            raise ClusterError(f"an answer of more than {_LONGEST_PAGE} bytes")
+    return bytes(body)
 
 
 def _read_event(line: bytes) -> WatchEvent:

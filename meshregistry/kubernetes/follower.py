@@ -17,6 +17,8 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
+_SHORT_WATCH_S = 1.0
+"""A watch that ends sooner is not begun again at once: something between us and the API may end each one."""
 
 
 class Shelf(Protocol):
@@ -54,10 +56,11 @@ class Follower:
                 pause_s = _FIRST_PAUSE_S
             except Expired:
                 pause_s = _FIRST_PAUSE_S
+                await _rest(pause_s)
             except ClusterError as error:
                 self._note_failure(cluster, error)
                 pause_s = _LONGEST_PAUSE_S if isinstance(error, Denied) else min(pause_s * 2, _LONGEST_PAUSE_S)
-                await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+                await _rest(pause_s)
 
     async def _follow(self, client: ClusterClient, resync_s: float, cluster: str) -> None:
         listing = await client.list_all(self._path, self._query)
@@ -73,11 +76,15 @@ class Follower:
 
     async def _watch(self, client: ClusterClient, since: str) -> str:
         """Take changes until the watch ends; returns where the next one goes on."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         async with aclosing(client.watch(self._path, self._query, since)) as events:
             async for event in events:
                 since = read_version(event.object) or since
                 if event.type != "BOOKMARK":
                     self._shelf.apply(event.type, event.object)
+        if loop.time() - started < _SHORT_WATCH_S:
+            await _rest(_FIRST_PAUSE_S)
         return since
 
     def _note_success(self, cluster: str) -> None:
@@ -93,6 +100,10 @@ class Follower:
         if not self._is_lost:
             _log.warning("kubernetes.lost kind=%s cluster=%s error=%s", self._name, cluster, error)
         self._is_lost = True
+
+
+async def _rest(pause_s: float) -> None:
+    await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
 
 
 class _Versioned(msgspec.Struct):

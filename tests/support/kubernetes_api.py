@@ -64,6 +64,9 @@ class KubernetesApi:
         self.status = 200
         """What every request is answered with, when it is not 200."""
 
+        self.list_body: bytes | None = None
+        """What every list is answered with, when it is not None."""
+
         self.requests: list[str] = []
         self.tokens: set[str] = set()
         self._version = 10
@@ -123,6 +126,8 @@ class KubernetesApi:
             return web.Response(status=self.status)
         if "watch" in request.query:
             return await self._watch(request, kind)
+        if self.list_body is not None:
+            return web.Response(body=self.list_body)
         start = int(request.query.get("continue", "0"))
         wanted = request.query.get("fieldSelector", "").removeprefix("metadata.name=")
         items = [item for name, item in self.objects[kind].items() if wanted in ("", name)]

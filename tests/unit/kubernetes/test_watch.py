@@ -129,6 +129,54 @@ async def test_an_expired_or_ended_watch_and_garbage_lose_nothing() -> None:
     assert 1 == count(metrics, "bad_objects")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"metadata": {}}',
+        b'{"metadata": {"resourceVersion": "9", "continue": "more"}, "items": []}',
+        b" " * 2000,
+    ],
+)
+async def test_an_answer_that_is_no_list_or_has_no_end_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    monkeypatch.setattr("meshregistry.kubernetes.client._LONGEST_PAGE", 1000)
+    metrics = Metrics()
+    async with KubernetesApi().running() as api, watching(options_of(api), metrics) as (_, told):
+        api.put("pods", pod("p", "10.0.0.1", app="a"))
+        await told.wait_for(lambda pods: told.app("10.0.0.1") == "a")
+        await eventually(lambda: api.watched("pods") > 0)
+        api.list_body = body
+        api.expire("pods")
+        await eventually(lambda: count(metrics, "failures") >= 2)
+        assert "a" == told.app("10.0.0.1")
+
+        api.list_body = None
+        api.put("pods", pod("p", "10.0.0.1", app="b"))
+        await told.wait_for(lambda pods: told.app("10.0.0.1") == "b")
+
+
+async def test_a_watch_that_ends_at_once_is_not_begun_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something between us and the API may end every one, or say every time that its history is gone."""
+    rests: list[float] = []
+
+    async def rest(pause_s: float) -> None:
+        rests.append(pause_s)
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(follower, "_rest", rest)
+    async with KubernetesApi().running() as api, watching(options_of(api)) as (watch, _):
+        await watch.wait_settled()
+        await eventually(lambda: api.watched("pods") > 0)
+        api.end_watches()
+        await eventually(lambda: bool(rests))
+        await eventually(lambda: api.watched("pods") > 0)
+        rests.clear()
+        api.expire("pods")
+        await eventually(lambda: bool(rests))
+
+
 @pytest.mark.parametrize("status", [401, 403])
 async def test_who_may_not_read_pods_does_not_wait_for_them(status: int) -> None:
     async with KubernetesApi().running() as api:
