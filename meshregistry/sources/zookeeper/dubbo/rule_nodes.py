@@ -5,6 +5,7 @@ Rules: Dubbo ConfigParser (expansion of a document into override URLs), Conditio
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -90,7 +91,11 @@ def _read_document(key: RuleKey, document: Tree) -> RuleSet:
             if not isinstance(item, dict):
                 raise BadUrl("malformed")
             if _is_on(item, document):
-                rules += _read_item(key, item)
+                # Services, applications and addresses multiply: a node of 64 KB can ask for milliards of rules.
+                made = list(islice(_read_item(key, item), _MAX_RULES + 1 - len(rules)))
+                if len(rules) + len(made) > _MAX_RULES:
+                    raise BadUrl("size")
+                rules += made
         except BadUrl as error:
             ignored["url" if error.reason == "port" else error.reason] += 1
     return RuleSet(tuple(rules), dict(ignored))
@@ -108,7 +113,7 @@ def _read_item(key: RuleKey, item: Tree) -> Iterator[Rule]:
     parameters = item.get("parameters")
     if not isinstance(parameters, dict):
         raise BadUrl("malformed")
-    values = tuple(sorted((str(name), _text(value)) for name, value in parameters.items() if name != "enabled"))
+    values = tuple(sorted((_text(name), _text(value)) for name, value in parameters.items() if name != "enabled"))
     if not values:
         return
     address, params = _read_match(item.get("match"))
@@ -176,7 +181,10 @@ def _texts(value: object) -> list[str]:
 
 
 def _text(value: object) -> str:
-    """Return a YAML value as Java prints it."""
+    """Return a YAML value as Java prints it. Raises BadUrl."""
     if value is None:
         return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    try:
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    except ValueError:  # a number of more digits than Python writes, such as 0xfff…
+        raise BadUrl("malformed") from None

@@ -116,6 +116,8 @@ def test_a_list_of_override_urls_is_a_rule_too() -> None:
         ("{parameters: {weight: 1}, match: {param: [{key: a, value: {regex: x}}]}}", "match"),
         ("{parameters: {weight: 1}, match: {param: x}}", "malformed"),
         ("{side: provider}", "malformed"),
+        (f"{{parameters: {{weight: 0x{'f' * 4000}}}}}", "malformed"),
+        (f"{{parameters: {{weight: 1}}, applications: [{'a,' * 5000}], addresses: [{'h,' * 5000}]}}", "size"),
         ("x", "malformed"),
         ("{parameters: {weight: 1}, addresses: ['10.0.0.1:x']}", "url"),
     ],
