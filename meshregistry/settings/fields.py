@@ -146,7 +146,18 @@ def parse_listen(text: str) -> ListenAddress:
         host = str(ipaddress.IPv6Address(host[1:-1]))
     elif ":" in host or "/" in host:
         raise ValueError("expected host:port or :port; an IPv6 host stands in brackets")
+    elif not _can_be_looked_up(host):
+        raise ValueError("the host is no name that can be looked up")
     return ListenAddress(host, int(port))
+
+
+def _can_be_looked_up(host: str) -> bool:
+    """Return whether resolvers take a name: parts between dots have 1 to 63 characters, in their encoded form."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _check_optional_listen(text: str) -> str:
@@ -179,7 +190,7 @@ def _check_url(text: str) -> str:
         raise ValueError(f"expected a URL with its scheme, such as http://{example}")
     try:
         parts = urlsplit(text)
-        bad = not parts.hostname or parts.port == 0
+        bad = not parts.hostname or parts.port == 0 or not _can_be_looked_up(parts.hostname)
     except ValueError:
         bad = True
     if bad or re.search(r"\s", text):

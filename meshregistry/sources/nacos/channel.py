@@ -118,7 +118,7 @@ class NacosChannel:
             channel = Channel(self._address.host, self._address.port, ssl=context, codec=BytesCodec(), config=config)
             async with asyncio.timeout(self._options.connect_timeout_s):
                 await channel.__connect__()
-        except (OSError, H2Error) as error:
+        except (OSError, H2Error, UnicodeError) as error:  # the last: a name that cannot be looked up
             raise SourceUnavailable(f"{self._address}: {_describe(error)}") from error
         self._channel = channel
         return self

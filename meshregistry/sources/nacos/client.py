@@ -114,7 +114,7 @@ class NacosClient:
         try:
             async with request as response:
                 body = await self._read(response, endpoint, path)
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # the last: a name that cannot be looked up
             self._count(succeeded=False)
             raise SourceUnavailable(f"{endpoint.shown(path)}: {conceal(cause(error), *sent)}") from error
         self._count(succeeded=response.status == 200)

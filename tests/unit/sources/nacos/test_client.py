@@ -4,6 +4,7 @@ import pytest
 from aiohttp import web
 
 from meshregistry.errors import SourceDataError, SourceError, SourceUnavailable
+from meshregistry.sources.nacos.channel import ChannelOptions, NacosChannel
 from meshregistry.sources.nacos.client import (
     AccessDenied,
     Answer,
@@ -12,6 +13,7 @@ from meshregistry.sources.nacos.client import (
     NotOffered,
     error_of,
 )
+from meshregistry.sources.nacos.nodes import GrpcAddress
 from meshregistry.sources.nacos.options import NacosOptions
 from meshregistry.telemetry.metrics import Metrics
 from tests.support.http_answers import answering
@@ -78,6 +80,17 @@ async def test_a_redirect_takes_no_token_to_an_address_that_is_not_configured() 
             answer = await client.post_form(node, "/v1/auth/login", {"password": "s3cret"})
 
     assert ([], 307) == (heard, answer.status)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("host", ["no..name", "n" * 64])
+async def test_a_name_that_cannot_be_looked_up_is_an_address_that_does_not_answer(host: str) -> None:
+    options = ChannelOptions(connect_timeout_s=5.0, request_timeout_s=5.0, max_body_bytes=1, tls=None)
+    async with NacosClient(NacosOptions(servers=()), Metrics()) as client:
+        with pytest.raises(SourceUnavailable, match=host):
+            await client.get(Endpoint(f"http://{host}:1", "/nacos"), "/", {}, {})
+    with pytest.raises(SourceUnavailable, match=host):
+        await NacosChannel(GrpcAddress(host, 1), options).__aenter__()
 
 
 @pytest.mark.anyio
