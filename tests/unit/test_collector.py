@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 from meshregistry.collector import (
+    Footprint,
     look_when_grown,
     note_loading,
-    read_resident_bytes,
+    read_footprint,
     spare_first_world,
     stop_collecting,
 )
@@ -70,14 +71,17 @@ def test_what_comes_after_the_first_world_is_looked_at() -> None:
 class Process:
     """A process whose memory and clock are the test's."""
 
-    def __init__(self, *resident_mb: int, look_s: float = 0.0) -> None:
+    def __init__(self, *resident_mb: int, look_s: float = 0.0, thousands: tuple[int, ...] = ()) -> None:
         self.now = 1000.0
         self.looked_at: list[float] = []
         self._resident_mb = list(resident_mb)
         self._look_s = look_s
+        self._thousands = list(thousands)
 
-    def resident(self) -> int:
-        return self._resident_mb[0] << 20
+    def measure(self) -> Footprint:
+        passed = int(self.now - 1000) // 5
+        blocks = self._thousands[passed] * 1000 if self._thousands else 0
+        return Footprint(self._resident_mb[0] << 20, blocks)
 
     def look(self) -> None:
         self.looked_at.append(self.now)
@@ -93,7 +97,7 @@ class Process:
     def live(self, is_loading: Callable[[], bool] = lambda: False) -> list[float]:
         """Return when it looked through everything."""
         with pytest.raises(asyncio.CancelledError):
-            asyncio.run(look_when_grown(is_loading, self.resident, self.look, lambda: self.now, self.sleep))
+            asyncio.run(look_when_grown(is_loading, self.measure, self.look, lambda: self.now, self.sleep))
         return self.looked_at
 
 
@@ -104,6 +108,11 @@ def test_memory_that_stays_is_not_looked_through() -> None:
 def test_memory_that_has_grown_is_looked_through_and_measured_anew() -> None:
     assert [1015.0] == Process(100, 110, 115, 116, 116, 131).live()
     assert [1010.0] == Process(120, 100, 117, 117).live()
+
+
+def test_garbage_in_memory_that_was_set_free_before_is_looked_through() -> None:
+    assert [1010.0] == Process(*[200] * 5, thousands=(500, 599, 600, 600, 699)).live()
+    assert [1010.0] == Process(*[200] * 4, thousands=(600, 500, 601, 601)).live()
 
 
 def test_memory_that_the_first_world_takes_is_not_looked_through() -> None:
@@ -134,7 +143,11 @@ def test_looks_take_a_hundredth_of_the_time_at_most() -> None:
 
 
 def test_what_the_process_has_is_told() -> None:
-    assert read_resident_bytes() > 10 << 20
+    kept = read_footprint()
+    objects = [object() for _ in range(10_000)]
+
+    assert kept.resident_bytes > 10 << 20
+    assert 10_000 <= read_footprint().blocks - kept.blocks < 2 * len(objects)
 
 
 def _is_looked_at(wanted: object) -> bool:
