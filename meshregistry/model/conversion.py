@@ -263,7 +263,7 @@ def _inject(scope: Scope, policy: ConversionPolicy) -> Pairs:
     injected = {
         policy.meta_key_namespace: scope.namespace,
         policy.meta_key_group: scope.group,
-        policy.registry_id_meta_key if scope.registry else "": scope.registry,
+        policy.registry_id_meta_key if scope.registry_id else "": scope.registry_id,
     }
     injected.pop("", None)
     return sort_pairs(injected)

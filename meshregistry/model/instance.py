@@ -15,13 +15,27 @@ class Scope(NamedTuple):
     """Source kind: `nacos`, `eureka`, `zookeeper`."""
 
     registry: str
-    """Configured registry id, or "" when there is only one."""
+    """What tells registries apart: the configured registry id, or "" when there is only one; see `name_registry`."""
 
     namespace: str
     group: str
 
+    @property
+    def registry_id(self) -> str:
+        """The configured registry id alone, which is what instances are marked with."""
+        for scheme in ("http", "https"):
+            id_, found, _ = self.registry.partition(f"@{scheme}://")
+            if found:
+                return id_
+        return self.registry
+
     def __str__(self) -> str:
         return "/".join(part for part in self if part)
+
+
+def name_registry(registry_id: str, address: str = "") -> str:
+    """Return `Scope.registry`: the id, and behind it an address (a base URL) where several registries share the id."""
+    return f"{registry_id}@{address}" if address else registry_id
 
 
 class ServiceKey(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SourceSynced, SourceUpdate
-from meshregistry.model.instance import Instance, sort_pairs
+from meshregistry.model.instance import Instance, ServiceKey, sort_pairs
 from meshregistry.sources.nacos import NacosOptions, NacosScope, NacosServerOptions, NacosSource
 from meshregistry.sources.nacos.options import WatchOptions
 from meshregistry.sources.polling import PollOptions
@@ -58,6 +58,28 @@ class View:
             self.services = {**kept, **update.services}
         elif isinstance(update, ServiceReading):
             self.services = {**self.services, update.key.name: update.instances}
+
+    @property
+    def contents(self) -> dict[ServiceKey, tuple[Instance, ...]]:
+        """Every service of every scope, as the store tells them apart: a listing is about its own scope only."""
+        contents: dict[ServiceKey, tuple[Instance, ...]] = {}
+        for update in self.updates:
+            if isinstance(update, ScopeListing):
+                gone = [key for key in contents if key.scope == update.scope and key.name not in update.names]
+                for key in gone:
+                    del contents[key]
+                contents |= {ServiceKey(update.scope, name): each for name, each in update.services.items()}
+            elif isinstance(update, ServiceReading):
+                contents[update.key] = update.instances
+        return contents
+
+    @property
+    def union(self) -> dict[str, list[str]]:
+        """Service → addresses of all scopes that have instances of it, which is what the mesh gets."""
+        union: dict[str, set[str]] = {}
+        for key, instances in self.contents.items():
+            union.setdefault(key.name, set()).update(each.address for each in instances)
+        return {name: sorted(addresses) for name, addresses in union.items() if addresses}
 
     @property
     def listings(self) -> list[ScopeListing]:

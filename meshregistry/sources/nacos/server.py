@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from meshregistry.errors import SourceError, SourceUnavailable
 from meshregistry.model.events import ScopeConfirmed, Sink
-from meshregistry.model.instance import Instance, Scope, ServiceKey
+from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.sources.failures import displayed, worst
 from meshregistry.sources.nacos.channel import ChannelOptions
 from meshregistry.sources.nacos.client import Endpoint, NacosClient
@@ -16,16 +16,14 @@ from meshregistry.sources.nacos.login import Login
 from meshregistry.sources.nacos.messages import Content
 from meshregistry.sources.nacos.namespace import NamespaceReader, Outcome
 from meshregistry.sources.nacos.namespaces import NamespaceNames, list_namespaces
-from meshregistry.sources.nacos.options import NacosOptions, NacosServerOptions
+from meshregistry.sources.nacos.options import NacosOptions
+from meshregistry.sources.nacos.registry import Registry
 from meshregistry.sources.nacos.watch import NamespaceWatch, WatchPlace
 from meshregistry.sources.polling import Clock, PollLoop
 from meshregistry.sources.readiness import Readiness
 from meshregistry.telemetry.metrics import Metrics
 
 T = TypeVar("T")
-
-EVERYTHING = "*"
-"""Namespace and group of the part that stands for a whole registry."""
 
 
 class NacosServer:
@@ -36,9 +34,10 @@ class NacosServer:
     """
 
     def __init__(
-        self, server: NacosServerOptions, options: NacosOptions, client: NacosClient, metrics: Metrics, clock: Clock
+        self, registry: Registry, options: NacosOptions, client: NacosClient, metrics: Metrics, clock: Clock
     ) -> None:
-        self._server = server
+        self._registry = registry
+        server = self._server = registry.server
         self._options = options
         self._client = client
         self._metrics = metrics
@@ -103,7 +102,7 @@ class NacosServer:
                 continue
             errors += await self._read(reader, sink, readiness)
         if not errors and self._server.all_namespaces:
-            await readiness.note_read(whole(self._server), sink)
+            await readiness.note_read(self._registry.whole, sink)
         if errors:
             raise errors[0]
 
@@ -136,14 +135,14 @@ class NacosServer:
         """Return namespace id → its groups, as far as the configured names are understood."""
         wanted: dict[str, tuple[str, ...] | None] = {}
         if not self._server.all_namespaces:
-            for scope in configured_scopes(self._server):
+            for scope in self._registry.scopes():
                 namespace = self._names.id_of(scope.namespace)
                 wanted[namespace] = tuple(dict.fromkeys((*(wanted.get(namespace) or ()), scope.group)))
         return wanted
 
     async def _look_for_namespaces(self) -> list[SourceError]:
         """Find out which namespaces to read; errors leave those that are known."""
-        names = frozenset(scope.namespace for scope in configured_scopes(self._server))
+        names = frozenset(scope.namespace for scope in self._registry.scopes())
         try:
             if self._server.all_namespaces:
                 listed = await self._on_some_node(list_namespaces)
@@ -178,7 +177,7 @@ class NacosServer:
                 del self._readers[namespace]
 
     def _new_reader(self, namespace: str, groups: tuple[str, ...] | None) -> NamespaceReader:
-        place = (self._server.registry_id, namespace)
+        place = (self._registry.name, namespace)
         reader = NamespaceReader(place, groups, self._options, self._metrics, self._clock)
         if self._options.watch is not None and self._endpoints:
             watch_place = self._watch_place(namespace, reader.label)
@@ -266,7 +265,7 @@ class NacosServer:
         await sink.publish(ScopeConfirmed(status.scope, self._clock.now()))
         if not result:
             return [SourceUnavailable(f"{status.scope}: some services were never read")]
-        for scope in configured_scopes(self._server):
+        for scope in self._registry.scopes():
             if (self._names.id_of(scope.namespace), scope.group) == (reader.namespace, group):
                 await readiness.note_read(scope, sink)
         return []
@@ -305,21 +304,3 @@ def _deliverer(reader: NamespaceReader, sink: Sink) -> Callable[[Content, float]
         await reader.deliver(content, arrived_at, sink)
 
     return deliver
-
-
-def whole(server: NacosServerOptions) -> Scope:
-    """Return the part that stands for all namespaces and groups of a registry."""
-    return Scope("nacos", server.registry_id, EVERYTHING, EVERYTHING)
-
-
-def parts(server: NacosServerOptions) -> tuple[Scope, ...]:
-    """Return what must be read of a registry before the source is complete."""
-    return (whole(server),) if server.all_namespaces else configured_scopes(server)
-
-
-def configured_scopes(server: NacosServerOptions) -> tuple[Scope, ...]:
-    """Return the scopes of a registry under Nacos's own names for the defaults, each once; none if all are read."""
-    if server.all_namespaces:
-        return ()
-    filled = dict.fromkeys(scope.filled() for scope in server.scopes)
-    return tuple(Scope("nacos", server.registry_id, scope.namespace, scope.group) for scope in filled)

@@ -7,7 +7,8 @@ from meshregistry.model.events import Sink
 from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.sources.nacos.client import NacosClient
 from meshregistry.sources.nacos.options import NacosOptions
-from meshregistry.sources.nacos.server import NacosServer, parts
+from meshregistry.sources.nacos.registry import configured_registries
+from meshregistry.sources.nacos.server import NacosServer
 from meshregistry.sources.polling import REAL_CLOCK, Clock
 from meshregistry.sources.readiness import Readiness
 from meshregistry.telemetry.metrics import Metrics
@@ -21,8 +22,9 @@ class NacosSource:
         self._metrics = metrics
         self._clock = clock
         self._client = NacosClient(options, metrics)
-        self._servers = tuple(NacosServer(server, options, self._client, metrics, clock) for server in options.servers)
-        scopes = frozenset[object](part for server in options.servers for part in parts(server))
+        registries = configured_registries(options.servers)
+        self._servers = tuple(NacosServer(registry, options, self._client, metrics, clock) for registry in registries)
+        scopes = frozenset[object](part for registry in registries for part in registry.parts())
         self._readiness = Readiness(self.name, scopes, metrics, clock)
 
     @property

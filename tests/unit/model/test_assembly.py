@@ -236,3 +236,23 @@ def test_claims_together_have_no_more_ports_than_an_entry_may_have() -> None:
     assert merged is not None
     assert [80, *range(1000, 1080), *range(5000, 5019)] == [port.number for port in merged.ports]
     assert 160 == len(merged.endpoints)
+
+
+@pytest.mark.parametrize(
+    ("registry", "id_"),
+    [
+        ("", None),
+        ("@http://a:8848", None),
+        ("@https://a:8848#1", None),
+        ("east", "east"),
+        ("a.b", "a.b"),
+        ("east@http://a:8848", "east"),
+    ],
+)
+def test_instances_are_marked_with_the_configured_registry_id_alone(registry: str, id_: str | None) -> None:
+    key = ServiceKey(Scope("nacos", registry, "public", "DEFAULT_GROUP"), "orders")
+    policy = ConversionPolicy(profile=Profile.SLIME)
+    [merged] = merge_all(convert([Instance("10.0.0.1", 80)], policy, key).claims).values()
+
+    assert merged.entry is not None
+    assert id_ == dict(merged.entry.endpoints[0].labels).get("registry-id")
