@@ -1,5 +1,6 @@
 """What the pages see of the other rooms: the Protocols of `http.views`, satisfied."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
@@ -12,12 +13,11 @@ from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.service_entry import Kind
 from meshregistry.persistence import Keeper
 from meshregistry.sources.zookeeper.source import ZooKeeperSource
-from meshregistry.store.explain import Question
+from meshregistry.store.explain import Question, ResourceAnswer
 from meshregistry.store.reducer import Reducer
 from meshregistry.store.staleness import Staleness
-from meshregistry.store.store import SnapshotStore
 from meshregistry.xds.clients import Clients
-from meshregistry.xds.type_urls import served_kind
+from meshregistry.xds.holdings import Subject, list_holdings
 
 _CHANGES_SHOWN = 10
 
@@ -37,13 +37,10 @@ class DescribedSource(Protocol):
 class WhyDesk:
     """Answers why a host has its endpoints: from the sources' memory to what clients have acknowledged."""
 
-    def __init__(
-        self, reducer: Reducer, sources: Mapping[str, DescribedSource], clients: Clients, store: SnapshotStore
-    ) -> None:
+    def __init__(self, reducer: Reducer, sources: Mapping[str, DescribedSource], clients: Clients) -> None:
         self._reducer = reducer
         self._sources = sources
         self._clients = clients
-        self._store = store
 
     def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
         """Yield what all sources remember."""
@@ -52,34 +49,22 @@ class WhyDesk:
 
     def explain(self, host: str, address: str) -> list[Why]:
         """Return one answer per resource."""
-        return [
-            Why(
-                answer,
-                tuple(self._reducer.journal.list_newest(answer.resource, _CHANGES_SHOWN)),
-                tuple(self._list_holdings(answer.sequence)),
+        found = self._reducer.explainer.explain(Question(host, address), self)
+        return [self._complete(name, answer) for name, answer in found.items()]
+
+    def _complete(self, name: str, answer: ResourceAnswer) -> Why:
+        changes = tuple(self._reducer.journal.list_newest(answer.resource, _CHANGES_SHOWN))
+        sequence, is_gone = answer.sequence, False
+        if not answer.version and changes and changes[-1].what == "removed":
+            sequence, is_gone = changes[-1].sequence, True
+        subject = Subject(Kind.SERVICE_ENTRY, name, sequence, is_gone=is_gone)
+        return Why(answer, changes, tuple(self._list_holdings(subject)) if sequence else ())
+
+    def _list_holdings(self, subject: Subject) -> Iterator[ClientHolding]:
+        for each in list_holdings(self._clients, subject, time.monotonic()):
+            yield ClientHolding(
+                each.connection, each.state, each.version_acked, each.acked_age_s, each.held_s, each.is_held_longer
             )
-            for answer in self._reducer.explainer.explain(Question(host, address), self)
-        ]
-
-    def _list_holdings(self, sequence: int) -> Iterator[ClientHolding]:
-        current = self._store.current.collection(Kind.SERVICE_ENTRY).version
-        for stream in self._clients.streams():
-            for url, state in stream.types.items():
-                if served_kind(url) is Kind.SERVICE_ENTRY:
-                    acked = self._reducer.find_sequence(state.version_acked)
-                    is_newest = state.version_acked == current
-                    verdict = _judge_holding(state.version_acked, acked, sequence, is_newest=is_newest)
-                    yield ClientHolding(stream.connection, verdict, state.version_acked, state.acked_age_seconds)
-
-
-def _judge_holding(version: str, acked: int | None, sequence: int, *, is_newest: bool) -> str:
-    if not version:
-        return "has nothing yet"
-    if is_newest or (acked is not None and acked >= sequence):
-        return "holds this version"
-    if acked is None:
-        return "sees a part only, or holds a version that is no longer remembered"
-    return "holds an older version"
 
 
 class Readiness:

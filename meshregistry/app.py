@@ -114,7 +114,7 @@ class App:
             sources=SourcesPage(self._fleet.sources),
             rejects=self._reducer,
             journal=self._reducer.journal,
-            why=WhyDesk(self._reducer, self._fleet.sources, clients, self._store),
+            why=WhyDesk(self._reducer, self._fleet.sources, clients),
             dubbo=DubboPage(self._fleet.sources),
             pods=self._pods.book,
             registries={kind: RegistriesPage(kind, self._fleet.sources) for kind in SOURCE_KINDS},

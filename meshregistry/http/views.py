@@ -116,7 +116,13 @@ class ClientHolding(msgspec.Struct, frozen=True):
     """Of all that the client sees, not of the resource."""
 
     acked_age_s: float | None
-    """Seconds since the client's last ACK."""
+    """Seconds since the client's last ACK, of whatever response of the type."""
+
+    held_s: float | None = None
+    """Seconds since the ACK that first covered the resource's last change; None for a client without one."""
+
+    is_held_longer: bool = False
+    """Whether `held_s` is only the least that is known."""
 
 
 class Why(msgspec.Struct, frozen=True):

@@ -46,7 +46,8 @@ def _print(answer: Why) -> Iterator[str]:
             f"  commit {change.sequence}: {change.what} by {change.why} {change.scope}{detail}, "
             f"+{change.added} -{change.removed} endpoints"
         )
-    yield from _print_clients(answer.clients)
+    if answer.clients or resource.version:
+        yield from _print_clients(answer.clients)
 
 
 def _print_state(resource: ResourceAnswer) -> Iterator[str]:
@@ -75,5 +76,10 @@ def _print_clients(clients: Sequence[ClientHolding]) -> Iterator[str]:
     if not clients:
         yield "  no client is connected"
     for client in clients:
-        since = f", acknowledged {client.acked_age_s:.0f} s ago" if client.acked_age_s is not None else ""
-        yield f"  client {client.client} {client.state}{since}"
+        yield f"  client {client.client} {client.state}{_print_since(client)}"
+
+
+def _print_since(client: ClientHolding) -> str:
+    if client.held_s is not None:
+        return f" since {'at least ' if client.is_held_longer else ''}{client.held_s:.0f} s"
+    return f", last heard of {client.acked_age_s:.0f} s ago" if client.acked_age_s is not None else ""

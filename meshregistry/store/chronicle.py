@@ -19,7 +19,6 @@ from meshregistry.wire.resource import Resource
 _log = logging.getLogger(__name__)
 
 _NAMES_SHOWN = 5
-_COMMITS_KEPT = 10_000
 _BY_OPERATOR = {Verdict.ACCEPTED, Verdict.REJECTED, Verdict.FROZEN, Verdict.THAWED}
 _LEVELS = {
     Verdict.GROWN: logging.DEBUG,
@@ -39,7 +38,6 @@ class Chronicle:
         self.journal = Journal(journal_size)
         self._metrics = metrics
         self._wall = wall
-        self._sequences: dict[str, int] = {}
 
     def tell_commit(
         self,
@@ -55,7 +53,6 @@ class Chronicle:
         """
         old, new = before.collection(change.kind).resources, after.collection(change.kind).resources
         count_commit(self._metrics, change, old, new)
-        self._remember(after.collection(change.kind).version, after.sequence)
         _log.debug("store.committed changed=%d removed=%d", len(change.changed), len(change.removed))
         return self._tell_changes(change, old, new, origins, rules, Moment(self._wall(), after.sequence))
 
@@ -78,15 +75,6 @@ class Chronicle:
                 at,
             )
             yield
-
-    def _remember(self, version: str, sequence: int) -> None:
-        if len(self._sequences) >= _COMMITS_KEPT:
-            del self._sequences[next(iter(self._sequences))]
-        self._sequences[version] = sequence
-
-    def find_sequence(self, version: str) -> int | None:
-        """Return the commit that made a collection's version, None for one that is too old or of another view."""
-        return self._sequences.get(version)
 
     def tell_guard(self, events: Iterable[GuardEvent], mass: MassGuard, sequence: int) -> None:
         """Write the guard's decisions about shrinks down; what is held and what is let go is a warning."""

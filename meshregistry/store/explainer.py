@@ -40,8 +40,8 @@ class Explainer:
         self._store = store
         self._parts = parts
 
-    def explain(self, question: Question, testimony: Testimony) -> list[ResourceAnswer]:
-        """Return why each resource of a host (or the one of that name) has the endpoints that it has.
+    def explain(self, question: Question, testimony: Testimony) -> dict[str, ResourceAnswer]:
+        """Return resource name → why each resource of a host (or the one of that name) has the endpoints that it has.
 
         At most `MAX_RESOURCES`; none for a host that nobody knows. Without a host, those that serve the address.
         """
@@ -51,11 +51,11 @@ class Explainer:
         known, hidden = self._hear(testimony, wanted, question.host)
         cache = ConversionCache(_CACHED)
         policies = {source: rules.conversion for source, rules in self._parts.rules.items()}
-        answers = []
+        answers = {}
         for evidence in evidences or ([self._collect(question.host)] if hidden else []):
             keys = {claim.key for claim in evidence.claims} | evidence.held.keys() | hidden
             registered: dict[ServiceKey, tuple[Instance, ...]] = {key: known[key] for key in keys if key in known}
-            answers.append(explain_resource(evidence, question, registered, policies, cache))
+            answers[evidence.name] = explain_resource(evidence, question, registered, policies, cache)
         return answers
 
     def _hear(

@@ -118,10 +118,6 @@ class Reducer:
         """What changed lately, and why."""
         return self._chronicle.journal
 
-    def find_sequence(self, version: str) -> int | None:
-        """Return the commit that made a version of all ServiceEntries, None for one that is not remembered."""
-        return self._chronicle.find_sequence(version)
-
     def list_holds(self) -> list[HoldReport]:
         """Return every held shrink, the oldest first."""
         return self._mass.list_holds(self._clock())

@@ -43,6 +43,7 @@ class DeltaType(TypeState):
     dialect: ClassVar[str] = "delta"
     honours_stale_names: ClassVar[bool] = True
     answers_empty_nonce: ClassVar[bool] = False
+    resends_refused: ClassVar[bool] = False
 
     def __init__(self, options: AdsOptions, type_url: str, kind: Kind | None, refresh_s: float | None) -> None:
         """Answers are split at `options.limits.max_delta_bytes`; there are no stubs to refresh."""

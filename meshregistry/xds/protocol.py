@@ -14,6 +14,7 @@ import msgspec
 from meshregistry.errors import AdsProtocolError
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.snapshot import Change
+from meshregistry.xds.coverage import Coverage
 from meshregistry.xds.options import AdsOptions, LimitExceeded
 from meshregistry.xds.requests import Node, Request
 from meshregistry.xds.type_state import Content, InFlight, Reason, Rejection, TypeState
@@ -78,12 +79,14 @@ class AdsStream:
         new_type: NewType,
         options: AdsOptions,
         look: Look,
+        cursor: Callable[[], int],
         stream_id: str,
     ) -> None:
-        """`stream_id` makes the nonces unique among streams."""
+        """`cursor` tells the store's commit number; `stream_id` makes the nonces unique among streams."""
         self._new_type = new_type
         self._options = options
         self._look = look
+        self._cursor = cursor
         self._stream_id = stream_id
         self._nonces = 0
         self._held = False
@@ -159,6 +162,11 @@ class AdsStream:
         times += [state.refresh_at for state in states if state.due is None and state.refresh_at is not None]
         return min(times, default=None)
 
+    def sees(self, state: TypeState, name: str) -> bool:
+        """Tell whether a resource is among those that are served to this client now."""
+        view = self._look(state.kind, self._visibility)
+        return view is not None and state.subscription.wants(name) and view.get(name) is not None
+
     @property
     def is_welcome(self) -> bool:
         """False for a client that an incremental listener must not answer: it would take a part for the whole."""
@@ -183,7 +191,8 @@ class AdsStream:
         state.begin(request)
         state.demand(Reason.FIRST)
         self.types[request.type_url] = state
-        known = request.nonce or request.version or request.initial_versions
+        known = bool(request.nonce or request.version or request.initial_versions)
+        state.coverage = Coverage(is_resumed=known)
         return Receipt(Verdict.RECONNECT if known else Verdict.INIT, state)
 
     def _refresh_interval(self, type_url: str) -> float | None:
@@ -201,15 +210,17 @@ class AdsStream:
         if request.error is not None or (verdict is Verdict.SPONTANEOUS and state.answers_empty_nonce):
             state.distrust()
         unanswered = not state.nonce
-        owed = (verdict is not Verdict.STALE or state.honours_stale_names or unanswered) and state.adjust(request)
+        is_heard = verdict is not Verdict.STALE or state.honours_stale_names or unanswered
+        owed = is_heard and state.adjust(request)
         if owed or (verdict is Verdict.SPONTANEOUS and state.answers_empty_nonce):
             state.demand(Reason.REQUEST)
-        if verdict is Verdict.ACK and owed:
-            verdict = Verdict.RESUBSCRIBE
-            return self._acknowledge(state, verdict, now)
+        receipt = Receipt(verdict, state)
         if verdict in (Verdict.ACK, Verdict.NACK):
-            return self._acknowledge(state, verdict, now)
-        return Receipt(verdict, state)
+            is_resubscribed = verdict is Verdict.ACK and owed
+            receipt = self._acknowledge(state, Verdict.RESUBSCRIBE if is_resubscribed else verdict, now)
+        if owed:
+            state.forget_coverage()
+        return receipt
 
     def _acknowledge(self, state: TypeState, verdict: Verdict, now: float) -> Receipt:
         sent, state.in_flight = state.in_flight, None
@@ -217,7 +228,13 @@ class AdsStream:
             return Receipt(verdict, state)
         ack_s = max(now - sent.sent_at, 0.0)
         if verdict is Verdict.NACK:
+            if not state.resends_refused:
+                state.coverage.refuse(sent.sequence)
             return Receipt(verdict, state, ack_s)
+        if sent.is_last:
+            state.coverage.acknowledge(sent.sequence, now)
+        else:
+            state.coverage.acknowledge_part(now)
         state.acked_nonce, state.acked_version, state.ack_s = sent.nonce, sent.version, ack_s
         state.acked_at = now
         return Receipt(verdict, state, ack_s, None if sent.changed_at is None else now - sent.changed_at)
@@ -237,12 +254,22 @@ class AdsStream:
         changed_at, state.changed_at = state.changed_at, None
         state.due = Reason.REST if state.has_rest else None
         if content is None or reason is None:
+            self._note_nothing_new(state)
             return None
         self._nonces += 1
         state.nonce = state.make_nonce(f"{self._stream_id}.{self._nonces}")
         state.version = content.version
-        state.in_flight = InFlight(state.nonce, content.version, now, changed_at if reason is Reason.CHANGE else None)
+        changed_at = changed_at if reason is Reason.CHANGE else None
+        is_last = not state.has_rest
+        state.in_flight = InFlight(state.nonce, content.version, now, changed_at, self._cursor(), is_last)
         return Push(state, state.type_url, state.nonce, reason, content)
+
+    def _note_nothing_new(self, state: TypeState) -> None:
+        """Take note that what was sent last is still what there is; what was refused says nothing of the client."""
+        if state.in_flight is not None:
+            state.in_flight.sequence, state.in_flight.is_last = self._cursor(), not state.has_rest
+        elif state.acked_nonce == state.nonce:
+            state.coverage.stretch(self._cursor())
 
 
 def _classify(state: TypeState, request: Request) -> Verdict:

@@ -156,7 +156,7 @@ class Session:
         self._dialect = dialect
         self._shared = shared
         self._admission = admission
-        self._machine = AdsStream(dialect.new_type, shared.options, shared.look, stream_id)
+        self._machine = AdsStream(dialect.new_type, shared.options, shared.look, shared.catalog.cursor, stream_id)
         self._row = ConnectedStream(stream_id, _format_peer(stream), dialect.name, self._machine)
         self._wake = asyncio.Event()
         self._draining = False

@@ -36,6 +36,7 @@ class SotwType(TypeState):
     dialect: ClassVar[str] = "sotw"
     honours_stale_names: ClassVar[bool] = False
     answers_empty_nonce: ClassVar[bool] = True
+    resends_refused: ClassVar[bool] = True
 
     def __init__(self, options: AdsOptions, type_url: str, kind: Kind | None, refresh_s: float | None) -> None:
         """`refresh_s` is the greatest age of a full response for a client of version stubs; None means no stubs."""

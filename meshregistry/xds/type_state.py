@@ -8,6 +8,7 @@ import msgspec
 
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.snapshot import Change
+from meshregistry.xds.coverage import Coverage
 from meshregistry.xds.requests import Request
 from meshregistry.xds.subscription import Subscription
 from meshregistry.xds.views import View
@@ -45,6 +46,12 @@ class InFlight(msgspec.Struct):
     changed_at: float | None
     """When the oldest change in it was committed."""
 
+    sequence: int
+    """The store's commit number when it was composed."""
+
+    is_last: bool
+    """False for a part that is followed by others: its ACK says nothing of a commit."""
+
 
 class Rejection(msgspec.Struct, frozen=True):
     """The last NACK of a type."""
@@ -68,6 +75,9 @@ class TypeState(ABC):
     answers_empty_nonce: ClassVar[bool]
     """In SotW a request without a nonce asks again; in delta it is the normal form of a change of names."""
 
+    resends_refused: ClassVar[bool]
+    """SotW says everything each time; in delta what was refused is not sent again until it changes."""
+
     def __init__(self, type_url: str, kind: Kind | None) -> None:
         self.type_url = type_url
         self.kind = kind
@@ -87,6 +97,7 @@ class TypeState(ABC):
         self.acked_version = ""
         self.ack_s: float | None = None
         self.acked_at: float | None = None
+        self.coverage = Coverage()
         self.rejection: Rejection | None = None
         self.rejections = 0
         self.responses = 0
@@ -120,6 +131,12 @@ class TypeState(ABC):
     def make_nonce(self, unique: str) -> str:
         """Return the nonce of the response just composed; `unique` is a text that no other response carries."""
         return unique
+
+    def forget_coverage(self) -> None:
+        """Begin to remember ACKs anew: those so far said nothing of the names asked for now."""
+        self.coverage = Coverage(is_resumed=True)
+        if self.in_flight is not None:
+            self.in_flight.is_last = False
 
     @property
     def has_rest(self) -> bool:

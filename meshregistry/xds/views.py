@@ -195,6 +195,10 @@ class Catalog:
         if change.kind in self._whole:
             self._changed.setdefault(change.kind, set()).update(change.changed, change.removed)
 
+    def cursor(self) -> int:
+        """Return the store's commit number now."""
+        return self._store.current.sequence
+
     def look(self, kind: Kind | None, visibility: Visibility) -> View | None:
         """Return what the client sees of the kind now; None while the kind is held for the first complete snapshot."""
         if kind is None:

@@ -67,7 +67,7 @@ async def test_a_change_can_be_followed_from_the_registry_to_the_client(nacos_ri
         await expect(istiod, "orders.nacos", ["10.0.0.1"])
 
         async with asyncio.timeout(TIMEOUT_S):
-            while " holds this version, acknowledged " not in (why := await ask_why(deployment)):  # noqa: ASYNC110 - another process answers
+            while " holds this version since " not in (why := await ask_why(deployment)):  # noqa: ASYNC110 - another process answers
                 await asyncio.sleep(POLL_S)
         assert "    10.0.0.1:8080 served" in why.splitlines()
         assert "created by registry nacos/" in why

@@ -133,7 +133,7 @@ class MachineRig(Rig):
         self._dialect = SOTW if dialect == "sotw" else DELTA
         if options.incremental:
             self._dialect = incremental(self.journal, options.incremental_marker)
-        self.machine = AdsStream(self._dialect.new_type, options, self._catalog.look, "test")
+        self.machine = AdsStream(self._dialect.new_type, options, self._catalog.look, self._catalog.cursor, "test")
         store.listen(self._catalog.note_change)
         store.listen(self.journal.note_change)
         store.listen(self._note_change)

@@ -91,6 +91,7 @@ PURE_MODULES = {
     "steps.py",
     "wire.py",
     "protocol.py",
+    "coverage.py",
     "subscription.py",
     "sotw.py",
     "delta.py",

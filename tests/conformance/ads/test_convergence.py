@@ -60,7 +60,9 @@ class Conversation(RuleBasedStateMachine):
     def connect(self) -> None:
         """Open a new stream; whatever was under way is lost."""
         self.streams += 1
-        self.machine = AdsStream(self.dialect.new_type, self.options, self.catalog.look, f"stream{self.streams}")
+        self.machine = AdsStream(
+            self.dialect.new_type, self.options, self.catalog.look, self.catalog.cursor, f"stream{self.streams}"
+        )
         self.down.clear()
         self.up.clear()
 

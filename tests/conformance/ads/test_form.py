@@ -32,7 +32,7 @@ class Istiod:
         catalog = Catalog(self.store)
         self.store.listen(catalog.note_change)
         options = AdsOptions(rhythm=Rhythm(push_pause_s=0.0))
-        self.machine = AdsStream(SOTW.new_type, options, catalog.look, "s")
+        self.machine = AdsStream(SOTW.new_type, options, catalog.look, catalog.cursor, "s")
         self.store.listen(self._note_change)
         self.codec = Pb2Codec()
         self.model = IstiodModel(family, Node(revision=revision), clock_ns=lambda: 0)

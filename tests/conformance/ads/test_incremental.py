@@ -295,7 +295,9 @@ class IncrementalConversation(Conversation):
         """Open a new stream of this dialect."""
         self.streams += 1
         dialect = incremental(self.journal, "MCP_INC_PUSH")
-        self.machine = AdsStream(dialect.new_type, self.options, self.catalog.look, f"stream{self.streams}")
+        self.machine = AdsStream(
+            dialect.new_type, self.options, self.catalog.look, self.catalog.cursor, f"stream{self.streams}"
+        )
         self.dialect = dialect
         self.down = deque()
         self.up = deque()

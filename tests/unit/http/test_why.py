@@ -40,9 +40,13 @@ def answer() -> Why:
         (service,),
         (Reject("nacos/orders.nacos", "label_value", "k", "bad"),),
     )
-    return Why(
-        resource, tuple(journal.list_newest("", 5)), (ClientHolding("istiod-1", "holds this version", "v1", 3.2),)
+    clients = (
+        ClientHolding("istiod-1", "holds this version", "v1", 3.2, 61.7),
+        ClientHolding("istiod-2", "holds this version", "v1", 3.2, 90.0, True),
+        ClientHolding("istiod-3", "holds an older version", "v0", 7.0),
+        ClientHolding("istiod-4", "has nothing yet", "", None),
     )
+    return Why(resource, tuple(journal.list_newest("", 5)), clients)
 
 
 async def get(path: str) -> tuple[int, Any]:
@@ -64,7 +68,10 @@ async def test_the_text_walks_from_the_registry_to_the_clients() -> None:
         "    10.0.0.9:8080 disabled: no traffic",
         "  dropped or repaired: label_value k bad",
         "  commit 4: created by registry nacos/public/DEFAULT_GROUP, +2 -0 endpoints",
-        "  client istiod-1 holds this version, acknowledged 3 s ago",
+        "  client istiod-1 holds this version since 62 s",
+        "  client istiod-2 holds this version since at least 90 s",
+        "  client istiod-3 holds an older version, last heard of 7 s ago",
+        "  client istiod-4 has nothing yet",
     ] == text.splitlines()
 
 

@@ -34,7 +34,7 @@ def world() -> GuardedWorld:
 
 
 def ask(world: GuardedWorld, services: Services, host: str = ORDERS, address: str = "") -> list[ResourceAnswer]:
-    return world.reducer.explainer.explain(Question(host, address), Memory(services))
+    return list(world.reducer.explainer.explain(Question(host, address), Memory(services)).values())
 
 
 def outcomes(answer: ResourceAnswer) -> dict[str, str]:
