@@ -47,9 +47,9 @@ class WhyDesk:
         for source in self._sources.values():
             yield from source.known()
 
-    def explain(self, host: str, address: str) -> list[Why]:
+    def explain(self, question: Question) -> list[Why]:
         """Return one answer per resource."""
-        found = self._reducer.explainer.explain(Question(host, address), self)
+        found = self._reducer.explainer.explain(question, self)
         return [self._complete(name, answer) for name, answer in found.items()]
 
     def _complete(self, name: str, answer: ResourceAnswer) -> Why:

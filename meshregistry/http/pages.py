@@ -65,7 +65,7 @@ def module_pages(views: Views, send_timeout_s: float) -> list[Page]:
         Page("/sources", "the state of all sources", debug.sources),
         Page("/rejects", "what was dropped or repaired: resource, reason, limit", debug.rejects),
         Page("/journal", "what changed lately, and why: since, host, limit", JournalPage(views.journal).get),
-        Page("/why", "why a host has an endpoint or not: host, address, format=json", WhyPage(views.why).get),
+        Page("/why", "why a host has an endpoint or not: host, address, port, format=json", WhyPage(views.why).get),
         Page("/zk", "what Dubbo interfaces have become: interfaceName, registry_services=true", dubbo.zk),
         Page("/zks", "endpoints by Dubbo service: iface, all", dubbo.zks),
         Page("/dubboCallModel", "which application provides and calls what now: app", dubbo.calls),

@@ -14,7 +14,7 @@ import msgspec
 from meshregistry.model.call_model import ApplicationCalls
 from meshregistry.model.instance import Instance
 from meshregistry.model.rejects import Reject
-from meshregistry.store.explain import ResourceAnswer
+from meshregistry.store.explain import Question, ResourceAnswer
 from meshregistry.store.journal import Entry
 from meshregistry.store.snapshot import Snapshot
 
@@ -138,8 +138,8 @@ class Why(msgspec.Struct, frozen=True):
 class WhyView(Protocol):
     """Answers why a host has its endpoints."""
 
-    def explain(self, host: str, address: str) -> Sequence[Why]:
-        """Return one answer per resource of a host, of an address, or of both; "" stands for any."""
+    def explain(self, question: Question) -> Sequence[Why]:
+        """Return one answer per resource of a host, of an address, or of both."""
         ...
 
 

@@ -1,13 +1,13 @@
 """The page that answers why a host has an endpoint, or has it not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from aiohttp import web
 
-from meshregistry.http.debug import json_answer
+from meshregistry.http.debug import json_answer, read_number
 from meshregistry.http.views import ClientHolding, Why, WhyView
-from meshregistry.store.explain import InstanceAnswer, ResourceAnswer, ServiceAnswer
+from meshregistry.store.explain import InstanceAnswer, Question, ResourceAnswer, ServiceAnswer
 
 _LONGEST = 253
 _CHANGES_SHOWN = 5
@@ -20,16 +20,25 @@ class WhyPage:
         self._why = why
 
     async def get(self, request: web.Request) -> web.Response:
-        """Return the way of a `host`, of an `address`, or of both. Raises HTTPNotFound."""
-        host, address = request.query.get("host", "")[:_LONGEST], request.query.get("address", "")[:_LONGEST]
-        if not host and not address:
-            return web.Response(text="ask with host=..., address=... or both\n")
-        answers = self._why.explain(host, address)
+        """Return the way of a `host`, of an `address` with all its ports or one `port`, or of both.
+
+        Raises HTTPNotFound, HTTPBadRequest.
+        """
+        question = read_question(request.query)
+        if not question.host and not question.address:
+            return web.Response(text="ask with host=..., address=... (and port=...) or both\n")
+        answers = self._why.explain(question)
         if not answers:
-            raise web.HTTPNotFound(text=f"nothing is known of {host or address!a}\n")
+            raise web.HTTPNotFound(text=f"nothing is known of {question.host or question.address!a}\n")
         if request.query.get("format") == "json":
             return json_answer([msgspec.to_builtins(answer) for answer in answers])
         return web.Response(text="\n\n".join("\n".join(_print(answer)) for answer in answers) + "\n")
+
+
+def read_question(parameters: Mapping[str, str]) -> Question:
+    """Return what a request asks; raises HTTPBadRequest."""
+    host, address = parameters.get("host", "")[:_LONGEST], parameters.get("address", "")[:_LONGEST]
+    return Question(host, address, read_number(parameters, "port", 0) if address else 0)
 
 
 def _print(answer: Why) -> Iterator[str]:
@@ -57,6 +66,8 @@ def _print_state(resource: ResourceAnswer) -> Iterator[str]:
         yield f"  served: {resource.endpoints} endpoints, version {resource.version}, since commit {resource.sequence}"
     if resource.rule:
         yield f"  guard: {resource.rule}"
+    for instance in resource.kept:
+        yield _print_instance(instance)
 
 
 def _print_service(service: ServiceAnswer) -> Iterator[str]:

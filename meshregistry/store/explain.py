@@ -1,6 +1,8 @@
 """Why a host has an endpoint, or has it not: from the registry's record to the version that is served."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -11,6 +13,7 @@ from meshregistry.model.fate import CONVERTED, tell_fate
 from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.rejects import Reject, print_subject
+from meshregistry.model.service_entry import WorkloadEntry
 from meshregistry.store.departures import Place, place_of
 from meshregistry.wire.resource import Resource
 
@@ -72,6 +75,9 @@ class ResourceAnswer(msgspec.Struct, frozen=True):
     rule: str
     """The guard's rule in force, or ""."""
 
+    kept: tuple[InstanceAnswer, ...]
+    """Endpoints that no service contributes and no hold keeps: the guard's rule alone serves them."""
+
     services: tuple[ServiceAnswer, ...]
     rejects: tuple[Reject, ...]
 
@@ -87,15 +93,20 @@ class Evidence(NamedTuple):
     holds: Mapping[ServiceKey, tuple[str, ...]]
     rule: str
     rejects: tuple[Reject, ...]
-    withheld: Callable[[ServiceKey, str], str]
-    """Service and address → why the address does not count now (`store/freshness.py`), "" when it does."""
+    withheld: Callable[[ServiceKey, AbstractSet[Place]], str]
+    """Service and places → why these do not count now (`store/freshness.py`), "" when they do."""
 
 
 class Question(NamedTuple):
-    """What is asked: a host or resource name, and an address or "" for all."""
+    """What is asked: a host or resource name, an address or "" for all, a port or 0 for each of the address."""
 
     host: str
     address: str
+    port: int = 0
+
+    def covers(self, place: Place) -> bool:
+        """Whether it is about an address and port."""
+        return self.address in ("", place[0]) and self.port in (0, place[1])
 
 
 def explain_resource(
@@ -107,17 +118,18 @@ def explain_resource(
 ) -> ResourceAnswer:
     """Return the answer for one resource; `registered` holds what the sources remember of the services in question."""
     entry = evidence.resource.entry if evidence.resource is not None else None
-    served = {place_of(endpoint) for endpoint in entry.endpoints} if entry is not None else set()
+    endpoints = entry.endpoints if entry is not None else ()
     keys = sorted({claim.key for claim in evidence.claims} | evidence.held.keys() | registered.keys())
-    teller = _Teller(evidence, question.address, served, policies, cache)
+    teller = _Teller(evidence, question, {place_of(each) for each in endpoints}, reach(endpoints), policies, cache)
     services = tuple([teller.tell(key, registered.get(key)) for key in keys])
     return ResourceAnswer(
         print_subject(evidence.name),
         entry.hosts if entry is not None else tuple(sorted({claim.hosts[0] for claim in evidence.claims})),
         evidence.resource.version if evidence.resource is not None else "",
         evidence.sequence,
-        len(served),
+        len(endpoints),
         evidence.rule,
+        tuple(teller.list_left()[:MAX_INSTANCES]),
         services,
         evidence.rejects[:MAX_REJECTS],
     )
@@ -125,8 +137,11 @@ def explain_resource(
 
 class _Teller(NamedTuple):
     evidence: Evidence
-    address: str
+    question: Question
     served: set[Place]
+    reached: set[Place]
+    """Every address and port at which an endpoint that is served answers."""
+
     policies: Mapping[str, ConversionPolicy]
     cache: ConversionCache
 
@@ -134,11 +149,11 @@ class _Teller(NamedTuple):
         own = [claim for claim in self.evidence.claims if claim.key == key]
         held = self.evidence.held.get(key, ())
         contributed = _places(own)
-        answers = [self._judge(key, each) for each in registered or () if self.address in ("", each.address)]
+        answers = [self._judge(key, each, own) for each in registered or () if self._is_asked(each)]
         answers += self._list_kept(contributed, _places(held), registered)
-        if self.address and registered is not None and not answers:
-            shown = print_subject(self.address)
-            answers = [InstanceAnswer(shown, 0, "unregistered", "its registry does not name it")]
+        if self.question.address and registered is not None and not answers:
+            shown = print_subject(self.question.address)
+            answers = [InstanceAnswer(shown, self.question.port, "unregistered", "its registry does not name it")]
         return ServiceAnswer(
             print_subject(str(key)),
             key.scope.source,
@@ -150,7 +165,20 @@ class _Teller(NamedTuple):
             tuple(answers[:MAX_INSTANCES]),
         )
 
-    def _judge(self, key: ServiceKey, instance: Instance) -> InstanceAnswer:
+    def list_left(self) -> list[InstanceAnswer]:
+        """Return what is served although nobody contributes it."""
+        held = itertools.chain.from_iterable(self.evidence.held.values())
+        left = self.served - _places(self.evidence.claims) - _places(held) if self.evidence.rule else set()
+        return [
+            InstanceAnswer(print_subject(place[0]), place[1], "kept", f"by the guard: {self.evidence.rule}")
+            for place in sorted(left)
+            if self.question.covers(place)
+        ]
+
+    def _is_asked(self, instance: Instance) -> bool:
+        return any(self.question.covers((instance.address, port)) for port in (instance.port, instance.secure_port))
+
+    def _judge(self, key: ServiceKey, instance: Instance, own: Sequence[Claim]) -> InstanceAnswer:
         policy = self.policies.get(key.scope.source)
         if policy is None:
             return _answer(instance, "not_served", "its source is not enabled")
@@ -159,41 +187,44 @@ class _Teller(NamedTuple):
             return _answer(instance, fate.outcome, fate.detail)
         if self.evidence.name not in fate.resources:
             return _answer(instance, "elsewhere", "it belongs to " + ", ".join(fate.resources))
-        if any(address == instance.address for address, _ in self.served):
+        if not fate.places.isdisjoint(self.reached):
             return _answer(instance, "served", fate.detail)
-        return _answer(instance, *self._explain_absence(key, instance))
+        return _answer(instance, *self._explain_absence(key, fate.places, own))
 
-    def _explain_absence(self, key: ServiceKey, instance: Instance) -> tuple[str, str]:
-        withheld = self.evidence.withheld(key, instance.address)
+    def _explain_absence(self, key: ServiceKey, places: AbstractSet[Place], own: Sequence[Claim]) -> tuple[str, str]:
+        withheld = self.evidence.withheld(key, places)
         if withheld:
             return withheld, _WITHHELD[withheld]
-        left_out = [each for each in self.evidence.rejects if each.reason == "host_left_to_other"]
-        if any(each.subject == print_subject(str(key)) for each in left_out):
-            return "host_left_to_other", left_out[0].detail
-        about = [each for each in self.evidence.rejects if instance.address in f"{each.subject} {each.detail}"]
-        if about:
-            return about[0].reason, about[0].detail
+        names = {print_subject(str(key)), *(print_subject(claim.service_name) for claim in own)}
+        for reject in self.evidence.rejects:
+            if reject.reason == "host_left_to_other" and reject.subject in names:
+                return reject.reason, reject.detail
+            if reject.reason == "host_collision" and reject.subject in names:
+                return "merged_away", f"{reject.reason}: {reject.detail}"
+        about = next((each for each in self.evidence.rejects if each.subject in _spell(places)), None)
+        if about is not None:
+            return about.reason, about.detail
         if self.evidence.rule == "quarantine":
             detail = "; ".join(f"{each.reason}: {each.detail}" for each in self.evidence.rejects[:3])
             return "quarantine", f"the entry is not valid and its last good form stays ({detail})"
-        if any(each.reason in ("host_collision", "endpoint_duplicate") for each in self.evidence.rejects):
-            return "merged_away", "another service owns the host, or another registration the address and port"
+        if places.isdisjoint(_places(own)):
+            return "not_served", "its source has told of it, and it has not been taken over yet"
         return "not_served", "converted, but not in what is served"
 
     def _list_kept(
         self, contributed: set[Place], held: set[Place], registered: tuple[Instance, ...] | None
     ) -> list[InstanceAnswer]:
-        known = {instance.address for instance in registered or ()}
-        kept = sorted((held | (contributed if registered is None else set())) & self.served)
+        """Return what is served without a registration that is remembered."""
+        kept = (held | (contributed if registered is None else set())) & self.served
         return [
             InstanceAnswer(
-                address,
-                port,
-                "kept" if (address, port) in held else "served",
-                "held: the registry does not name it any more" if (address, port) in held else "by an earlier answer",
+                print_subject(place[0]),
+                place[1],
+                "kept" if place in held else "served",
+                "held: the registry does not name it any more" if place in held else "by an earlier answer",
             )
-            for address, port in kept
-            if self.address in ("", address) and ((address, port) in held or address not in known)
+            for place in sorted(kept)
+            if self.question.covers(place)
         ]
 
 
@@ -203,3 +234,19 @@ def _answer(instance: Instance, outcome: str, detail: str) -> InstanceAnswer:
 
 def _places(claims: Iterable[Claim]) -> set[Place]:
     return {place_of(endpoint) for claim in claims for endpoint in claim.endpoints}
+
+
+def reach(endpoints: Iterable[WorkloadEntry], address: str = "") -> set[Place]:
+    """Return every address and port at which endpoints answer, of one address when asked."""
+    return {
+        (each.address, number)
+        for each in endpoints
+        if address in ("", each.address)
+        for number in (*(own for _, own in each.ports), place_of(each)[1])
+    }
+
+
+def _spell(places: AbstractSet[Place]) -> set[str]:
+    """Return what rejects call an endpoint at one of the places (`model/validation.py`, `model/conversion.py`)."""
+    spelt = {text for address, port in places for text in (address, f"{address}:{port}", f"{address} {port}")}
+    return set(map(print_subject, spelt))

@@ -10,7 +10,7 @@ from meshregistry.model.naming import name_service, name_service_namespace
 from meshregistry.model.rejects import print_subject
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.contributions import Contributions
-from meshregistry.store.explain import Evidence, Question, ResourceAnswer, Testimony, explain_resource
+from meshregistry.store.explain import Evidence, Question, ResourceAnswer, Testimony, explain_resource, reach
 from meshregistry.store.freshness import Freshness
 from meshregistry.store.guard import Rule
 from meshregistry.store.mass import MassGuard
@@ -75,11 +75,10 @@ class Explainer:
     def _find_names(self, question: Question) -> set[str]:
         resources = self._store.current.collection(Kind.SERVICE_ENTRY).resources
         if not question.host:
-            address = question.address
             return {
                 name
                 for name, each in resources.items()
-                if any(endpoint.address == address for endpoint in each.entry.endpoints)
+                if any(map(question.covers, reach(each.entry.endpoints, question.address)))
             }
         host = question.host
         served = {name for name, each in resources.items() if host in (name, *each.entry.hosts)}

@@ -7,6 +7,7 @@ newly registered since. Both last until the registry speaks of the scope again.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -92,11 +93,14 @@ class Freshness:
         kept = (claim for claim in claims if claim.key.scope not in self._expired)
         return tuple(left for claim in kept if (left := self._reduce(claim)) is not None)
 
-    def explain(self, key: ServiceKey, address: str) -> str:
-        """Return why an address of a service does not count now: `expired`, `gave_way`, or "" when it does."""
+    def explain(self, key: ServiceKey, places: AbstractSet[Place]) -> str:
+        """Return why a service's endpoint does not count now: `expired`, `gave_way`, or "" when it does.
+
+        `places` are the addresses and ports by which it may be known.
+        """
         if key.scope in self._expired:
             return "expired"
-        return "gave_way" if any(place[0] == address for place in self._displaced.get(key, ())) else ""
+        return "" if places.isdisjoint(self._displaced.get(key, ())) else "gave_way"
 
     def take_events(self) -> list[GuardEvent]:
         """Return the decisions since the last call."""

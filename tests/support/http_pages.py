@@ -13,6 +13,7 @@ from meshregistry.model.call_model import ApplicationCalls
 from meshregistry.model.instance import Instance
 from meshregistry.model.rejects import Reject
 from meshregistry.model.service_entry import Kind, ServiceEntry, ServicePort, WorkloadEntry
+from meshregistry.store.explain import Question
 from meshregistry.store.journal import Journal
 from meshregistry.store.store import SnapshotStore
 from meshregistry.telemetry.metrics import Metrics
@@ -54,7 +55,7 @@ class PlainViews:
     called: Mapping[str, ApplicationCalls] = field(default_factory=dict)
     called_by_sidecars: Mapping[str, ApplicationCalls] = field(default_factory=dict)
     journal: Journal = field(default_factory=lambda: Journal(100))
-    answers: Mapping[tuple[str, str], Sequence[Why]] = field(default_factory=dict)
+    answers: Mapping[Question, Sequence[Why]] = field(default_factory=dict)
     pod_cache: Mapping[str, object] = field(default_factory=dict)
     node_cache: Mapping[str, object] = field(default_factory=dict)
 
@@ -82,8 +83,8 @@ class PlainViews:
     def nodes(self) -> Mapping[str, object]:
         return self.node_cache
 
-    def explain(self, host: str, address: str) -> Sequence[Why]:
-        return self.answers.get((host, address), ())
+    def explain(self, question: Question) -> Sequence[Why]:
+        return self.answers.get(question, ())
 
     def rejects(self) -> Sequence[Reject]:
         return self.rejected

@@ -7,6 +7,7 @@ import pytest
 from meshregistry.adapters import WhyDesk
 from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
+from meshregistry.store.explain import Question
 from meshregistry.store.reducer import Reducer
 from meshregistry.xds.clients import Clients, ConnectedStream
 from tests.support.ads_rig import MachineRig
@@ -54,7 +55,7 @@ async def test_an_answer_goes_as_far_as_the_clients() -> None:
         await rig.take()
     answers = desk(world.reducer, services, *rigs)
 
-    (orders,), (users,) = answers.explain(ORDERS, ""), answers.explain(USERS, "")
+    (orders,), (users,) = answers.explain(Question(ORDERS, "")), answers.explain(Question(USERS, ""))
     assert ["holds this version", "holds this version"] == [each.state for each in orders.clients]
     assert ["holds this version", "holds an older version"] == [each.state for each in users.clients]
     assert [True, False] == [each.held_s is not None for each in users.clients]
@@ -77,7 +78,7 @@ async def test_of_what_is_gone_the_clients_that_know_it_are_told() -> None:
         await rig.take()
     unregistered = {"orders": (Instance("10.0.0.1", 8080, enabled=False),)}
 
-    (answer,) = desk(world.reducer, unregistered, rig).explain("nacos/orders.nacos", "")
+    (answer,) = desk(world.reducer, unregistered, rig).explain(Question("nacos/orders.nacos", ""))
 
     assert ("", ["knows that it is gone"]) == (answer.resource.version, [each.state for each in answer.clients])
 
@@ -91,6 +92,6 @@ async def test_of_what_never_was_served_no_client_is_told() -> None:
     await rig.ask(SERVICE_ENTRY)
     await rig.take()
 
-    (answer,) = desk(world.reducer, services, rig).explain(ORDERS, "")
+    (answer,) = desk(world.reducer, services, rig).explain(Question(ORDERS, ""))
 
     assert ((), ()) == (answer.changes, answer.clients)

@@ -7,7 +7,7 @@ import pytest
 from meshregistry.http.views import ClientHolding, Why
 from meshregistry.model.instance import Scope
 from meshregistry.model.rejects import Reject
-from meshregistry.store.explain import InstanceAnswer, ResourceAnswer, ServiceAnswer
+from meshregistry.store.explain import InstanceAnswer, Question, ResourceAnswer, ServiceAnswer
 from meshregistry.store.journal import Journal, Moment, Origin
 from tests.support.http_pages import ORDERS, PlainViews, serving, store_of, views_of
 
@@ -37,6 +37,7 @@ def answer() -> Why:
         4,
         2,
         "",
+        (InstanceAnswer("10.0.0.7", 8080, "kept", "by the guard: quarantine"),),
         (service,),
         (Reject("nacos/orders.nacos", "label_value", "k", "bad"),),
     )
@@ -50,7 +51,8 @@ def answer() -> Why:
 
 
 async def get(path: str) -> tuple[int, Any]:
-    views = views_of(store_of(), PlainViews(answers={(HOST, ""): [answer()]}))
+    known = {Question(HOST, ""): [answer()], Question("", "10.0.0.1", 8080): [answer()]}
+    views = views_of(store_of(), PlainViews(answers=known))
     async with serving(views) as client, client.get(f"/meshregistry/why{path}") as response:
         is_json = response.content_type == "application/json"
         return response.status, await response.json() if is_json else await response.text()
@@ -63,6 +65,7 @@ async def test_the_text_walks_from_the_registry_to_the_clients() -> None:
     assert [
         f"nacos/orders.nacos  hosts {HOST}",
         "  served: 2 endpoints, version abc, since commit 4",
+        "    10.0.0.7:8080 kept: by the guard: quarantine",
         "  from nacos/public/DEFAULT_GROUP/orders: 2 registered, 1 contributed, 1 held by 7",
         "    10.0.0.1:8080 served",
         "    10.0.0.9:8080 disabled: no traffic",
@@ -89,4 +92,11 @@ async def test_nothing_is_known_of_a_stranger() -> None:
 
 
 async def test_a_question_without_a_subject_is_told_how_to_ask() -> None:
-    assert (200, "ask with host=..., address=... or both\n") == await get("")
+    assert (200, "ask with host=..., address=... (and port=...) or both\n") == await get("")
+
+
+async def test_a_port_belongs_to_an_address() -> None:
+    assert 200 == (await get("?address=10.0.0.1&port=8080"))[0]
+    assert (404, "nothing is known of '10.0.0.1'\n") == await get("?address=10.0.0.1&port=9090")
+    assert 200 == (await get(f"?host={HOST}&port=9090"))[0]
+    assert (400, "port must be a number\n") == await get("?address=10.0.0.1&port=http")

@@ -33,12 +33,18 @@ def world() -> GuardedWorld:
     return GuardedWorld(conversion=ConversionPolicy(source="nacos"))
 
 
-def ask(world: GuardedWorld, services: Services, host: str = ORDERS, address: str = "") -> list[ResourceAnswer]:
-    return list(world.reducer.explainer.explain(Question(host, address), Memory(services)).values())
+def ask(
+    world: GuardedWorld, services: Services, host: str = ORDERS, address: str = "", port: int = 0
+) -> list[ResourceAnswer]:
+    return list(world.reducer.explainer.explain(Question(host, address, port), Memory(services)).values())
 
 
 def outcomes(answer: ResourceAnswer) -> dict[str, str]:
     return {each.address: each.outcome for service in answer.services for each in service.instances}
+
+
+def places(answer: ResourceAnswer) -> dict[tuple[str, int], str]:
+    return {(each.address, each.port): each.outcome for service in answer.services for each in service.instances}
 
 
 async def test_each_instance_has_its_reason(world: GuardedWorld) -> None:
@@ -96,6 +102,9 @@ async def test_the_guards_rule_is_named(world: GuardedWorld) -> None:
     (answer,) = ask(world, {})
 
     assert ("empty_grace", 1) == (answer.rule, answer.endpoints)
+    assert [("10.0.0.1", 8080, "kept")] == [(each.address, each.port, each.outcome) for each in answer.kept]
+    (answer,) = ask(world, {}, address="10.0.0.2")
+    assert () == answer.kept
 
 
 async def test_a_service_without_a_usable_instance_is_found_by_the_host_it_would_have(world: GuardedWorld) -> None:
@@ -181,3 +190,47 @@ async def test_a_host_that_a_rule_leaves_to_another_source_is_said_to_be_so() ->
     (answer,) = ask(world, services, address="10.0.0.1")
 
     assert {"10.0.0.1": "host_left_to_other"} == outcomes(answer)
+
+
+async def test_each_port_of_an_address_has_its_own_reason(world: GuardedWorld) -> None:
+    two_ports = {"orders": (*instances(1), *instances(1, port=9090), *instances(1, port=7070))}
+    await world.show(two_ports)
+    world.now += 400
+    await world.show({"users": instances(1, port=9090)}, OTHER_SCOPE)
+
+    (answer,) = ask(world, two_ports, address="10.0.0.1")
+    assert {
+        ("10.0.0.1", 7070): "served",
+        ("10.0.0.1", 8080): "served",
+        ("10.0.0.1", 9090): "gave_way",
+    } == places(answer)
+    (answer,) = ask(world, two_ports, address="10.0.0.1", port=9090)
+    assert {("10.0.0.1", 9090): "gave_way"} == places(answer)
+    (answer,) = ask(world, two_ports, address="10.0.0.1", port=6060)
+    assert {("10.0.0.1", 6060): "unregistered"} == places(answer)
+
+
+async def test_one_port_of_an_address_is_enough_to_ask_about(world: GuardedWorld) -> None:
+    services = {"orders": instances(1), "users": instances(1, port=9090)}
+    await world.show(services)
+
+    assert ["nacos/users.nacos"] == [each.resource for each in ask(world, services, "", "10.0.0.1", 9090)]
+    assert [] == ask(world, services, "", "10.0.0.1", 7070)
+
+
+async def test_the_reason_of_an_address_is_not_that_of_a_longer_one(world: GuardedWorld) -> None:
+    await world.show({"orders": (Instance("10.0.0.10", 70000), *instances(2))})
+    services = {"orders": (Instance("10.0.0.10", 70000), *instances(1, 2))}
+
+    (answer,) = ask(world, services)
+
+    assert {"10.0.0.1": "not_served", "10.0.0.10": "port_range", "10.0.0.2": "served"} == outcomes(answer)
+
+
+async def test_an_instance_is_known_by_its_secure_port_when_the_plain_one_is_closed(world: GuardedWorld) -> None:
+    services = {"orders": (Instance("10.0.0.1", 8080, port_enabled=False, secure_port=8443),)}
+    await world.show(services)
+
+    for port in (0, 8080, 8443):
+        (answer,) = ask(world, services, address="10.0.0.1", port=port)
+        assert {("10.0.0.1", 8080): "served"} == places(answer)

@@ -155,4 +155,4 @@ def test_a_scope_expires_that_neither_itself_nor_all_its_groups_were_spoken_of(
 
     latest = {each: max(stated.get(each, 0), stated.get(each._replace(group=""), 0)) for each in listed}
     silent = {each for each in listed if each.source == "nacos" and latest[each] <= 3}
-    assert silent == {each for each in listed if freshness.explain(ServiceKey(each, "orders"), "") == "expired"}
+    assert silent == {each for each in listed if freshness.explain(ServiceKey(each, "orders"), set()) == "expired"}
