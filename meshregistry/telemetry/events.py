@@ -126,7 +126,11 @@ EVENTS = (
     Event("ads.unmarked", "warning", "A client on an incremental port does not carry the marker; it gets no answer."),
     Event("ads.incremental", "warning", "A port speaks Slime's incremental dialect, which breaks a stock istiod."),
     Event("ads.tls.reloaded", "info", "New certificates are in use."),
-    Event("ads.tls.reload_failed", "warning", "Changed certificates cannot be used; the old ones stay."),
+    Event(
+        "ads.tls.reload_failed",
+        "warning",
+        "Changed certificates cannot be used; the old ones stay, and each handshake tries again.",
+    ),
     Event("http.listening", "info", "The pages are served."),
     Event("http.alias_ignored", "warning", "An entry of `pathRedirect` names no page."),
     Event("http.reader_too_slow", "warning", "A reader of a page did not read; its connection is closed."),

@@ -161,6 +161,14 @@ class Metrics:
         self.nacks = self._counter("ads_nacks", "Responses refused by clients.", "dialect", "kind")
         self.stale_nonces = self._counter("ads_stale_nonces", "Requests ignored for a stale nonce.", "dialect")
         self.bad_requests = self._counter("ads_bad_requests", "Requests that broke the protocol.", "reason")
+        self.tls_expiry = self._gauge(
+            "ads_certificate_expiry_timestamp_seconds",
+            "Unix time until which the certificate in use is valid; 0 when it cannot be told.",
+            "certificate",
+        )
+        self.tls_reloads = self._counter(
+            "ads_tls_reloads", "Attempts to use changed certificate files; each handshake repeats a failure.", "result"
+        )
         self.ack_time = self._histogram(
             "ads_ack_seconds", "Seconds from response to ACK.", _LATENCY_BUCKETS, "dialect", "kind"
         )

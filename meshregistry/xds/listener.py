@@ -92,9 +92,6 @@ class Listener(Server):
             await asyncio.wait(tasks, timeout=timeout_s)
 
     def _protocol_factory(self) -> H2Protocol:
-        # Both loops make the protocol before the handshake begins.
-        if self._certificate is not None:
-            self._certificate.refresh()
         self.__gc_step__()
         handler = Handler(self._mapping, self._codec, self._status_details_codec, self.__dispatch__)
         self._handlers.add(handler)

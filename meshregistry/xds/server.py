@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from meshregistry.errors import ListenError
 from meshregistry.store.snapshot import Change
@@ -19,6 +20,9 @@ from meshregistry.xds.tls import Certificate
 from meshregistry.xds.views import Catalog
 
 _log = logging.getLogger(__name__)
+
+_LOOK_S: Final = 60.0
+"""How often the certificate's files are looked at while nobody connects, seconds."""
 
 
 class AdsServer:
@@ -38,6 +42,7 @@ class AdsServer:
         """`peers` is what is offered to other replicas, if anything."""
         self._options = options
         self._store = store
+        self._metrics = metrics
         self._draining = False
         self._catalog = Catalog(store, options.selection)
         self.journal = Journal(store, options.selection) if options.incremental else None
@@ -50,6 +55,7 @@ class AdsServer:
         self._listener: Listener | None = None
         self._end_listening: Callable[[], None] | None = None
         self._clean_up: asyncio.TimerHandle | None = None
+        self._next_look: asyncio.TimerHandle | None = None
         self._port = options.port
 
     @property
@@ -65,7 +71,7 @@ class AdsServer:
         """
         tls = self._options.tls
         try:
-            certificate = Certificate(tls) if tls else None
+            certificate = Certificate(tls, self._metrics) if tls else None
             listener = Listener([self._ads, self._health], certificate, self._ads.note_flood)
             await listener.open(self._options.host, self._options.port)
         except OSError as error:
@@ -75,6 +81,8 @@ class AdsServer:
         self._port = listener.port
         self._end_listening = self._store.listen(self._note_change)
         _log.info("ads.listening address=%s:%d", self._options.host or "*", self._port)
+        if certificate is not None:
+            self._look_again(certificate)
         if self.journal is not None:
             self._begin_journal(self.journal)
 
@@ -94,8 +102,9 @@ class AdsServer:
         finally:
             if self._end_listening is not None:
                 self._end_listening()
-            if self._clean_up is not None:
-                self._clean_up.cancel()
+            for timer in (self._clean_up, self._next_look):
+                if timer is not None:
+                    timer.cancel()
             _log.info("ads.closed port=%d", self._port)
 
     def _note_change(self, change: Change) -> None:
@@ -105,6 +114,11 @@ class AdsServer:
             self.journal.note_change(change)
         self._ads.note_change(change)
         self._health.note_change()
+
+    def _look_again(self, certificate: Certificate) -> None:
+        # Handshakes look for themselves; this is for the metrics while nobody connects.
+        certificate.refresh()
+        self._next_look = asyncio.get_running_loop().call_later(_LOOK_S, self._look_again, certificate)
 
     def _begin_journal(self, journal: Journal) -> None:
         # Nothing is awaited between listening to the store and this.

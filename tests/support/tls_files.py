@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import grpc
@@ -21,23 +22,34 @@ class TlsFiles:
         self.authority.cert_pem.write_to_path(folder / "ca.pem")
         self.issue()
 
-    def issue(self, host: str = "localhost") -> None:
+    def issue(self, host: str = "localhost", expires_at: datetime | None = None) -> None:
         """Write a new chain and key."""
-        issued = self.authority.issue_cert(host)
+        issued = self.authority.issue_cert(host, not_after=expires_at)
         (self.folder / "chain.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         issued.private_key_pem.write_to_path(self.folder / "key.pem")
 
+    def tls(self, **fields: object) -> TlsOptions:
+        """Return the TLS options of a server with these files."""
+        return TlsOptions(str(self.folder / "chain.pem"), str(self.folder / "key.pem"), **fields)  # type: ignore[arg-type]
+
     def options(self, **fields: object) -> AdsOptions:
         """Return options of a server with these files."""
-        tls = TlsOptions(str(self.folder / "chain.pem"), str(self.folder / "key.pem"), **fields)  # type: ignore[arg-type]
-        return replace(NO_PAUSE, tls=tls)
+        return replace(NO_PAUSE, tls=self.tls(**fields))
 
-    def credentials(self, client: trustme.LeafCert | None = None) -> grpc.ChannelCredentials:
+    def credentials(
+        self, client: trustme.LeafCert | None = None, server_ca: bytes | None = None
+    ) -> grpc.ChannelCredentials:
         """Return what a client needs, with a certificate of its own if given."""
+        authority = server_ca or self.authority.cert_pem.bytes()
         if client is None:
-            return grpc.ssl_channel_credentials(self.authority.cert_pem.bytes())
+            return grpc.ssl_channel_credentials(authority)
         chain = b"".join(blob.bytes() for blob in client.cert_chain_pems)
-        return grpc.ssl_channel_credentials(self.authority.cert_pem.bytes(), client.private_key_pem.bytes(), chain)
+        return grpc.ssl_channel_credentials(authority, client.private_key_pem.bytes(), chain)
+
+    def change_authority(self) -> None:
+        """Put another authority, which has signed nothing yet, into the place of the old one."""
+        self.authority = trustme.CA()
+        self.authority.cert_pem.write_to_path(self.folder / "ca.pem")
 
 
 async def fetch_names(port: int, authority: bytes) -> list[str]:
