@@ -67,7 +67,7 @@ def _print_state(resource: ResourceAnswer) -> Iterator[str]:
     if resource.rule:
         yield f"  guard: {resource.rule}"
     for instance in resource.kept:
-        yield _print_instance(instance)
+        yield from _print_instance(instance)
 
 
 def _print_service(service: ServiceAnswer) -> Iterator[str]:
@@ -75,12 +75,15 @@ def _print_service(service: ServiceAnswer) -> Iterator[str]:
     held = f", {service.held} held by {', '.join(service.holds)}" if service.held else ""
     yield f"  from {service.service}: {registered} registered, {service.contributed} contributed{held}"
     for instance in service.instances:
-        yield _print_instance(instance)
+        yield from _print_instance(instance)
 
 
-def _print_instance(instance: InstanceAnswer) -> str:
+def _print_instance(instance: InstanceAnswer) -> Iterator[str]:
     detail = f": {instance.detail}" if instance.detail else ""
-    return f"    {instance.address}:{instance.port} {instance.outcome}{detail}"
+    yield f"    {instance.address}:{instance.port} {instance.outcome}{detail}"
+    for each in instance.relabelled:
+        before = "" if each.before is None else f" instead of {each.before!r}"
+        yield f"      relabelled: {each.key} is {each.after!r}{before}"
 
 
 def _print_clients(clients: Sequence[ClientHolding]) -> Iterator[str]:

@@ -67,6 +67,11 @@ class ConversionCache:
         return self._legal_pairs
 
 
+def choose_dubbo(key: ServiceKey, policy: ConversionPolicy) -> DubboPolicy | None:
+    """Return the rules of Dubbo for a service that they are for."""
+    return policy.dubbo if key.scope.namespace == DUBBO_NAMESPACE else None
+
+
 def convert_service(
     key: ServiceKey, instances: Iterable[Instance], policy: ConversionPolicy, cache: ConversionCache
 ) -> Conversion:
@@ -76,8 +81,8 @@ def convert_service(
 
     No usable instance is no claim, and none lies outside the source's territory.
     """
-    if policy.dubbo is not None and key.scope.namespace == DUBBO_NAMESPACE:
-        conversion = cache.dubbo_converter(policy, policy.dubbo).convert(key, instances)
+    if (dubbo := choose_dubbo(key, policy)) is not None:
+        conversion = cache.dubbo_converter(policy, dubbo).convert(key, instances)
     else:
         conversion = cache.converter(policy).convert(key, instances)
     return conversion if policy.territory is None else confine(conversion, policy.territory)

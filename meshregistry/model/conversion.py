@@ -13,7 +13,7 @@ import msgspec
 from meshregistry.model.claim import Claim, Conversion, unify_endpoints
 from meshregistry.model.grammar import is_fqdn, is_ip
 from meshregistry.model.instance import Instance, Pairs, Scope, ServiceKey, sort_pairs
-from meshregistry.model.intake import build_intake
+from meshregistry.model.intake import build_intake, inject_place
 from meshregistry.model.labels import EndpointLabels, LabelFilter
 from meshregistry.model.merged_ports import claim_merged_ports
 from meshregistry.model.naming import ServiceName, name_service
@@ -90,7 +90,7 @@ class InstanceConverter:
 
     def _group(self, key: ServiceKey, instances: Iterable[Instance]) -> dict[_Place, list[_Member]]:
         """Return the wanted instances by their place."""
-        injected = _inject(key.scope, self._policy)
+        injected = inject_place(key.scope, self._policy)
         groups: dict[_Place, list[_Member]] = {}
         if self._intake is not None:
             for service, code, instance in self._intake.admit(key, instances, injected):
@@ -256,14 +256,3 @@ def _scale(weight: float) -> int:
 
 def _set_none(_weight: float) -> int:
     return 0
-
-
-def _inject(scope: Scope, policy: ConversionPolicy) -> Pairs:
-    """Return the metadata that the place of a service adds to its instances."""
-    injected = {
-        policy.meta_key_namespace: scope.namespace,
-        policy.meta_key_group: scope.group,
-        policy.registry_id_meta_key if scope.registry_id else "": scope.registry_id,
-    }
-    injected.pop("", None)
-    return sort_pairs(injected)

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from meshregistry.model.instance import Instance, Pairs, ServiceKey, sort_pairs
+from meshregistry.model.instance import Instance, Pairs, Scope, ServiceKey, sort_pairs
 from meshregistry.model.policy import ConversionPolicy, Profile
-from meshregistry.model.relabel import Metadata, build_namer, relabel
+from meshregistry.model.relabel import build_namer, relabel
 from meshregistry.model.selection import InstanceSelector, Predicate, Selection
 
 PROJECT_CODE_KEY = "projectCode"
@@ -26,6 +26,23 @@ class Admitted(NamedTuple):
     """The project code that the service's name carries, "" is none."""
 
     instance: Instance
+
+
+def inject_place(scope: Scope, policy: ConversionPolicy) -> Pairs:
+    """Return the metadata that the place of a service adds to its instances."""
+    injected = {
+        policy.meta_key_namespace: scope.namespace,
+        policy.meta_key_group: scope.group,
+        policy.registry_id_meta_key if scope.registry_id else "": scope.registry_id,
+    }
+    injected.pop("", None)
+    return sort_pairs(injected)
+
+
+def gather_metadata(instance: Instance, injected: Pairs, policy: ConversionPolicy) -> dict[str, str]:
+    """Return what relabelling begins with: the metadata, what its place adds, and what the instance itself says."""
+    own = {policy.meta_key_cluster: instance.cluster} if policy.meta_key_cluster else {}
+    return {**dict(instance.metadata), **dict(injected), **own}
 
 
 def build_intake(policy: ConversionPolicy) -> "Intake | None":
@@ -57,19 +74,12 @@ class Intake:
         names = _list_names(key, grouped=self._policy.grouped_services)
         accepts = self._selector.choose(names)
         for registered in instances:
-            metadata = {**dict(registered.metadata), **dict(injected)}
-            self._complete(registered, metadata)
+            metadata = gather_metadata(registered, injected, self._policy)
+            relabel(metadata, self._policy.relabel)
             service = self._name(names[-1], registered, metadata) if self._name else key.name
             judge: Predicate = self._selector.choose((service,)) if self._name else accepts
             if judge(metadata, registered.address):
                 yield Admitted(service, "", _rewrite(registered, metadata))
-
-    def _complete(self, instance: Instance, metadata: Metadata) -> None:
-        """Inject what the instance itself says, then relabel."""
-        policy = self._policy
-        if policy.meta_key_cluster:
-            metadata[policy.meta_key_cluster] = instance.cluster
-        relabel(metadata, policy.relabel)
 
     def _split(self, admitted: list[Admitted]) -> Iterator[Admitted]:
         """Give each instance the code of its project.

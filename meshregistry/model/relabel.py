@@ -3,7 +3,7 @@
 Rules: Slime pkg/source/source.go (relabelling) and pkg/source/nacos/source.go (service names).
 """
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from enum import StrEnum
 
 import msgspec
@@ -36,6 +36,21 @@ def relabel(metadata: Metadata, steps: tuple[RelabelStep, ...]) -> None:
             continue
         if step.overwrite or step.target_key not in metadata:
             metadata[step.target_key] = dict(step.values_mapping).get(value, value)
+
+
+class Rewrite(msgspec.Struct, frozen=True):
+    """One key that relabelling has changed."""
+
+    key: str
+    before: str | None
+    """None where there was none."""
+
+    after: str
+
+
+def list_rewrites(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Rewrite, ...]:
+    """Return the keys whose value is another one, or new, sorted."""
+    return tuple(Rewrite(key, before.get(key), after[key]) for key in sorted(after) if before.get(key) != after[key])
 
 
 class PartKind(StrEnum):

@@ -9,16 +9,18 @@ import msgspec
 
 from meshregistry.model.assembly import ConversionCache
 from meshregistry.model.claim import Claim
-from meshregistry.model.fate import CONVERTED, tell_fate
+from meshregistry.model.fate import CONVERTED, Fate, tell_fate
 from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.rejects import Reject, print_subject
+from meshregistry.model.relabel import Rewrite
 from meshregistry.model.service_entry import WorkloadEntry
 from meshregistry.store.departures import Place, place_of
 from meshregistry.wire.resource import Resource
 
 MAX_INSTANCES = 100
 MAX_REJECTS = 50
+MAX_REWRITES = 20
 _WITHHELD = {
     "expired": "nothing was heard of its scope for guard.max_stale",
     "gave_way": "nothing was heard of its scope for a while, and another service registered the address and port",
@@ -43,6 +45,8 @@ class InstanceAnswer(msgspec.Struct, frozen=True):
     that only the guard serves."""
 
     detail: str
+    relabelled: tuple[Rewrite, ...] = ()
+    """What the configuration's relabelling changed of its metadata, at most `MAX_REWRITES`."""
 
 
 class ServiceAnswer(msgspec.Struct, frozen=True):
@@ -183,13 +187,17 @@ class _Teller(NamedTuple):
         if policy is None:
             return _answer(instance, "not_served", "its source is not enabled")
         fate = tell_fate(key, instance, policy, self.cache)
+        rewrites = tuple([_show(each) for each in fate.relabelled[:MAX_REWRITES]])
+        return msgspec.structs.replace(_answer(instance, *self._decide(key, fate, own)), relabelled=rewrites)
+
+    def _decide(self, key: ServiceKey, fate: Fate, own: Sequence[Claim]) -> tuple[str, str]:
         if fate.outcome != CONVERTED:
-            return _answer(instance, fate.outcome, fate.detail)
+            return fate.outcome, fate.detail
         if self.evidence.name not in fate.resources:
-            return _answer(instance, "elsewhere", "it belongs to " + ", ".join(fate.resources))
+            return "elsewhere", "it belongs to " + ", ".join(fate.resources)
         if not fate.places.isdisjoint(self.reached):
-            return _answer(instance, "served", fate.detail)
-        return _answer(instance, *self._explain_absence(key, fate.places, own))
+            return "served", fate.detail
+        return self._explain_absence(key, fate.places, own)
 
     def _explain_absence(self, key: ServiceKey, places: AbstractSet[Place], own: Sequence[Claim]) -> tuple[str, str]:
         withheld = self.evidence.withheld(key, places)
@@ -230,6 +238,11 @@ class _Teller(NamedTuple):
 
 def _answer(instance: Instance, outcome: str, detail: str) -> InstanceAnswer:
     return InstanceAnswer(print_subject(instance.address), instance.port, outcome, print_subject(detail))
+
+
+def _show(rewrite: Rewrite) -> Rewrite:
+    before = None if rewrite.before is None else print_subject(rewrite.before)
+    return Rewrite(print_subject(rewrite.key), before, print_subject(rewrite.after))
 
 
 def _places(claims: Iterable[Claim]) -> set[Place]:

@@ -7,6 +7,7 @@ import pytest
 from meshregistry.http.views import ClientHolding, Why
 from meshregistry.model.instance import Scope
 from meshregistry.model.rejects import Reject
+from meshregistry.model.relabel import Rewrite
 from meshregistry.store.explain import InstanceAnswer, Question, ResourceAnswer, ServiceAnswer
 from meshregistry.store.journal import Journal, Moment, Origin
 from tests.support.http_pages import ORDERS, PlainViews, serving, store_of, views_of
@@ -14,6 +15,9 @@ from tests.support.http_pages import ORDERS, PlainViews, serving, store_of, view
 pytestmark = pytest.mark.anyio
 
 HOST = "orders.nacos.svc.cluster.local"
+
+
+LANES = (Rewrite("lane", "a", "b"), Rewrite("zone", None, "z1"))
 
 
 def answer() -> Why:
@@ -28,7 +32,10 @@ def answer() -> Why:
         1,
         1,
         ("7",),
-        (InstanceAnswer("10.0.0.1", 8080, "served", ""), InstanceAnswer("10.0.0.9", 8080, "disabled", "no traffic")),
+        (
+            InstanceAnswer("10.0.0.1", 8080, "served", ""),
+            InstanceAnswer("10.0.0.9", 8080, "disabled", "no traffic", LANES),
+        ),
     )
     resource = ResourceAnswer(
         "nacos/orders.nacos",
@@ -69,6 +76,8 @@ async def test_the_text_walks_from_the_registry_to_the_clients() -> None:
         "  from nacos/public/DEFAULT_GROUP/orders: 2 registered, 1 contributed, 1 held by 7",
         "    10.0.0.1:8080 served",
         "    10.0.0.9:8080 disabled: no traffic",
+        "      relabelled: lane is 'b' instead of 'a'",
+        "      relabelled: zone is 'z1'",
         "  dropped or repaired: label_value k bad",
         "  commit 4: created by registry nacos/public/DEFAULT_GROUP, +2 -0 endpoints",
         "  client istiod-1 holds this version since 62 s",

@@ -8,8 +8,9 @@ import pytest
 from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.model.merge_policy import MergePolicy, MergeRule, Sharing
 from meshregistry.model.policy import ConversionPolicy, Territory
+from meshregistry.model.relabel import RelabelStep
 from meshregistry.model.service_entry import Kind
-from meshregistry.store.explain import Question, ResourceAnswer
+from meshregistry.store.explain import MAX_REWRITES, Question, ResourceAnswer
 from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, Services, fleet, instances
 
 pytestmark = pytest.mark.anyio
@@ -234,3 +235,29 @@ async def test_an_instance_is_known_by_its_secure_port_when_the_plain_one_is_clo
     for port in (0, 8080, 8443):
         (answer,) = ask(world, services, address="10.0.0.1", port=port)
         assert {("10.0.0.1", 8080): "served"} == places(answer)
+
+
+async def test_what_relabelling_changed_stands_with_the_instance() -> None:
+    steps = (RelabelStep("env", "lane"),)
+    world = GuardedWorld(conversion=ConversionPolicy(source="nacos", relabel=steps))
+    metadata = (("env", "a\nb" + "c" * 300),)
+    services = {"orders": (Instance("10.0.0.1", 8080, metadata=metadata),)}
+    await world.show(services)
+
+    (answer,) = ask(world, services)
+
+    ((instance,),) = [service.instances for service in answer.services]
+    ((key, before, after),) = [msgspec.structs.astuple(each) for each in instance.relabelled]
+    assert ("lane", None, True) == (key, before, after.startswith("a\\nbccc"))
+    assert 200 == len(after)
+
+
+async def test_more_steps_than_anybody_reads_are_not_all_shown() -> None:
+    steps = tuple(RelabelStep("env", f"lane{number}") for number in range(100))
+    world = GuardedWorld(conversion=ConversionPolicy(source="nacos", relabel=steps))
+    services = {"orders": (Instance("10.0.0.1", 8080, metadata=(("env", "a"),)),)}
+    await world.show(services)
+
+    (answer,) = ask(world, services)
+
+    assert [MAX_REWRITES] == [len(each.relabelled) for service in answer.services for each in service.instances]
