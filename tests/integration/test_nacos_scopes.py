@@ -11,12 +11,20 @@ from meshregistry.sim.nacos.rpc_faults import RpcFault
 from meshregistry.sim.nacos.rpc_server import RpcOptions
 from meshregistry.sim.nacos.server import SimNacos, SimOptions
 from meshregistry.sim.nacos.state import Instance as SimInstance
-from meshregistry.sim.nacos.state import ServiceKey
+from meshregistry.sim.nacos.state import Namespace, ServiceKey
 from meshregistry.sim.nacos.views import Dialect
 from meshregistry.sources.nacos import NacosServerOptions
+from tests.support.nacos_gateway import Gateway
 from tests.support.nacos_view import MODES, Mode, View, reading
 
 pytestmark = pytest.mark.anyio
+
+CATALOGUE = {
+    Dialect.V1: "/v1/ns/catalog/services",
+    Dialect.V2: "/v1/ns/catalog/services",
+    Dialect.V3: "/v3/admin/ns/service/list",
+}
+"""What lists services of all groups."""
 
 QUICK = RpcOptions(push_delay_s=0.02)
 QUICK_FUZZY = FuzzyOptions(first_sync_s=0.05, finish_s=0.02, change_s=0.02)
@@ -51,6 +59,26 @@ async def _until_union(view: View, union: dict[str, list[str]]) -> None:
         await view.until(lambda view: view.union == union)
     except TimeoutError:
         assert union == view.union
+
+
+def _everything(sim: SimNacos) -> NacosServerOptions:
+    return NacosServerOptions(addresses=(sim.base_url,), all_namespaces=True)
+
+
+def _scopes(view: View) -> list[dict[str, object]]:
+    scopes = view.registry["scopes"]
+    assert isinstance(scopes, list)
+    return scopes
+
+
+def _namespaces(view: View) -> list[dict[str, object]]:
+    namespaces = view.registry["namespaces"]
+    assert isinstance(namespaces, list)
+    return namespaces
+
+
+def _sample(view: View, name: str, **labels: str) -> float | None:
+    return view.metrics.registry.get_sample_value(name, {"source": "nacos", **labels})
 
 
 def _is_healthy(registry: dict[str, object]) -> bool:
@@ -123,3 +151,104 @@ async def test_completeness_waits_for_every_registry_without_an_id(mode: Mode) -
             second.set_rpc_faults()
             await view.until(lambda view: bool(view.synced))
             assert {"first": ["10.0.0.1"], "second": ["10.0.0.2"]} == view.union
+
+
+# All groups of all namespaces.
+
+
+@pytest.mark.parametrize("page_size", [100_000, 2], ids=["one page", "pages"])
+async def test_without_a_bulk_listing_the_groups_are_found_in_the_catalogue(page_size: int) -> None:
+    async with _simulated(Dialect.V1) as (sim,):
+        sim.registry.create_namespace(Namespace("ns-1", "dev"))
+        _register(sim, "plain", "10.0.0.1")
+        _register(sim, "a", "10.0.0.2", "G1")
+        _register(sim, "b", "10.0.0.3", "G2", "ns-1")
+        union = {"plain": ["10.0.0.1"], "a": ["10.0.0.2"], "b": ["10.0.0.3"]}
+        async with reading(_everything(sim), names_page_size=page_size) as view:
+            await view.until(lambda view: bool(view.synced))
+            assert union == view.union
+            assert ["per_service"] * 3 == [scope["rung"] for scope in _scopes(view)]
+
+            _register(sim, "c", "10.0.0.4", "G3")
+            await _until_union(view, {**union, "c": ["10.0.0.4"]})
+            _deregister(sim, "a", "10.0.0.2", "G1")
+            sim.registry.remove_service(ServiceKey("a", "G1"))
+            await view.until(lambda view: "G1" not in {scope["group"] for scope in _scopes(view)})
+            await _until_union(view, {"plain": ["10.0.0.1"], "b": ["10.0.0.3"], "c": ["10.0.0.4"]})
+            before = len(view.updates)
+            await view.next_reading(2)
+
+    assert before == len(view.updates)
+    assert 0.0 == view.readings(failed=True)
+
+
+async def test_an_empty_registry_without_a_bulk_listing_is_read(mode: Mode) -> None:
+    async with _simulated(Dialect.V1) as (sim,), reading(_everything(sim), **mode) as view:
+        await view.until(lambda view: bool(view.synced))
+        await view.next_reading()
+
+    assert [] == view.listings
+
+
+@pytest.mark.parametrize("dialect", [Dialect.V1, Dialect.V2, Dialect.V3])
+@pytest.mark.parametrize("status", [403, 404, 410, 501])
+async def test_where_no_groups_can_be_listed_nothing_is_complete(dialect: Dialect, mode: Mode, status: int) -> None:
+    async with _simulated(dialect) as (sim,):
+        _register(sim, "plain", "10.0.0.1")
+        _register(sim, "a", "10.0.0.2", "G1")
+        sim.set_faults(Fault(path=CATALOGUE[dialect], status=status))
+        async with reading(_everything(sim), bulk_retry_polls=3, **mode) as view:
+            await view.until(lambda view: "plain" in view.union)
+            await view.next_reading(2, failed=True)
+            assert ([], True) == (view.synced, view.source.is_failing)
+            assert f"groups cannot be listed: {sim.base_url}" in str(_namespaces(view)[0]["groups_unknown"])
+            assert 1.0 == _sample(view, "meshregistry_source_failing", scope="nacos/public/*")
+
+            sim.set_faults()
+            await view.until(lambda view: bool(view.synced))
+            assert {"plain": ["10.0.0.1"], "a": ["10.0.0.2"]} == view.union
+            await view.until(lambda view: not view.source.is_failing)
+            assert None is _namespaces(view)[0]["groups_unknown"]
+            assert 0.0 == _sample(view, "meshregistry_source_failing", scope="nacos/public/*")
+
+
+async def test_groups_that_were_found_are_read_on_when_they_cannot_be_listed_any_more(mode: Mode) -> None:
+    async with _simulated(Dialect.V2) as (sim,):
+        _register(sim, "a", "10.0.0.1", "G1")
+        _register(sim, "b", "10.0.0.2", "G2")
+        async with reading(_everything(sim), **mode) as view:
+            await view.until(lambda view: bool(view.synced))
+            sim.set_faults(Fault(path=CATALOGUE[Dialect.V2], status=403))
+            await view.next_reading(failed=True)
+
+            _register(sim, "a", "10.0.0.3", "G1")
+            _deregister(sim, "b", "10.0.0.2", "G2")
+            sim.registry.remove_service(ServiceKey("b", "G2"))
+            await _until_union(view, {"a": ["10.0.0.1", "10.0.0.3"]})
+            assert "403" in str(_namespaces(view)[0]["groups_unknown"])
+
+
+async def test_what_is_read_over_grpc_alone_is_not_all_groups() -> None:
+    async with _simulated(Dialect.V2) as (sim,):
+        _register(sim, "a", "10.0.0.1", "G1")
+        sim.set_faults(Fault(path=CATALOGUE[Dialect.V2], status=503))
+        async with reading(_everything(sim), **MODES["watching"]) as view:
+            await view.until(lambda view: "over gRPC" in str(_namespaces(view)))
+            await view.next_reading(2, failed=True)
+            assert [] == view.synced
+
+
+async def test_a_service_without_a_group_costs_completeness_and_nothing_else() -> None:
+    async with _simulated(Dialect.V1) as (sim,), Gateway(sim.base_url) as gateway:
+        _register(sim, "a", "10.0.0.1", "G1")
+        _register(sim, "b", "10.0.0.2", "G2")
+        gateway.rewritten[CATALOGUE[Dialect.V1]] = lambda body: body.replace(b'"G2"', b"null")
+        options = NacosServerOptions(addresses=(gateway.base_url,), all_namespaces=True)
+        async with reading(options) as view:
+            await _until_union(view, {"a": ["10.0.0.1"]})
+            await view.next_reading(failed=True)
+            assert ([], True) == (view.synced, "1 services without a group" in str(_namespaces(view)[0]))
+
+            gateway.rewritten.clear()
+            await view.until(lambda view: bool(view.synced))
+            assert {"a": ["10.0.0.1"], "b": ["10.0.0.2"]} == view.union

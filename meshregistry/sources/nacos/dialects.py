@@ -20,6 +20,7 @@ LOGIN_PATHS = ("/v3/auth/user/login", "/v1/auth/users/login", "/v1/auth/login")
 
 _STATE_V3 = "/v3/admin/core/state"
 _STATE_V1 = "/v1/console/server/state"
+_CATALOGUE_V1 = "/v1/ns/catalog/services"
 _METRICS_V1 = "/v1/ns/operator/metrics"
 _FIRST_WITH_BULK = 2
 """1.x counts the pages of the listing with instances from 0 (CatalogController 1.4.8), later ones from 1."""
@@ -37,6 +38,9 @@ class Dialect(NamedTuple):
     bulk_path: str | None
     """The listing of a namespace with all instances; None where it cannot be trusted."""
 
+    catalogue_path: str | None
+    """The listing of a namespace without instances where that is another call than `bulk_path`; pages count from 1."""
+
     namespaces_path: str
     """The list of namespaces."""
 
@@ -48,17 +52,17 @@ class Dialect(NamedTuple):
 def dialect_v3(version: str) -> Dialect:
     """The API of servers from 3.0 on."""
     logins = ("/v3/auth/user/login", "/v1/auth/users/login")
-    return Dialect(
-        "v3", version, "/v3/admin/ns/service/list", "/v3/admin/core/namespace/list", wire.decode_admin_page, logins
-    )
+    bulk, namespaces = "/v3/admin/ns/service/list", "/v3/admin/core/namespace/list"
+    return Dialect("v3", version, bulk, None, namespaces, wire.decode_admin_page, logins)
 
 
 def dialect_v1(version: str) -> Dialect:
     """The API of 1.x and 2.x. Bulk listing only where the version is known to count pages from 1."""
     major = version.partition(".")[0]
-    bulk = "/v1/ns/catalog/services" if major.isdigit() and int(major) >= _FIRST_WITH_BULK else None
+    has_bulk = major.isdigit() and int(major) >= _FIRST_WITH_BULK
+    bulk, catalogue = (_CATALOGUE_V1, None) if has_bulk else (None, _CATALOGUE_V1)
     logins = ("/v1/auth/users/login", "/v1/auth/login")
-    return Dialect("v1", version, bulk, "/v1/console/namespaces", wire.decode_catalog_page, logins)
+    return Dialect("v1", version, bulk, catalogue, "/v1/console/namespaces", wire.decode_catalog_page, logins)
 
 
 async def probe(fetch: Fetch) -> Dialect:

@@ -5,18 +5,21 @@ import functools
 import logging
 from collections.abc import Callable
 
-from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
+from meshregistry.errors import SourceDataError, SourceError, SourceUnavailable
 from meshregistry.model.events import Sink
 from meshregistry.model.instance import Scope
 from meshregistry.sources.nacos.bulk import BulkReader, look_again_at_suspects
 from meshregistry.sources.nacos.client import AccessDenied, NotOffered
 from meshregistry.sources.nacos.connection import Connection
 from meshregistry.sources.nacos.discovery import Rung
+from meshregistry.sources.nacos.groups import Catalogue, Groups, find_groups, without_catalogue
 from meshregistry.sources.nacos.hold import Settling
 from meshregistry.sources.nacos.instances import InstanceReader
 from meshregistry.sources.nacos.memory import Listing, Memory
 from meshregistry.sources.nacos.messages import Content, ServiceName
 from meshregistry.sources.nacos.options import DEFAULT_GROUP, NacosOptions
+from meshregistry.sources.nacos.refusal import Refusal, explained
+from meshregistry.sources.nacos.registry import EVERYTHING
 from meshregistry.sources.nacos.scope import ScopeReader
 from meshregistry.sources.nacos.services import HttpCalls, OneByOne, PushCalls, ServiceCalls
 from meshregistry.sources.nacos.watch import NamespaceWatch
@@ -62,8 +65,10 @@ class NamespaceReader:
         self.scopes: dict[str, ScopeReader] = {}
         for group in groups or ():
             self._scope(group)
+        self._found = Groups()
+        self._whole = ScopeStatus(Scope("nacos", self._registry, self.namespace, EVERYTHING), metrics, clock)
         self._bulk = BulkReader(self.namespace, options, self._reader, self)
-        self._refusal: _Refusal | None = None
+        self._refusal: Refusal | None = None
         self._rung = ""
         self._cycle = 0
         self._trusts_pushes = True
@@ -101,6 +106,21 @@ class NamespaceReader:
         return self._scope(group).status
 
     @property
+    def healthy(self) -> bool:
+        """Whether the latest reading of every group succeeded, and these are all."""
+        return self.groups_unknown is None and all(scope.status.healthy for scope in self.scopes.values())
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the latest reading of a group, or of the list of groups, failed."""
+        return self.groups_unknown is not None or any(scope.status.is_failing for scope in self.scopes.values())
+
+    @property
+    def groups_unknown(self) -> SourceError | None:
+        """Why it is not known which groups there are; None when it is, or when only some are wanted."""
+        return self._found.unknown
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing is published of the namespace."""
         return all(scope.is_empty for scope in self.scopes.values())
@@ -111,6 +131,7 @@ class NamespaceReader:
         Raises SourceError when the node gives no authoritative listing of any. Cancelling it is safe.
         """
         self._note_connection()
+        self._forget_empty_groups()
         listings, calls = await self._list(connection)
         outcomes: dict[str, Outcome] = {}
         for group, listing in listings.items():
@@ -121,7 +142,6 @@ class NamespaceReader:
                 outcomes[group] = error
         await asyncio.sleep(0)
         await self._tell_watch({group: listing for group, listing in listings.items() if isinstance(listing, Listing)})
-        self._forget_empty_groups()
         return outcomes
 
     async def read_pushed(self, sink: Sink) -> dict[str, Outcome]:
@@ -133,6 +153,8 @@ class NamespaceReader:
         if live is None:
             raise SourceUnavailable("no gRPC connection")
         self._note_connection()
+        if self._groups is None:
+            self._note_groups(Groups(unknown=SourceUnavailable("groups cannot be listed over gRPC")))
         listings, calls = await self._list_one_by_one(lambda scope: PushCalls(live, scope, self._options))
         self._step_to(PUSHED, self._refusal)
         outcomes: dict[str, Outcome] = {}
@@ -179,7 +201,8 @@ class NamespaceReader:
 
     def describe_watch(self) -> dict[str, object]:
         """Return the push side's part of the status page."""
-        mode = {"namespace": self.namespace, "settling": self.settling.holds}
+        unknown = None if self.groups_unknown is None else str(self.groups_unknown)
+        mode = {"namespace": self.namespace, "settling": self.settling.holds, "groups_unknown": unknown}
         if self.watch is None:
             return mode | {"connected": False, "rung": Rung.HTTP_LISTING}
         return mode | self.watch.describe()
@@ -218,7 +241,7 @@ class NamespaceReader:
         def over_http(scope: Scope) -> ServiceCalls:
             return HttpCalls(connection, scope, self._options)
 
-        refusal: _Refusal | None = None
+        refusal: Refusal | None = None
         path = connection.dialect.bulk_path
         if path is not None and self._bulk_is_due(connection):
             known = frozenset(self.scopes) | (self._groups or frozenset())
@@ -227,22 +250,25 @@ class NamespaceReader:
             except (AccessDenied, NotOffered) as error:
                 if isinstance(error, NotOffered) and await connection.probe_again():
                     return await self._list(connection)
-                refusal = _Refusal(str(error), connection, self._options.bulk_retry_polls)
+                refusal = Refusal(error, connection, self._options.bulk_retry_polls)
             else:
                 self._step_to(BULK, None)
+                self._note_groups(Groups())
                 self._metrics.source_unchanged.labels("nacos").inc(whole.unchanged)
                 return dict(whole.groups), over_http
         refusal = refusal or self._refusal
+        await self._look_for_groups(connection, refusal)
         calls = self._best_calls(over_http)
         listings, calls = await self._list_one_by_one(calls)
         self._step_to(PUSHED if calls is not over_http else PER_SERVICE, refusal)
-        return {group: _explained(listing, refusal) for group, listing in listings.items()}, calls
+        return {group: explained(listing, refusal) for group, listing in listings.items()}, calls
 
     async def _list_one_by_one(self, calls: "Calls") -> "tuple[dict[str, Listing | SourceError], Calls]":
         self._cycle = (self._cycle + 1) % _ROTATION
         rests, self._trusts_pushes = self._rests if self._trusts_pushes else _never, True
         listings: dict[str, Listing | SourceError] = {}
-        for group in sorted(self._groups or self.scopes or {DEFAULT_GROUP}):
+        least = {DEFAULT_GROUP} if self.groups_unknown else set()
+        for group in sorted(self._groups or self._found.names | self.scopes.keys() or least):
             scope = self._scope(group)
             one_by_one = self._one_by_one(scope, calls(scope.scope))
             try:
@@ -254,6 +280,24 @@ class NamespaceReader:
                 self._metrics.source_unchanged.labels("nacos").inc(listing.unchanged)
                 listings[group] = listing
         return listings, calls
+
+    async def _look_for_groups(self, connection: Connection, refusal: Refusal | None) -> None:
+        """Find out which groups there are, where all are wanted and nothing lists them with their instances."""
+        path = connection.dialect.catalogue_path
+        if self._groups is not None:
+            return
+        if path is not None:
+            catalogue = Catalogue(path, self.namespace, self._options.names_page_size)
+            self._note_groups(await find_groups(connection, catalogue, self.services()))
+        elif refusal is not None:
+            self._note_groups(Groups(unknown=without_catalogue(refusal.error)))
+
+    def _note_groups(self, found: Groups) -> None:
+        if found.unknown is not None:
+            self._whole.fail(found.unknown)
+        elif self._whole.is_failing:
+            self._whole.succeed()
+        self._found = found
 
     def _rests(self, group: str, name: str) -> bool:
         """Whether pushes may be trusted for a service this time."""
@@ -281,8 +325,8 @@ class NamespaceReader:
 
     def _forget_empty_groups(self) -> None:
         """Where all groups are read: let go of those that have been published as empty."""
-        if self._groups is None:
-            for group in [group for group, scope in self.scopes.items() if scope.is_empty]:
+        if self._groups is None and self.groups_unknown is None:
+            for group in [group for group, scope in self.scopes.items() if scope.is_empty and scope.status.healthy]:
                 del self.scopes[group]
 
     def _note_connection(self) -> None:
@@ -311,7 +355,7 @@ class NamespaceReader:
             return True
         return self._refusal.is_worth_another_try(connection)
 
-    def _step_to(self, rung: str, refusal: "_Refusal | None") -> None:
+    def _step_to(self, rung: str, refusal: Refusal | None) -> None:
         self._refusal = refusal
         if rung != self._rung:
             why = refusal.why if refusal else ""
@@ -325,29 +369,3 @@ def _never(group: str, name: str) -> bool:
 
 
 Calls = Callable[[Scope], ServiceCalls]
-
-
-class _Refusal:
-    """Why the bulk listing is not used. Owner of the count of readings until it is tried again."""
-
-    def __init__(self, why: str, connection: Connection, readings: int) -> None:
-        self.why = why
-        self._asked = (connection.dialect, connection.endpoint, connection.login.grants)
-        self._readings_left = readings
-
-    def is_worth_another_try(self, connection: Connection) -> bool:
-        """Whether so many readings have passed, or another server, dialect or login may be treated differently."""
-        self._readings_left -= 1
-        return self._readings_left <= 0 or self._asked != (
-            connection.dialect,
-            connection.endpoint,
-            connection.login.grants,
-        )
-
-
-def _explained(listing: "Listing | SourceError", refusal: _Refusal | None) -> "Listing | SourceError":
-    """Return a failure with the reason why the bulk listing is not used before it."""
-    if refusal is None or not isinstance(listing, SourceAuthError | NotOffered):
-        return listing
-    kind = SourceAuthError if isinstance(listing, SourceAuthError) else SourceUnavailable
-    return kind(f"{refusal.why}; and {listing}")

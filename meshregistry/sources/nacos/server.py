@@ -59,14 +59,12 @@ class NacosServer:
     @property
     def healthy(self) -> bool:
         """Whether the latest reading of every scope succeeded."""
-        scopes = [scope for reader in self._readers.values() for scope in reader.scopes.values()]
-        return self._namespaces_error is None and all(scope.status.healthy for scope in scopes)
+        return self._namespaces_error is None and all(reader.healthy for reader in self._readers.values())
 
     @property
     def is_failing(self) -> bool:
         """Whether the latest reading of the namespaces or of any scope failed."""
-        scopes = [scope for reader in self._readers.values() for scope in reader.scopes.values()]
-        return self._namespaces_error is not None or any(scope.status.is_failing for scope in scopes)
+        return self._namespaces_error is not None or any(reader.is_failing for reader in self._readers.values())
 
     async def run(self, sink: Sink, readiness: Readiness, note: Callable[[], None]) -> None:
         """Read and watch for ever; `note` is called after each reading. Cancelling it is safe."""
@@ -244,7 +242,10 @@ class NacosServer:
             except SourceError:
                 reader.fail(worst(errors))
                 return [worst(errors)]
-        return [error for each in outcomes.items() for error in await self._note(reader, each, failed, readiness, sink)]
+        noted = [
+            error for each in outcomes.items() for error in await self._note(reader, each, failed, readiness, sink)
+        ]
+        return noted if reader.groups_unknown is None else [*noted, reader.groups_unknown]
 
     async def _note(
         self,

@@ -32,6 +32,20 @@ class ServiceNames(msgspec.Struct):
     doms: list[str]
 
 
+class CatalogueRow(msgspec.Struct, gc=False, rename="camel"):
+    """One service of the catalogue without instances; what it lacks is empty."""
+
+    name: str | None = None
+    group_name: str | None = None
+
+
+class Catalogue(msgspec.Struct, rename="camel"):
+    """One page of the catalogue without instances."""
+
+    count: int
+    service_list: list[CatalogueRow]
+
+
 class Host(msgspec.Struct, gc=False, rename="camel"):
     """One instance in any answer; the catalogue of 2.x calls healthy `valid`, 1.x sends both."""
 
@@ -123,6 +137,7 @@ class _Metrics(msgspec.Struct):
 
 _CATALOG = msgspec.json.Decoder(list[Raw])
 _ADMIN = msgspec.json.Decoder(_AdminAnswer)
+_CATALOGUE = msgspec.json.Decoder(Catalogue)
 _NAMES = msgspec.json.Decoder(ServiceNames)
 _STATE_V3 = msgspec.json.Decoder(_StateAnswer)
 _STATE_V1 = msgspec.json.Decoder(_State)
@@ -142,6 +157,11 @@ def decode_admin_page(body: bytes) -> BulkPage:
     """Read `/v3/admin/ns/service/list?withInstances=true`. Raises SourceDataError."""
     answer = understood(_ADMIN.decode, body)
     return BulkPage(answer.data.page_items, answer.data.total_count)
+
+
+def decode_catalogue(body: bytes) -> Catalogue:
+    """Read `/v1/ns/catalog/services` without instances, which 1.x and 2.x answer alike. Raises SourceDataError."""
+    return understood(_CATALOGUE.decode, body)
 
 
 def decode_names(body: bytes) -> ServiceNames:

@@ -6,7 +6,7 @@ import pytest
 
 from meshregistry.errors import SourceDataError, SourceError, SourceUnavailable
 from meshregistry.sources.nacos.client import AccessDenied, NotOffered
-from meshregistry.sources.nacos.dialects import Dialect, Fetch, dialect_v1, probe
+from meshregistry.sources.nacos.dialects import Dialect, Fetch, dialect_v1, dialect_v3, probe
 from tests.unit.sources.nacos.bodies import captured
 
 pytestmark = pytest.mark.anyio
@@ -51,8 +51,16 @@ async def test_a_server_that_hides_its_version_speaks_v1_without_bulk(refusal: b
 
 
 @pytest.mark.parametrize("version", ["1.4.8", "", "unknown", "v2"])
-def test_no_bulk_where_pages_may_be_counted_from_0(version: str) -> None:
-    assert dialect_v1(version).bulk_path is None
+def test_no_bulk_where_pages_may_be_counted_from_0_but_the_catalogue_for_the_groups(version: str) -> None:
+    dialect = dialect_v1(version)
+
+    assert (None, "/v1/ns/catalog/services") == (dialect.bulk_path, dialect.catalogue_path)
+
+
+@pytest.mark.parametrize("dialect", [dialect_v1("2.3.1"), dialect_v3("3.1.0")], ids=["2.x", "3.x"])
+def test_no_other_catalogue_where_the_bulk_listing_tells_the_groups(dialect: Dialect) -> None:
+    assert None is dialect.catalogue_path
+    assert None is not dialect.bulk_path
 
 
 async def test_a_server_that_does_not_answer_is_unavailable() -> None:

@@ -21,12 +21,20 @@ KEYS = ("serviceName", "groupName", "clusterMap", "hosts", "ip", "port", "metada
 DECODERS = (
     wire.decode_catalog_page,
     wire.decode_admin_page,
+    wire.decode_catalogue,
     wire.decode_names,
     wire.decode_state_v1,
     wire.decode_state_v3,
     wire.decode_metrics,
 )
-CAPTURED = ("catalog-2.3.1.json", "admin-3.1.0.json", "names-2.3.1.json", "state-3.1.0.json", "metrics-2.3.1.json")
+CAPTURED = (
+    "catalog-2.3.1.json",
+    "counts-2.3.1.json",
+    "admin-3.1.0.json",
+    "names-2.3.1.json",
+    "state-3.1.0.json",
+    "metrics-2.3.1.json",
+)
 MESSAGES = (
     messages.Result,
     messages.ServerCheck,

@@ -11,6 +11,7 @@ from tests.unit.sources.nacos.bodies import captured
 DECODERS: list[Callable[[bytes], object]] = [
     wire.decode_catalog_page,
     wire.decode_admin_page,
+    wire.decode_catalogue,
     wire.decode_names,
     wire.decode_state_v1,
     wire.decode_state_v3,
@@ -28,6 +29,14 @@ def test_the_admin_listing_of_3_x_tells_the_total() -> None:
     page = wire.decode_admin_page(captured("admin-3.1.0.json"))
 
     assert (9, 9) == (len(page.items), page.total)
+
+
+def test_the_catalogue_without_instances_tells_the_group_of_every_service() -> None:
+    page = wire.decode_catalogue(captured("counts-2.3.1.json"))
+
+    rows = {(row.group_name, row.name) for row in page.service_list}
+    assert (8, 8) == (page.count, len(rows))
+    assert {("DEFAULT_GROUP", "catalogue"), ("G2", "catalogue"), ("G3", "catalogue")} <= rows
 
 
 @pytest.mark.parametrize("version", ["2.3.1", "3.1.0"])
