@@ -45,6 +45,9 @@ _FORBIDDEN_ANNOTATIONS = frozenset(
     )
 )
 _RESOLVED = (Resolution.DNS, Resolution.DNS_ROUND_ROBIN)
+HELD_BACK = "held back"
+"""How the detail of a reject ends that holds a whole entry back."""
+
 _MAX_PORT = 65535
 _MAX_UINT32 = 2**32 - 1
 
@@ -209,7 +212,7 @@ class _Gate:
         return items if len(kept) == len(items) else tuple(kept)
 
     def _hold(self, reason: str, subject: str, detail: str) -> ServiceEntry | None:
-        self._note(reason, subject, f"{detail}; held back")
+        self._note(reason, subject, f"{detail}; {HELD_BACK}")
         return None
 
     def _note(self, reason: str, subject: str, detail: str) -> None:

@@ -15,6 +15,7 @@ from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.rejects import Reject, print_subject
 from meshregistry.model.relabel import Rewrite
 from meshregistry.model.service_entry import WorkloadEntry
+from meshregistry.model.validation import HELD_BACK
 from meshregistry.store.departures import Place, place_of
 from meshregistry.wire.resource import Resource
 
@@ -100,6 +101,11 @@ class Evidence(NamedTuple):
     withheld: Callable[[ServiceKey, AbstractSet[Place]], str]
     """Service and places → why these do not count now (`store/freshness.py`), "" when they do."""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to tell: the resource's host has its home under another name."""
+        return self.resource is None and not (self.claims or self.held or self.rejects)
+
 
 class Question(NamedTuple):
     """What is asked: a host or resource name, an address or "" for all, a port or 0 for each of the address."""
@@ -120,7 +126,10 @@ def explain_resource(
     policies: Mapping[str, ConversionPolicy],
     cache: ConversionCache,
 ) -> ResourceAnswer:
-    """Return the answer for one resource; `registered` holds what the sources remember of the services in question."""
+    """Return the answer for one resource.
+
+    `registered` holds what the sources remember of the services in question, `policies` those of all these sources.
+    """
     entry = evidence.resource.entry if evidence.resource is not None else None
     endpoints = entry.endpoints if entry is not None else ()
     keys = sorted({claim.key for claim in evidence.claims} | evidence.held.keys() | registered.keys())
@@ -183,17 +192,15 @@ class _Teller(NamedTuple):
         return any(self.question.covers((instance.address, port)) for port in (instance.port, instance.secure_port))
 
     def _judge(self, key: ServiceKey, instance: Instance, own: Sequence[Claim]) -> InstanceAnswer:
-        policy = self.policies.get(key.scope.source)
-        if policy is None:
-            return _answer(instance, "not_served", "its source is not enabled")
-        fate = tell_fate(key, instance, policy, self.cache)
+        fate = tell_fate(key, instance, self.policies[key.scope.source], self.cache)
         rewrites = tuple([_show(each) for each in fate.relabelled[:MAX_REWRITES]])
         return msgspec.structs.replace(_answer(instance, *self._decide(key, fate, own)), relabelled=rewrites)
 
     def _decide(self, key: ServiceKey, fate: Fate, own: Sequence[Claim]) -> tuple[str, str]:
         if fate.outcome != CONVERTED:
             return fate.outcome, fate.detail
-        if self.evidence.name not in fate.resources:
+        # A host that several sources claim has one resource, whatever the names that they would give it.
+        if self.evidence.name not in fate.resources and fate.places.isdisjoint(_places(own)):
             return "elsewhere", "it belongs to " + ", ".join(fate.resources)
         if not fate.places.isdisjoint(self.reached):
             return "served", fate.detail
@@ -213,7 +220,8 @@ class _Teller(NamedTuple):
         if about is not None:
             return about.reason, about.detail
         if self.evidence.rule == "quarantine":
-            detail = "; ".join(f"{each.reason}: {each.detail}" for each in self.evidence.rejects[:3])
+            faults = [each for each in self.evidence.rejects if each.detail.endswith(HELD_BACK)][:3]
+            detail = "; ".join(f"{each.reason}: {each.subject} {each.detail}" for each in faults)
             return "quarantine", f"the entry is not valid and its last good form stays ({detail})"
         if places.isdisjoint(_places(own)):
             return "not_served", "its source has told of it, and it has not been taken over yet"

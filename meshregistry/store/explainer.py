@@ -46,7 +46,7 @@ class Explainer:
         At most `MAX_RESOURCES`; none for a host that nobody knows. Without a host, those that serve the address.
         """
         names = sorted(self._find_names(question))[:MAX_RESOURCES]
-        evidences = [self._collect(name) for name in names]
+        evidences = [each for each in map(self._collect, names) if not each.is_empty]
         wanted = {claim.key for each in evidences for claim in each.claims}.union(*(each.held for each in evidences))
         known, hidden = self._hear(testimony, wanted, question.host)
         cache = ConversionCache(_CACHED)
@@ -65,7 +65,7 @@ class Explainer:
         known: dict[ServiceKey, tuple[Instance, ...]] = {}
         hidden: set[ServiceKey] = set()
         for key, found in testimony.known():
-            if key in wanted:
+            if key in wanted and key.scope.source in self._parts.rules:
                 known[key] = found
             elif host and self._is_hidden(key, host):
                 known[key] = found

@@ -1,32 +1,39 @@
 """Why a host has an endpoint or not, asked of a whole reducer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 import pytest
 
+from meshregistry.model.dubbo_key import dubbo_scope
+from meshregistry.model.dubbo_policy import DubboPolicy
+from meshregistry.model.events import EntryListing
 from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.model.merge_policy import MergePolicy, MergeRule, Sharing
 from meshregistry.model.policy import ConversionPolicy, Territory
-from meshregistry.model.relabel import RelabelStep
-from meshregistry.model.service_entry import Kind
+from meshregistry.model.relabel import NamePart, PartKind, RelabelStep, ServiceNaming
+from meshregistry.model.service_entry import Kind, ServiceEntry, ServicePort
 from meshregistry.store.explain import MAX_REWRITES, Question, ResourceAnswer
-from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, Services, fleet, instances
+from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, fleet, instances
 
 pytestmark = pytest.mark.anyio
 
 ORDERS = "orders.nacos.svc.cluster.local"
 
 
+Known = Mapping[str, tuple[Instance, ...]] | Mapping[ServiceKey, tuple[Instance, ...]]
+"""Services by their name in the usual scope, or by their key."""
+
+
 class Memory:
     """What a source remembers."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Known) -> None:
         self._services = services
 
     def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
         for name, found in self._services.items():
-            yield ServiceKey(SCOPE, name), found
+            yield ServiceKey(SCOPE, name) if isinstance(name, str) else name, found
 
 
 @pytest.fixture
@@ -35,7 +42,7 @@ def world() -> GuardedWorld:
 
 
 def ask(
-    world: GuardedWorld, services: Services, host: str = ORDERS, address: str = "", port: int = 0
+    world: GuardedWorld, services: Known, host: str = ORDERS, address: str = "", port: int = 0
 ) -> list[ResourceAnswer]:
     return list(world.reducer.explainer.explain(Question(host, address, port), Memory(services)).values())
 
@@ -261,3 +268,79 @@ async def test_more_steps_than_anybody_reads_are_not_all_shown() -> None:
     (answer,) = ask(world, services)
 
     assert [MAX_REWRITES] == [len(each.relabelled) for service in answer.services for each in service.instances]
+
+
+ELSEWHERE = Scope("zookeeper", "", "", "")
+FIRST_WRITTEN = ConversionPolicy(source="nacos", merging=MergePolicy(MergeRule(order=("zookeeper", "nacos"))))
+
+
+def written(*, export_to: tuple[str, ...] = ()) -> EntryListing:
+    """An entry that a person wrote for the host of the orders."""
+    ports = (ServicePort(8080, "HTTP", "http-8080"),)
+    return EntryListing(ELSEWHERE, {"a": ServiceEntry("shop", "orders", (ORDERS,), ports, export_to=export_to)})
+
+
+async def test_a_host_that_a_person_has_written_too_is_one_resource() -> None:
+    world = GuardedWorld(conversion=FIRST_WRITTEN)
+    services = {"orders": instances(1)}
+    await world.take(written())
+    await world.show(services)
+
+    (answer,) = ask(world, services)
+
+    assert ("shop/orders", {"10.0.0.1": "served"}) == (answer.resource, outcomes(answer))
+
+
+async def test_what_waits_for_a_valid_entry_is_said_to_be_so() -> None:
+    world = GuardedWorld(conversion=FIRST_WRITTEN)
+    await world.take(written())
+    await world.show({"orders": instances(1)})
+    await world.take(written(export_to=("no such namespace!",)))
+    services = {"orders": instances(1, 2)}
+    await world.show(services)
+
+    (answer,) = ask(world, services)
+
+    assert ("quarantine", {"10.0.0.1": "served", "10.0.0.2": "quarantine"}) == (answer.rule, outcomes(answer))
+    details = {each.address: each.detail for service in answer.services for each in service.instances}
+    assert "(export_to: no such namespace! no legal visibility; held back)" in details["10.0.0.2"]
+
+
+async def test_a_service_that_lost_its_host_to_another_is_said_to_be_so() -> None:
+    policy = ConversionPolicy(source="zookeeper", resource_ns="dubbo", dubbo=DubboPolicy())
+    world = GuardedWorld(conversion=policy)
+    upper, lower = "com.acme.Orders", "com.acme.orders"
+    for name, number in ((upper, 1), (lower, 2)):
+        await world.read(name, instances(number), dubbo_scope("", name))
+    both = {ServiceKey(dubbo_scope("", name), name): instances(number) for name, number in ((upper, 1), (lower, 2))}
+
+    (answer,) = ask(world, both, "com.acme.orders.dubbo")
+
+    assert {"10.0.0.1": "served", "10.0.0.2": "merged_away"} == outcomes(answer)
+    assert 1 == answer.endpoints
+
+
+async def test_an_instance_whose_metadata_names_another_service_is_said_to_be_elsewhere() -> None:
+    naming = ServiceNaming((NamePart(PartKind.METADATA, "service"),))
+    world = GuardedWorld(conversion=ConversionPolicy(source="nacos", service_naming=naming))
+    orders, users = (("service", "orders"),), (("service", "users"),)
+    services = {
+        "all": (Instance("10.0.0.1", 8080, metadata=orders), Instance("10.0.0.2", 8080, metadata=users)),
+    }
+    await world.show(services)
+
+    (answer,) = ask(world, services)
+
+    assert {"10.0.0.1": "served", "10.0.0.2": "elsewhere"} == outcomes(answer)
+    details = {each.address: each.detail for service in answer.services for each in service.instances}
+    assert "it belongs to nacos/users.nacos" == details["10.0.0.2"]
+
+
+async def test_what_the_store_has_not_taken_over_yet_is_not_served(world: GuardedWorld) -> None:
+    await world.show({"orders": instances(1)})
+
+    (answer,) = ask(world, {"orders": instances(1, 2)})
+
+    assert {"10.0.0.1": "served", "10.0.0.2": "not_served"} == outcomes(answer)
+    details = {each.address: each.detail for service in answer.services for each in service.instances}
+    assert "its source has told of it, and it has not been taken over yet" == details["10.0.0.2"]
