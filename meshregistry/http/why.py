@@ -50,11 +50,9 @@ def _print(answer: Why) -> Iterator[str]:
     for reject in resource.rejects:
         yield f"  dropped or repaired: {reject.reason} {reject.subject} {reject.detail}"
     for change in answer.changes[-_CHANGES_SHOWN:]:
-        detail = f" ({change.detail})" if change.detail else ""
-        yield (
-            f"  commit {change.sequence}: {change.what} by {change.why} {change.scope}{detail}, "
-            f"+{change.added} -{change.removed} endpoints"
-        )
+        origin = " ".join(filter(None, (change.why, change.scope, f"({change.detail})" if change.detail else "")))
+        said = ", ".join((f"+{change.added} -{change.removed} endpoints", *change.altered))
+        yield f"  commit {change.sequence}: {change.what} by {origin}, {said}"
     if answer.clients or resource.version:
         yield from _print_clients(answer.clients)
 

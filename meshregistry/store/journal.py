@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
@@ -11,7 +12,8 @@ import msgspec
 from meshregistry.model.events import EntryListing, ScopeConfirmed, ScopeListing, ServiceReading
 from meshregistry.model.instance import Scope
 from meshregistry.model.rejects import print_subject
-from meshregistry.model.service_entry import ServiceEntry
+from meshregistry.model.service_entry import ServiceEntry, WorkloadEntry
+from meshregistry.store.alterations import list_alterations
 from meshregistry.store.departures import Place, place_of
 
 _SHOWN = 5
@@ -70,6 +72,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     removed: int = 0
     added_sample: tuple[str, ...] = ()
     removed_sample: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
+    """What else an update changed, in words: `ports`, `labels of 3 endpoints`."""
 
 
 class Journal:
@@ -91,8 +95,8 @@ class Journal:
         known = after if after is not None else before
         if known is None:
             raise ValueError("nothing changed into nothing")
-        old, new = _places(before), _places(after)
-        added, removed = (new - old, old - new) if old else (new, old)
+        old, new = _map_places(before), _map_places(after)
+        added, removed = (new.keys() - old.keys(), old.keys() - new.keys()) if old else (new.keys(), old.keys())
         self._last += 1
         self._entries.append(
             Entry(
@@ -111,6 +115,7 @@ class Journal:
                 len(removed),
                 _sample(added),
                 _sample(removed),
+                list_alterations(before, after, old, new) if before is not None and after is not None else (),
             )
         )
 
@@ -161,11 +166,11 @@ def _name_change(before: ServiceEntry | None, after: ServiceEntry | None) -> str
     return "emptied" if before.endpoints and not after.endpoints else "updated"
 
 
-def _places(entry: ServiceEntry | None) -> frozenset[Place]:
-    return frozenset([place_of(endpoint) for endpoint in entry.endpoints]) if entry is not None else frozenset()
+def _map_places(entry: ServiceEntry | None) -> dict[Place, WorkloadEntry]:
+    return {place_of(endpoint): endpoint for endpoint in entry.endpoints} if entry is not None else {}
 
 
-def _sample(places: frozenset[Place]) -> tuple[str, ...]:
+def _sample(places: AbstractSet[Place]) -> tuple[str, ...]:
     return (
         () if not places else tuple([print_subject(f"{address}:{port}") for address, port in sorted(places)[:_SHOWN]])
     )

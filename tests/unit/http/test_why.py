@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from meshregistry.http.views import ClientHolding, Why
@@ -24,6 +25,8 @@ def answer() -> Why:
     journal = Journal(10)
     scope = Scope("nacos", "", "public", "DEFAULT_GROUP")
     journal.note_change(None, ORDERS, Origin("registry", scope), "", Moment(1.0, 4))
+    relabelled = msgspec.structs.replace(ORDERS, labels=(("app", "other"),))
+    journal.note_change(ORDERS, relabelled, Origin("operator", None, "ann"), "", Moment(1.0, 5))
     service = ServiceAnswer(
         "nacos/public/DEFAULT_GROUP/orders",
         "nacos",
@@ -80,6 +83,7 @@ async def test_the_text_walks_from_the_registry_to_the_clients() -> None:
         "      relabelled: zone is 'z1'",
         "  dropped or repaired: label_value k bad",
         "  commit 4: created by registry nacos/public/DEFAULT_GROUP, +2 -0 endpoints",
+        "  commit 5: updated by operator (ann), +0 -0 endpoints, labels",
         "  client istiod-1 holds this version since 62 s",
         "  client istiod-2 holds this version since at least 90 s",
         "  client istiod-3 holds an older version, last heard of 7 s ago",

@@ -1,12 +1,14 @@
 """The journal: what it says of a change, how much it keeps, and who is told why."""
 
 import logging
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from meshregistry.model.events import ScopeConfirmed
 from meshregistry.model.instance import Scope
-from meshregistry.model.service_entry import ServiceEntry, WorkloadEntry
+from meshregistry.model.service_entry import Location, Resolution, ServiceEntry, ServicePort, WorkloadEntry
 from meshregistry.store.journal import Journal, Moment, Origin
 from meshregistry.store.operator import EVERYTHING, Accept, Freeze, ServeAnyway
 from tests.support.guarded_world import SCOPE, GuardedWorld, fleet, instances
@@ -29,6 +31,79 @@ def test_every_change_has_its_word(before: ServiceEntry | None, after: ServiceEn
 
     (entry,) = journal.list_newest("", 10)
     assert (1, 5.0, 7, what, "empty_grace") == (entry.number, entry.time, entry.sequence, entry.what, entry.rule)
+
+
+def endpoint(number: int, **fields: Any) -> WorkloadEntry:
+    return WorkloadEntry(f"10.0.0.{number}", (("http", 80),), **fields)
+
+
+PORTS = (ServicePort(80, "HTTP", "http"),)
+PLAIN = tuple(endpoint(number) for number in range(1, 5))
+BEFORE = ServiceEntry("nacos", "orders", ("orders",), PORTS, PLAIN)
+COMPLETE = ServiceEntry(
+    "nacos",
+    "orders",
+    ("orders", "alias"),
+    (*PORTS, ServicePort(90, "HTTP", "http-90")),
+    tuple(
+        WorkloadEntry(each.address, (("http", 80), ("http-90", 80)), (("a", "1"),), "r/z", 7, "net", "sa")
+        for each in PLAIN
+    ),
+    Resolution.DNS,
+    Location.MESH_EXTERNAL,
+    ("241.0.0.1",),
+    ("*",),
+    (("a", "1"),),
+    (("b", "2"),),
+    ("san",),
+    (("app", "x"),),
+)
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (BEFORE, ()),
+        (replace(BEFORE, endpoints=(endpoint(1, labels=(("a", "1"),)), *PLAIN[1:])), ("labels of 1 endpoint",)),
+        (
+            replace(BEFORE, endpoints=(endpoint(1, weight=7), endpoint(2, weight=7, locality="r/z"), *PLAIN[2:])),
+            ("locality of 1 endpoint", "weight of 2 endpoints"),
+        ),
+        (replace(BEFORE, labels=(("a", "1"),)), ("labels",)),
+        (replace(BEFORE, endpoints=PLAIN[1:]), ()),
+        (replace(BEFORE, endpoints=(*PLAIN, endpoint(9, weight=7))), ()),
+        (replace(BEFORE, endpoints=()), ()),
+    ],
+)
+def test_a_change_of_what_stays_is_told_in_words(after: ServiceEntry, expected: tuple[str, ...]) -> None:
+    journal = Journal(1)
+
+    journal.note_change(BEFORE, after, Origin("registry", SCOPE), "", NOW)
+
+    assert [expected] == [entry.altered for entry in journal.list_newest("", 10)]
+
+
+def test_every_field_has_its_word() -> None:
+    journal = Journal(1)
+
+    journal.note_change(BEFORE, COMPLETE, Origin("registry", SCOPE), "", NOW)
+
+    (entry,) = journal.list_newest("", 10)
+    own = ServiceEntry.__struct_fields__
+    of_endpoints = WorkloadEntry.__struct_fields__
+    assert len(own) - len(("namespace", "name", "endpoints")) + len(of_endpoints) - len(("address",)) == len(
+        entry.altered
+    )
+    assert all(getattr(BEFORE, field) != getattr(COMPLETE, field) for field in own[2:])
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, COMPLETE), (COMPLETE, None)])
+def test_what_comes_or_goes_as_a_whole_is_not_altered(before: ServiceEntry | None, after: ServiceEntry | None) -> None:
+    journal = Journal(1)
+
+    journal.note_change(before, after, Origin("registry", SCOPE), "", NOW)
+
+    assert [()] == [entry.altered for entry in journal.list_newest("", 10)]
 
 
 def test_only_the_newest_lines_stay() -> None:
