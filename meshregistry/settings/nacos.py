@@ -128,7 +128,8 @@ class NacosSource(NacosServer, Source):
     settle_time: Duration = setting(
         30.0,
         "For so long after an outage or a change of member nothing shrinks: a Nacos that was restarted answers before "
-        "the owners of its instances have registered them again.",
+        "the owners of its instances have registered them again. Where nothing is pushed, so long must last what "
+        "one reading takes from two services or more, or a service that is no longer listed; 0 = neither.",
     )
     drop_unhealthy: bool = setting(True, "Leave out instances that the registry calls unhealthy.")
     client_headers: Mapping[str, Secret] = setting({}, "Headers added to every request.")

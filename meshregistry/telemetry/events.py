@@ -38,6 +38,7 @@ EVENTS = (
     Event("source.lost", "warning, error", "A scope cannot be read; what was known stays. Error: wrong credentials."),
     Event("source.recovered", "info", "It can be read again; `stale_s` is how old its content had become."),
     Event("source.unread", "warning, info", "Single services of Nacos cannot be read and keep what was known."),
+    Event("source.doubted", "info", "What polling of Nacos no longer shows of so many services must last; 0: no more."),
     Event("source.rung", "info", "Complete readings of a Nacos namespace go another way now."),
     Event("source.stopping_late", "warning", "A source that was taken out of the settings takes long to stop."),
     Event("login.refused", "error", "Nacos refuses user and password; tried again more and more slowly."),

@@ -39,7 +39,7 @@ async def _run(arguments: argparse.Namespace, folder: Path, outcomes: list[Outco
 
 async def _attack(world: World, arguments: argparse.Namespace, folder: Path, outcomes: list[Outcome]) -> None:
     registries = world.build(folder, arguments.guard_s)
-    pairs = list(_pairs(world, registries, arguments.only))
+    pairs = list(_pairs(registries, arguments.only))
     if not pairs:
         return
     print(f"starting {world.title} …", flush=True)
@@ -53,14 +53,12 @@ async def _attack(world: World, arguments: argparse.Namespace, folder: Path, out
             print("  ".join(row(outcome)), flush=True)
 
 
-def _pairs(
-    world: World, registries: Sequence[Registry], only: Sequence[str] | None
-) -> Iterator[tuple[Fault, Registry | None]]:
+def _pairs(registries: Sequence[Registry], only: Sequence[str] | None) -> Iterator[tuple[Fault, Registry | None]]:
     for fault in FAULTS:
         if only and fault.name not in only:
             continue
         yield from ((fault, registry) for registry in registries if fault.meets(registry))
-        if fault.make_all is not None and (not world.is_real or len(registries) > 1):
+        if fault.make_all is not None and len(registries) > 1:
             yield fault, None
 
 

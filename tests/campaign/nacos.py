@@ -88,6 +88,12 @@ class Nacos(Registry):
         await self.rig.deregister(endpoint.service, endpoint.address, _PORT)
 
 
+_POLLED = """
+  mode: polling
+  refresh_period: 5s
+"""
+
+
 class SimulatedNacos(Nacos):
     """The simulator in the campaign's own loop."""
 
@@ -115,6 +121,15 @@ class SimulatedNacos(Nacos):
 
     async def resume(self) -> None:
         self.calm()
+
+
+class PolledNacos(SimulatedNacos):
+    """The same, read by polling alone and so rarely that most restarts fall between two polls."""
+
+    name = "simulated Nacos, polled"
+
+    def settings(self) -> str:
+        return super().settings().replace("  refresh_period: 1s\n", _POLLED.lstrip("\n"))
 
 
 async def _live(rig: RealRig) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from meshregistry.sim.nacos.views import Dialect
 from tests.campaign.eureka import RealEureka, SimulatedEureka
-from tests.campaign.nacos import RealNacos, SimulatedNacos
+from tests.campaign.nacos import PolledNacos, RealNacos, SimulatedNacos
 from tests.campaign.registry import Registry
 from tests.campaign.scene import Size
 from tests.campaign.zookeeper import RealZooKeeper, SimulatedZooKeeper
@@ -30,6 +30,10 @@ def _simulated(folder: Path, guard_s: float) -> Sequence[Registry]:
     return [SimulatedNacos(1, guard_s), SimulatedEureka(2, guard_s), SimulatedZooKeeper(3, guard_s)]
 
 
+def _polled(folder: Path, guard_s: float) -> Sequence[Registry]:
+    return [PolledNacos(1, guard_s)]
+
+
 def _real(folder: Path, guard_s: float) -> Sequence[Registry]:
     eureka, zookeeper = RealEureka(folder, 2, guard_s), RealZooKeeper(folder, 3, guard_s)
     return [RealNacos(Dialect.V2, folder, 1, guard_s), eureka, zookeeper]
@@ -41,6 +45,7 @@ def _real_nacos3(folder: Path, guard_s: float) -> Sequence[Registry]:
 
 WORLDS = (
     World("simulated", "the three simulators", False, Size(40, 5), _simulated),
+    World("polled", "the simulated Nacos without push", False, Size(40, 5), _polled),
     World("real", "Nacos 2.3.1, two Eurekas, three ZooKeepers 3.9.5", True, Size(8, 3), _real),
     World("nacos3", "Nacos 3.1.0", True, Size(8, 3), _real_nacos3),
 )

@@ -20,6 +20,7 @@ import pytest
 from meshregistry.sim.nacos.views import Dialect
 from meshregistry.sources.nacos import NacosScope, NacosServerOptions
 from meshregistry.sources.nacos.options import WatchOptions
+from meshregistry.sources.polling import PollOptions
 from tests.support import nacos_testimony as testimony
 from tests.support.nacos_churn import Row, churn_by_connections, churn_by_http, list_everything
 from tests.support.nacos_grpc import NacosGrpc, connected
@@ -36,7 +37,10 @@ pytestmark = [
     pytest.mark.timeout(600),
 ]
 
-MODES: dict[str, dict[str, object]] = {"polling": {}, "push": {"watch": WatchOptions(list_period_s=0.5)}}
+RARELY = PollOptions(refresh_period_s=3600.0)
+"""For a reader that polls when it is told to: it meets nothing of an outage that ends before."""
+
+MODES: dict[str, dict[str, object]] = {"polling": {"settle_s": 2.0}, "push": {"watch": WatchOptions(list_period_s=0.5)}}
 _SIM_COMMAND = [sys.executable, "-m", "meshregistry.sim.nacos", "--dialect", "3.x", "--port", "0"]
 
 
@@ -133,17 +137,26 @@ async def test_a_killed_server_that_comes_back_empty_costs_no_endpoint(
             await stack.enter_async_context(deployment.running())
         before = [_addresses(await _until_entries(each, testimony.ENTRIES)) for each in deployments]
         losses = await stack.enter_async_context(_watched(deployments, before))
+        blind = await stack.enter_async_context(reading(_options(court, "DEFAULT_GROUP"), polling=RARELY))
+        await blind.until(lambda view: view.readings() == 1)
+        seen = _places(blind)
 
         await anyio.to_thread.run_sync(court.server.kill)
         court.server.forget()
         await asyncio.sleep(float(pytestconfig.getoption("--outage-s")))
         await anyio.to_thread.run_sync(court.server.start)
+        # The applications need some seconds to see that they must register again.
+        blind.source.read_again()
+        await blind.until(lambda view: view.readings() == 2)
+        assert seen == _places(blind)
         await court.judges.until_listed(SERVICES)
         await bench.register("later", "10.0.0.9", 80)
         for deployment in deployments:
             await _until_entries(deployment, {*testimony.ENTRIES, "later.nacos"})
 
     assert [] == losses
+    assert all(set(seen) <= listing.names and all(listing.services.values()) for listing in blind.listings)
+    assert 0.0 == blind.readings(failed=True)
 
 
 async def test_a_killed_application_leaves_nothing_and_the_others_stay(court: Court) -> None:
@@ -270,6 +283,10 @@ async def _until_entries(deployment: Deployment, names: set[str]) -> dict[str, A
 
 def _addresses(entries: dict[str, Any]) -> dict[str, list[str]]:
     return {name: [each["address"] for each in spec.get("endpoints", ())] for name, spec in entries.items()}
+
+
+def _places(view: View) -> dict[str, list[tuple[str, int]]]:
+    return {name: [(each.address, each.port) for each in found] for name, found in view.services.items()}
 
 
 def _shown(view: View) -> dict[str, list[Row]]:

@@ -200,6 +200,7 @@ async def test_several_pages_are_one_listing_on_both_rungs(nacos_rig: NacosRig, 
     async with asyncio.TaskGroup() as tasks:
         for number in range(7):
             tasks.create_task(nacos_rig.register(f"svc-{number}", f"10.0.0.{number + 1}", 80))
+    expected: dict[str, tuple[Instance, ...]]
     expected = {f"svc-{number}": (instance(f"10.0.0.{number + 1}", 80),) for number in range(7)}
     async with Gateway(nacos_rig.base_url) as gateway:
         gateway.refused[BULK[nacos_rig.dialect]] = 404
@@ -212,6 +213,9 @@ async def test_several_pages_are_one_listing_on_both_rungs(nacos_rig: NacosRig, 
             await single.until_services(expected)
 
             await nacos_rig.deregister("svc-3", "10.0.0.4", 80)
+            expected["svc-3"] = ()
+            await bulk.until_services(expected)
+            await single.until_services(expected)
             await nacos_rig.remove_service("svc-3")
             del expected["svc-3"]
             await bulk.until_services(expected)

@@ -25,6 +25,7 @@ POLL_S = 0.2
 """The refresh period of the service under test."""
 
 _SETTINGS = """
+profile: {profile}
 aux_addr: 127.0.0.1:{http}
 mcp: {{server_url: "xds://127.0.0.1:{ads}", drain_timeout: 2s, shards: {shards}}}
 guard: {{empty_grace: {grace}s, delete_after: {delete}s}}
@@ -43,11 +44,19 @@ class Deployment:
     """Where one service listens and what it reads; the service can be run several times in a row."""
 
     def __init__(
-        self, rig: NacosRig, *, grace_s: float = 1.0, delete_s: float = 1.0, shards: int = 1, mode: str = "auto"
+        self,
+        rig: NacosRig,
+        *,
+        grace_s: float = 1.0,
+        delete_s: float = 1.0,
+        shards: int = 1,
+        mode: str = "auto",
+        profile: str = "istio",
     ) -> None:
         self.ads = free_port_run(shards)
         (self.http,) = free_ports(1)
         self._settings = _SETTINGS.format(
+            profile=profile,
             http=self.http,
             ads=self.ads,
             shards=shards,

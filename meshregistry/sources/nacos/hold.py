@@ -5,7 +5,7 @@ registered again and before the other nodes have told it of theirs (`nacos.namin
 Owners reconnect within 5 s and beat every 5 s; nodes send their data within 30 s.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import NamedTuple
 
 from meshregistry.model.instance import Instance
@@ -20,18 +20,27 @@ class Kept(NamedTuple):
 
 def keep(before: tuple[Instance, ...], now: tuple[Instance, ...]) -> Kept:
     """Return what the registry shows and beside it the instances it showed before, by address and port."""
-    shown = {(instance.address, instance.port) for instance in now}
-    missing = [instance for instance in before if (instance.address, instance.port) not in shown]
-    if not missing:
-        return Kept(now, 0)
-    return Kept(tuple(sorted([*now, *missing])), len(missing))
+    return join(now, find_missing(before, now))
+
+
+def find_missing(
+    before: tuple[Instance, ...], now: tuple[Instance, ...], disabled: Set[tuple[str, int]] = frozenset()
+) -> tuple[Instance, ...]:
+    """Return the instances at whose address and port the registry shows none any more, not even a disabled one."""
+    shown = {(instance.address, instance.port) for instance in now} | disabled
+    return tuple(instance for instance in before if (instance.address, instance.port) not in shown)
+
+
+def join(now: tuple[Instance, ...], held: tuple[Instance, ...]) -> Kept:
+    """Return what the registry shows together with what is held beside it."""
+    return Kept(tuple(sorted([*now, *held])) if held else now, len(held))
 
 
 class Settling:
     """Says whether a namespace may shrink. Owner of the time until which it may not."""
 
     def __init__(self, settle_s: float, now: Callable[[], float]) -> None:
-        self._settle_s = settle_s
+        self.settle_s = settle_s
         self._now = now
         self._until = 0.0
         self._is_away = False
@@ -53,4 +62,4 @@ class Settling:
     def begin(self) -> None:
         """Note that what answers may not know everything yet: another node, or a new connection after a lost one."""
         self._is_away = False
-        self._until = self._now() + self._settle_s
+        self._until = self._now() + self.settle_s

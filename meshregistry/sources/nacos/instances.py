@@ -47,6 +47,9 @@ class Harvest(NamedTuple):
     bad: Mapping[str, int]
     """Records dropped alone, by reason: `malformed`, `address`, `port`, `metadata`."""
 
+    disabled: frozenset[tuple[str, int]] = frozenset()
+    """Addresses and ports of the disabled ones, as far as the listing shows them: they are not missing."""
+
     @property
     def has_unhealthy(self) -> bool:
         """Whether any usable instance is unhealthy."""
@@ -93,28 +96,23 @@ class InstanceReader:
     def _harvest(self, hosts: Iterable[tuple[str | None, wire.Host | msgspec.Raw]]) -> Harvest:
         bad: dict[str, int] = {}
         instances: list[Instance] = []
-        disabled = 0
+        disabled: list[tuple[str, int]] = []
         for cluster, host in hosts:
             try:
-                instance = self._instance(cluster, host)
+                known = _decode_host(host) if isinstance(host, msgspec.Raw) else host
+                if known.enabled is False:
+                    disabled.append((known.ip or "", known.port or 0))
+                else:
+                    instances.append(self._instance(cluster, known))
             except BadRecord as error:
                 bad[error.reason] = bad.get(error.reason, 0) + 1
-                continue
-            if instance is None:
-                disabled += 1
-            else:
-                instances.append(instance)
         if bad and not instances and not disabled:
             raise SourceDataError(f"none of {sum(bad.values())} instance records is usable: {bad}")
         instances.sort()
-        return Harvest(tuple(instances), bad)
+        return Harvest(tuple(instances), bad, frozenset(disabled))
 
-    def _instance(self, cluster: str | None, host: wire.Host | msgspec.Raw) -> Instance | None:
-        """Return the instance, or None for a disabled one; raises BadRecord."""
-        if isinstance(host, msgspec.Raw):
-            host = _decode_host(host)
-        if host.enabled is False:
-            return None
+    def _instance(self, cluster: str | None, host: wire.Host) -> Instance:
+        """Return the instance; raises BadRecord."""
         if not host.ip or host.ip.isspace():
             raise BadRecord("address")
         if host.port is None:

@@ -3,11 +3,12 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from meshregistry.errors import SourceDataError, SourceError, SourceUnavailable
 from meshregistry.model.events import Sink
 from meshregistry.model.instance import Scope
+from meshregistry.sources.nacos.absence import SEVERAL
 from meshregistry.sources.nacos.bulk import BulkReader, look_again_at_suspects
 from meshregistry.sources.nacos.client import AccessDenied, NotOffered
 from meshregistry.sources.nacos.connection import Connection
@@ -20,7 +21,7 @@ from meshregistry.sources.nacos.messages import Content, ServiceName
 from meshregistry.sources.nacos.options import DEFAULT_GROUP, NacosOptions
 from meshregistry.sources.nacos.refusal import Refusal, explained
 from meshregistry.sources.nacos.registry import EVERYTHING
-from meshregistry.sources.nacos.scope import ScopeReader
+from meshregistry.sources.nacos.scope import IsWatched, ScopeReader
 from meshregistry.sources.nacos.services import HttpCalls, OneByOne, PushCalls, ServiceCalls
 from meshregistry.sources.nacos.watch import NamespaceWatch
 from meshregistry.sources.polling import Clock
@@ -36,6 +37,9 @@ PUSHED = "grpc"
 
 _ROTATION = 10
 """Services that are watched are queried one by one in every so manieth listing where there is no bulk listing."""
+
+_QUICKEST_RESTART_S = 5.0
+"""Nacos takes 8 to 20 s from its end to its first answer."""
 
 Outcome = bool | SourceError
 """What a reading of a scope came to: whether it is complete, or why it failed."""
@@ -73,6 +77,7 @@ class NamespaceReader:
         self._cycle = 0
         self._trusts_pushes = True
         self._seen_turns = 0
+        self._listed_at: float | None = None
         self.watch: NamespaceWatch | None = None
 
     # What BulkReader and NamespaceWatch ask.
@@ -125,6 +130,11 @@ class NamespaceReader:
         """Whether nothing is published of the namespace."""
         return all(scope.is_empty for scope in self.scopes.values())
 
+    @property
+    def due_at(self) -> float | None:
+        """Monotonic seconds from which on a reading may confirm what an earlier one took away; None when none did."""
+        return min((due for scope in self.scopes.values() if (due := scope.absences.due_at) is not None), default=None)
+
     async def read(self, connection: Connection, sink: Sink) -> dict[str, Outcome]:
         """Read every scope from a node and publish what changed; returns what came of each group.
 
@@ -133,13 +143,7 @@ class NamespaceReader:
         self._note_connection()
         self._forget_empty_groups()
         listings, calls = await self._list(connection)
-        outcomes: dict[str, Outcome] = {}
-        for group, listing in listings.items():
-            scope = self._scope(group)
-            try:
-                outcomes[group] = await self._take(scope, listing, calls, sink)
-            except SourceError as error:
-                outcomes[group] = error
+        outcomes = await self._take(listings, calls, sink)
         await asyncio.sleep(0)
         await self._tell_watch({group: listing for group, listing in listings.items() if isinstance(listing, Listing)})
         return outcomes
@@ -157,12 +161,7 @@ class NamespaceReader:
             self._note_groups(Groups(unknown=SourceUnavailable("groups cannot be listed over gRPC")))
         listings, calls = await self._list_one_by_one(lambda scope: PushCalls(live, scope, self._options))
         self._step_to(PUSHED, self._refusal)
-        outcomes: dict[str, Outcome] = {}
-        for group, listing in listings.items():
-            if isinstance(listing, SourceError):
-                outcomes[group] = listing
-            else:
-                outcomes[group] = await self._take(self._scope(group), listing, calls, sink)
+        outcomes = await self._take(listings, calls, sink)
         await self._tell_watch({group: listing for group, listing in listings.items() if isinstance(listing, Listing)})
         return outcomes
 
@@ -216,26 +215,55 @@ class NamespaceReader:
         scope = self.scopes.get(group)
         if scope is None:
             place = Scope("nacos", self._registry, self.namespace, group)
-            scope = ScopeReader(place, self._reader, lambda: self.settling.holds, self._metrics, self._clock)
+            scope = ScopeReader(place, self._reader, self.settling, self._metrics, self._clock)
             self.scopes[group] = scope
         return scope
 
-    async def _take(self, scope: ScopeReader, listing: "Listing | SourceError", calls: "Calls", sink: Sink) -> Outcome:
+    async def _take(
+        self, listings: "Mapping[str, Listing | SourceError]", calls: "Calls", sink: Sink
+    ) -> dict[str, Outcome]:
+        """Publish what the listings of one reading change; return what came of each group."""
+        outcomes: dict[str, Outcome] = {}
+        read: dict[str, Listing] = {}
+        for group, listing in listings.items():
+            try:
+                read[group] = await self._look_twice(group, listing, calls)
+            except SourceError as error:
+                outcomes[group] = error
+        is_doubted = await self._is_doubted(read)
+        for group, listing in read.items():
+            # Once more: a node that is being restarted may have answered in between.
+            self._note_connection()
+            self.settling.come_back()
+            self._listed_at = self._clock.now()
+            is_watched = self._is_watched(group)
+            outcomes[group] = await self._scope(group).take_listing(listing, sink, is_watched, is_doubted=is_doubted)
+        return outcomes
+
+    async def _look_twice(self, group: str, listing: "Listing | SourceError", calls: "Calls") -> Listing:
+        """Return the listing of a group with the second look at suspects; raises SourceError, the group's own too."""
         if isinstance(listing, SourceError):
+            raise listing
+        if self._rung != BULK:
             return listing
-        if self._rung == BULK:
-            one_by_one = self._one_by_one(scope, self._best_calls(calls)(scope.scope))
-            listing = await look_again_at_suspects(listing, one_by_one, scope.memory)
-        group = scope.scope.group
+        scope = self._scope(group)
+        one_by_one = self._one_by_one(scope, self._best_calls(calls)(scope.scope))
+        return await look_again_at_suspects(listing, one_by_one, scope.memory)
+
+    async def _is_doubted(self, listings: Mapping[str, Listing]) -> bool:
+        """Whether what a reading takes away looks like a restart that no failed call and no connection told of."""
+        losses = 0
+        for group, listing in listings.items():
+            losses += await self._scope(group).count_losses(listing, self._is_watched(group))
+            if losses >= SEVERAL:
+                return True
+        return any(scope.absences for scope in self.scopes.values())
+
+    def _is_watched(self, group: str) -> IsWatched:
         watch = self.watch
-
-        def is_watched(name: str, moment: float) -> bool:
-            return watch is not None and watch.is_live_since(ServiceName(group, name), moment)
-
-        # Once more: a node that is being restarted may have answered in between.
-        self._note_connection()
-        self.settling.come_back()
-        return await scope.take_listing(listing, sink, is_watched)
+        if watch is None:
+            return lambda name, moment: False
+        return lambda name, moment: watch.is_live_since(ServiceName(group, name), moment)
 
     async def _list(self, connection: Connection) -> "tuple[dict[str, Listing | SourceError], Calls]":
         def over_http(scope: Scope) -> ServiceCalls:
@@ -333,9 +361,13 @@ class NamespaceReader:
         """Let nothing shrink for a while after a connection was lost, and after the next one was set up."""
         if self.watch is None or self.watch.turns == self._seen_turns:
             return
-        if self._seen_turns:
+        if self._seen_turns or self._may_have_been_restarted():
             self.settling.begin()
         self._seen_turns = self.watch.turns
+
+    def _may_have_been_restarted(self) -> bool:
+        """Whether the first connection leads to a server that could have been restarted since the latest listing."""
+        return self._listed_at is not None and self._clock.now() - self._listed_at > _QUICKEST_RESTART_S
 
     async def _tell_watch(self, listings: dict[str, Listing]) -> None:
         if self.watch is None:

@@ -98,7 +98,8 @@ class NacosOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     settle_s: float = 30.0
     """For so long after an outage or a change of node nothing shrinks: Nacos forgets ephemeral instances when it
-    restarts, and answers before their owners and the other nodes have told it of them again."""
+    restarts, and answers before their owners and the other nodes have told it of them again. What listings alone
+    take away as a restart between two of them would (see `absence`) must last for so long."""
 
     wait_time_s: float = 0.0
     """Declare the source complete after this time even if scopes are unread; 0 waits for ever."""

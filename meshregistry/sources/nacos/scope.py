@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -10,7 +10,8 @@ from meshregistry.model.events import ScopeListing, ServiceReading, Sink
 from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.model.rejects import print_subject
 from meshregistry.sources.decoding import fingerprint
-from meshregistry.sources.nacos.hold import Kept, keep
+from meshregistry.sources.nacos.absence import SEVERAL, Absences
+from meshregistry.sources.nacos.hold import Kept, Settling, find_missing, join, keep
 from meshregistry.sources.nacos.instances import Harvest, InstanceReader
 from meshregistry.sources.nacos.memory import Known, Listing, Memory, Reading
 from meshregistry.sources.polling import Clock
@@ -20,6 +21,9 @@ from meshregistry.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 _ENCODER = msgspec.msgpack.Encoder()
+
+IsWatched = Callable[[str, float], bool]
+"""Whether changes of a service were to be pushed since a moment."""
 
 _UNREAD_SHOWN = 20
 _PATIENCE_READINGS = 3
@@ -41,13 +45,13 @@ class ScopeReader:
     """
 
     def __init__(
-        self, scope: Scope, reader: InstanceReader, holds: Callable[[], bool], metrics: Metrics, clock: Clock
+        self, scope: Scope, reader: InstanceReader, settling: Settling, metrics: Metrics, clock: Clock
     ) -> None:
         self.scope = scope
         self.status = ScopeStatus(scope, metrics, clock)
         self.memory = Memory()
         self._reader = reader
-        self._holds = holds
+        self._settling = settling
         self._metrics = metrics
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -59,22 +63,45 @@ class ScopeReader:
         self._unpushed: dict[str, float] = {}
         self._doubts: dict[str, float] = {}
         self._missed = 0
+        self._is_in_doubt = False
+        self.absences = Absences(settling.settle_s)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is published of the scope."""
         return not self.memory.known
 
-    async def take_listing(self, listing: Listing, sink: Sink, is_watched: Callable[[str, float], bool]) -> bool:
+    async def count_losses(self, listing: Listing, is_watched: IsWatched) -> int:
+        """Return how many services lose instances by a listing and nothing but it would have told, up to SEVERAL.
+
+        One that is not listed at all counts as several, see `absence`. Cancelling it is safe.
+        """
+        losses = 0
+        slicer = Slicer()
+        for name, reading in listing.fresh.items():
+            before = self.memory.known.get(name)
+            is_pushed = self._is_pushed(name, listing, is_watched)
+            if before is not None and reading.harvest is not None and not is_pushed:
+                losses += self.absences.are_new(name, _find_missing(before, reading.harvest))
+            if losses >= SEVERAL:
+                return losses
+            await slicer.breathe()
+        is_lost = any(not self._is_pushed(name, listing, is_watched) for name, _ in self._unlisted(listing))
+        return SEVERAL if is_lost else losses
+
+    async def take_listing(
+        self, listing: Listing, sink: Sink, is_watched: IsWatched, *, is_doubted: bool = False
+    ) -> bool:
         """Publish what a listing changes; nothing is published when nothing did.
 
-        `is_watched` says whether changes of a service were to be pushed since a moment. Returns whether every listed
-        service has been read at least once. Cancelling it is safe: what was published is remembered, nothing else.
+        `is_watched` says whether changes of a service were to be pushed since a moment; what a doubted listing takes
+        away from others is believed only when it lasts. Returns whether every listed service has been read at least
+        once. Cancelling it is safe: what was published is remembered, nothing else.
         """
         self._note(listing)
         async with self._lock:
             self._count_missed()
-            await self._publish(listing, sink, is_watched)
+            await self._publish(listing, sink, is_watched, is_doubted=is_doubted)
         return self._is_complete(listing)
 
     async def take_push(self, name: str, body: bytes, arrived_at: float, sink: Sink) -> bool:
@@ -91,6 +118,8 @@ class ScopeReader:
             known = _pushed(kept, harvest, before, arrived_at)
             self._unpushed.pop(name, None)
             self._doubts.pop(name, None)
+            if not kept.held:
+                self.absences.forget(name)
             if before is not None and before.content_digest == known.content_digest:
                 self.memory.put(name, known)
                 return False
@@ -114,6 +143,7 @@ class ScopeReader:
             "services": len(known),
             "instances": sum(len(each.instances) for each in known),
             "held_instances": sum(each.held for each in known),
+            "doubted_services": len(self.absences),
             "bad_records": sum(each.bad for each in known),
             "bad_records_total": self._bad_records,
             "unread": dict(sorted(self._unread.items())[:_UNREAD_SHOWN]),
@@ -146,16 +176,22 @@ class ScopeReader:
         if late:
             self._miss(late)
 
+    def _tell_doubt(self) -> None:
+        """Say when a listing is not believed, and when nothing of one is doubted any more."""
+        if bool(self.absences) != self._is_in_doubt:
+            _log.info("source.doubted source=nacos scope=%s services=%d", self.scope, len(self.absences))
+        self._is_in_doubt = bool(self.absences)
+
     def _miss(self, names: list[str]) -> None:
         self._missed += len(names)
         self._metrics.missed_events.labels("nacos").inc(len(names))
         text = "push.missed source=nacos scope=%s services=%d first=%s"
         _log.warning(text, self.scope, len(names), print_subject(min(names)))
 
-    async def _publish(self, listing: Listing, sink: Sink, is_watched: Callable[[str, float], bool]) -> None:
+    async def _publish(self, listing: Listing, sink: Sink, is_watched: IsWatched, *, is_doubted: bool) -> None:
         names = self._names(listing, is_watched)
         draft = self.memory.draft()
-        news = await self._compare(listing, draft, is_watched)
+        news = await self._compare(listing, draft, is_watched, is_doubted=is_doubted)
         self._hold_unlisted(draft, names - listing.names, listing.started_at)
         draft.keep_only(names)
         if news or names != self._published:
@@ -163,24 +199,35 @@ class ScopeReader:
             await sink.publish(ScopeListing(self.scope, names, news, unread, listing.observed_at))
         self._published = names
         self.memory.adopt(draft)
+        self.absences.keep_only(names)
+        self._tell_doubt()
 
-    def _names(self, listing: Listing, is_watched: Callable[[str, float], bool]) -> frozenset[str]:
+    def _names(self, listing: Listing, is_watched: IsWatched) -> frozenset[str]:
         """Return the names that count as listed: those the listing cannot or must not take away included."""
-        names = listing.names
-        if self._published is not None and (listing.nameless or self._holds()):
-            names |= self._published
-        kept = {
-            name
-            for name, known in self.memory.known.items()
-            if name not in names and known.instances and self._stays(name, known, listing, is_watched)
-        }
-        return names | kept if kept else names
+        kept = {name for name, known in self._unlisted(listing) if self._stays(name, known, listing, is_watched)}
+        if self._published is not None and (listing.nameless or self._settling.holds):
+            return listing.names | self._published | kept
+        return listing.names | kept if kept else listing.names
 
-    def _stays(self, name: str, known: Known, listing: Listing, is_watched: Callable[[str, float], bool]) -> bool:
-        """Whether a service with instances that is not listed is newer than the listing, or pushes say otherwise."""
+    def _unlisted(self, listing: Listing) -> Iterator[tuple[str, Known]]:
+        """Yield the services with instances that are not listed, and that nothing newer speaks of."""
+        if listing.nameless:
+            return
+        for name, known in self.memory.known.items():
+            if known.instances and name not in listing.names:
+                yield name, known
+
+    def _is_pushed(self, name: str, listing: Listing, is_watched: IsWatched) -> bool:
+        """Whether pushes were to tell of a service since the listing began, and no listing's doubt is left."""
+        return is_watched(name, listing.started_at) and name not in self.absences
+
+    def _stays(self, name: str, known: Known, listing: Listing, is_watched: IsWatched) -> bool:
+        """Whether a service with instances that is not listed is newer than the listing, or is not believed gone."""
         if known.pushed_at > listing.started_at:
             return True
-        return is_watched(name, listing.started_at) and self._is_doubtful(name, known)
+        if self._is_pushed(name, listing, is_watched):
+            return not self._settling.holds and self._is_doubtful(name, known)
+        return bool(self.absences.take(name, known.instances, listing.started_at, is_doubted=True))
 
     def _is_doubtful(self, name: str, before: Known) -> bool:
         """Whether a listing that takes something away from a watched service is not to be believed yet."""
@@ -207,7 +254,7 @@ class ScopeReader:
                 draft.put(name, known._replace(held=len(known.instances), item_digest=0, list_digest=0))
 
     async def _compare(
-        self, listing: Listing, draft: Memory, is_watched: Callable[[str, float], bool]
+        self, listing: Listing, draft: Memory, is_watched: IsWatched, *, is_doubted: bool
     ) -> dict[str, tuple[Instance, ...]]:
         """Return the services whose content differs from what was published; put all that were read in the draft."""
         news: dict[str, tuple[Instance, ...]] = {}
@@ -216,8 +263,11 @@ class ScopeReader:
             before = self.memory.known.get(name)
             if before is not None and before.pushed_at > listing.started_at:
                 continue
-            is_live = is_watched(name, listing.started_at)
-            kept = self._keep_listed(name, before, reading.harvest, is_live=is_live)
+            is_live = self._is_pushed(name, listing, is_watched)
+            if is_live:
+                kept = self._keep_watched(name, before, reading.harvest)
+            else:
+                kept = self._keep_polled(name, before, reading.harvest, listing.started_at, is_doubted=is_doubted)
             after = _listed(reading, kept, before)
             if after is None:
                 continue
@@ -232,20 +282,31 @@ class ScopeReader:
         await asyncio.sleep(0)
         return news
 
-    def _keep_listed(self, name: str, before: Known | None, harvest: Harvest | None, *, is_live: bool) -> Kept:
-        """The same for a listing, which alone does not take anything away from a watched service."""
-        if before is None or harvest is None or self._holds():
+    def _keep_watched(self, name: str, before: Known | None, harvest: Harvest | None) -> Kept:
+        """Return the instances to publish: a listing alone does not take anything away from a watched service."""
+        if before is None or harvest is None or self._settling.holds:
             return self._keep(before, harvest)
         kept = keep(before.instances, harvest.instances)
-        if kept.held and is_live and self._is_doubtful(name, before):
+        if kept.held and self._is_doubtful(name, before):
             return kept
         self._doubts.pop(name, None)
         return Kept(harvest.instances, 0)
 
+    def _keep_polled(
+        self, name: str, before: Known | None, harvest: Harvest | None, moment: float, *, is_doubted: bool
+    ) -> Kept:
+        """The same where only listings tell: what is doubted stays until it has lasted."""
+        if before is None or harvest is None:
+            return self._keep(before, harvest)
+        missing = _find_missing(before, harvest)
+        holds = self._settling.holds
+        lasting = self.absences.take(name, missing, moment, is_doubted=is_doubted or holds)
+        return join(harvest.instances, missing if holds else lasting)
+
     def _keep(self, before: Known | None, harvest: Harvest | None) -> Kept:
         """Return the instances to publish: while the registry settles, also those it showed before."""
         shown = harvest.instances if harvest is not None else ()
-        if before is None or not self._holds():
+        if before is None or not self._settling.holds:
             return Kept(shown, 0)
         return keep(before.instances, shown)
 
@@ -255,6 +316,10 @@ class ScopeReader:
             return True
         self._incomplete_readings += 1
         return self._incomplete_readings > _PATIENCE_READINGS
+
+
+def _find_missing(before: Known, harvest: Harvest) -> tuple[Instance, ...]:
+    return find_missing(before.instances, harvest.instances, harvest.disabled)
 
 
 def _listed(reading: Reading, kept: Kept, before: Known | None) -> Known | None:

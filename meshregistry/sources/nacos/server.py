@@ -25,6 +25,9 @@ from meshregistry.telemetry.metrics import Metrics
 
 T = TypeVar("T")
 
+_LEAST_PERIOD_S = 1.0
+"""A reading that is to confirm another one comes no sooner after the one before."""
+
 
 class NacosServer:
     """Reads one registry. Owner of the choice of node, of the connection to it, and of the namespaces.
@@ -216,7 +219,16 @@ class NacosServer:
         watches = [reader.watch for reader in self._readers.values()]
         watched = bool(watches) and all(watch is not None and watch.connected for watch in watches)
         resync_s = self._options.resync_period_s
-        return resync_s if watched and resync_s > 0 else None
+        period_s = resync_s if watched and resync_s > 0 else None
+        due_at = min((due for reader in self._readers.values() if (due := reader.due_at) is not None), default=None)
+        return period_s if due_at is None else self._hastened_s(period_s, due_at - self._clock.now())
+
+    def _hastened_s(self, period_s: float | None, due_s: float) -> float:
+        """Return the time until a reading that confirms what an earlier one took away, if that is before the next."""
+        polling = self._options.polling
+        period_s = polling.refresh_period_s if period_s is None else period_s
+        # Lengthened as the pause will be shortened: a reading that comes too early confirms nothing.
+        return min(period_s, max(due_s / (1 - polling.jitter), _LEAST_PERIOD_S))
 
     async def _read(self, reader: NamespaceReader, sink: Sink, readiness: Readiness) -> list[SourceError]:
         """Read a namespace from the first node that gives all of it, else over gRPC; return what went wrong."""
