@@ -298,16 +298,24 @@ async def test_everything_is_listed_when_an_operator_asks_although_pushes_are_tr
 
 
 @BOTH
-async def test_a_token_that_is_denied_is_replaced(dialect: Dialect) -> None:
-    credentials = Credentials(username="nacos", password="pw", token_ttl_s=1)
+@pytest.mark.parametrize("how", ["expired", "revoked"])
+async def test_a_token_that_is_denied_on_the_connection_is_replaced(dialect: Dialect, how: str) -> None:
+    """Nothing is read over HTTP meanwhile, which would renew the token that both share."""
+    credentials = Credentials(username="nacos", password="pw", token_ttl_s=1 if how == "expired" else 3600)
     async with (
         _simulated(dialect, credentials=credentials) as sim,
-        _watched(sim, resync_s=0.2, username="nacos", password="pw") as view,
+        _watched(sim, username="nacos", password="pw") as view,
     ):
-        await asyncio.sleep(1.5)
+        readings = view.readings()
+        if how == "revoked":
+            sim.access.revoke_tokens()
+        else:
+            await asyncio.sleep(1.0)
         sim.registry.register(_key("users"), SimInstance("10.0.0.3", 80))
         await view.until_services({"orders": (_at(1),), "users": (_at(3),)})
+        await view.until(_is_up)
         assert {} == _push_side(view)["subscriptions_refused"]
+        assert (readings, 1) == (view.readings(), _push_side(view)["connections_total"])
 
 
 @BOTH

@@ -12,7 +12,7 @@ from meshregistry.sources.nacos import messages
 from meshregistry.sources.nacos.channel import NacosChannel, NacosStream
 from meshregistry.sources.nacos.client import Endpoint
 from meshregistry.sources.nacos.credentials import Credentials
-from meshregistry.sources.nacos.messages import ConnectionLost
+from meshregistry.sources.nacos.messages import ConnectionLost, RequestDenied
 from meshregistry.sources.nacos.payload import Payload
 from meshregistry.sources.nacos.protocol import Session
 from meshregistry.sources.nacos.session import HEARTBEAT_S, LiveSession
@@ -30,20 +30,31 @@ class _Channel:
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
         self.asked: list[str] = []
+        self.headers: list[dict[str, str]] = []
 
     async def call(self, message: Payload, headers: Mapping[str, str]) -> Payload:
         self.asked.append(message.type)
+        self.headers.append(dict(headers))
         await asyncio.sleep(0)
         return self.answer(message)
 
 
 class _Credentials:
-    """No token is needed; `prepared` counts how often one was looked after."""
+    """The first of `tokens` is in use; `prepared` counts how often it was looked after."""
 
     prepared = 0
 
+    def __init__(self) -> None:
+        self.tokens: list[str] = []
+
     def token(self) -> dict[str, str]:
-        return {}
+        return {"accessToken": self.tokens[0]} if self.tokens else {}
+
+    async def renew(self, denied: Mapping[str, str], endpoint: Endpoint) -> bool:
+        assert (self.token(), NODE) == (denied, endpoint)
+        if len(self.tokens) > 1:
+            del self.tokens[0]
+        return self.token() != denied
 
     def headers(self, token: Mapping[str, str], service: object) -> dict[str, str]:
         return dict(token)
@@ -127,3 +138,31 @@ async def test_groups_have_lists_of_their_own() -> None:
     live, _, _ = _live(answer, ManualClock())
 
     assert [{"of-G"}, {"of-H"}, {"of-G"}] == [await live.names("public", group, 10) for group in "GHG"]
+
+
+def _denial(question: Payload) -> Payload:
+    return messages.request(question.type.replace("Request", "Response"), resultCode=500, errorCode=403, message="no")
+
+
+async def test_a_denied_request_is_made_once_more_with_another_token() -> None:
+    answers = iter([_denial, lambda question: messages.request("ServiceListResponse", resultCode=200)])
+    live, channel, credentials = _live(lambda question: next(answers)(question), ManualClock())
+    credentials.tokens += ["old", "new"]
+
+    reply = await live.ask(messages.request("ServiceListRequest"))
+
+    assert "ServiceListResponse" == reply.type
+    assert [{"accessToken": "old"}, {"accessToken": "new"}] == channel.headers
+
+
+@pytest.mark.parametrize(("tokens", "calls"), [(["only"], 1), (["old", "new", "newer"], 2)])
+async def test_a_denial_stands_when_there_is_no_other_token_or_that_is_denied_too(
+    tokens: list[str], calls: int
+) -> None:
+    live, channel, credentials = _live(_denial, ManualClock())
+    credentials.tokens += tokens
+
+    with pytest.raises(RequestDenied):
+        await live.ask(messages.request("ServiceListRequest"))
+
+    assert calls == len(channel.asked)
