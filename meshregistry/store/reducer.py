@@ -29,6 +29,7 @@ from meshregistry.store.contributions import Contributions
 from meshregistry.store.explainer import Explainer, Parts
 from meshregistry.store.freshness import Freshness
 from meshregistry.store.guard import Decision, GuardPolicy, History, Rule, decide
+from meshregistry.store.handover import Estate, Instant, export_world, take_over
 from meshregistry.store.holds import HoldReport
 from meshregistry.store.inbox import Inbox
 from meshregistry.store.journal import Journal, Origin, origin_of
@@ -44,7 +45,7 @@ from meshregistry.store.staleness import Staleness
 from meshregistry.store.store import SnapshotStore
 from meshregistry.store.timers import Timers
 from meshregistry.store.turnover import Turnover
-from meshregistry.store.world import World, shift_history, shift_hold
+from meshregistry.store.world import World
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import Resource, ResourceEncoder
 
@@ -86,6 +87,9 @@ class Reducer:
         self._sidecars = SidecarShelf(store, encoder.create_time, self._rejects, metrics)
         self._timers = Timers()
         self._addresses = AddressBook(next((each.conversion.vip_range for each in rules.values()), ""))
+        self._estate = Estate(
+            self._contributions, self._mass, self._histories, self._owners, self._timers, self._addresses
+        )
         self._pending = set(rules)
         self._staleness = Staleness(metrics)
         self._turnover = Turnover()
@@ -134,19 +138,8 @@ class Reducer:
 
     def export(self, fingerprints: Mapping[str, str], wall: float) -> World:
         """Return everything that a later process needs to go on from here; `wall` is the time of day, Unix seconds."""
-        resources = self._store.current.collection(Kind.SERVICE_ENTRY).resources
-        return World(
-            self._staleness.as_of or wall,
-            wall,
-            self._clock(),
-            fingerprints,
-            resources,
-            self._contributions.copy(),
-            dict(self._histories),
-            dict(self._owners),
-            self._mass.export(),
-            self._store.current.collection(Kind.SIDECAR).resources,
-        )
+        at, as_of = Instant(self._clock(), wall), self._staleness.as_of or wall
+        return export_world(self._estate, self._store.current, fingerprints, at, as_of)
 
     async def restore(self, world: World, wall: float, *, is_served: bool = True) -> None:
         """Go on from a world that another process left, stale until the sources speak; before the first update only.
@@ -154,25 +147,9 @@ class Reducer:
         Its resources are served as they are, unless `is_served` is off: then not before its sources are synced. What
         nobody claims (its source is not configured) and what waited for a time is decided anew by the first `reduce`.
         """
-        now = self._clock()
         self._slices.begin()
-        for key, claims in world.claims.items():
-            self._contributions.replace(key, claims)
-            self._mass.note(key, (), claims, now)
-            await self._slices.breathe()
-        for name, history in world.histories.items():
-            self._histories[name] = shift_history(history, world, now, wall)
-            is_waiting = history.empty_since is not None or bool(history.idle_ports)
-            is_claimed = bool(self._contributions.claims(name) or self._mass.claims(name))
-            self._timers.arm(name, now if is_waiting or not is_claimed else None)
-            await self._slices.breathe()
-        self._mass.restore((shift_hold(held, world, now, wall) for held in world.holds), now)
+        await take_over(self._estate, world, Instant(self._clock(), wall), self._slices)
         self._chronicle.tell_guard((), self._mass, 0)
-        self._owners.update(world.owners)
-        for name, resource in world.resources.items():
-            self._addresses.settle(name, resource.entry)
-            await self._slices.breathe()
-        self._addresses.take_touched()
         await self._slices.go(self._publish(world.resources.values(), (), 0.0))
         self._sidecars.restore(world.sidecars.values())
         self._staleness.begin(

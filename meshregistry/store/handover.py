@@ -1,0 +1,78 @@
+"""What the reducer hands on to a later process, and how it goes on from what an earlier one left.
+
+Nothing here decides what is served: what a world holds is put back into the parts that had it.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from meshregistry.model.service_entry import Kind
+from meshregistry.store.address_book import AddressBook
+from meshregistry.store.contributions import Contributions
+from meshregistry.store.guard import History
+from meshregistry.store.mass import MassGuard
+from meshregistry.store.slices import Slices
+from meshregistry.store.snapshot import Snapshot
+from meshregistry.store.timers import Timers
+from meshregistry.store.world import World, shift_history, shift_hold
+
+
+class Estate(NamedTuple):
+    """The parts of a reducer that outlive its process."""
+
+    contributions: Contributions
+    mass: MassGuard
+    histories: dict[str, History]
+    owners: dict[str, str]
+    timers: Timers
+    addresses: AddressBook
+
+
+class Instant(NamedTuple):
+    """One moment on both clocks."""
+
+    clock: float
+    """Monotonic seconds."""
+
+    wall: float
+    """Unix seconds."""
+
+
+def export_world(estate: Estate, served: Snapshot, fingerprints: Mapping[str, str], at: Instant, as_of: float) -> World:
+    """Return everything that a later process needs; `as_of` is until when the registries had been heard."""
+    return World(
+        as_of,
+        at.wall,
+        at.clock,
+        fingerprints,
+        served.collection(Kind.SERVICE_ENTRY).resources,
+        estate.contributions.copy(),
+        dict(estate.histories),
+        dict(estate.owners),
+        estate.mass.export(),
+        served.collection(Kind.SIDECAR).resources,
+    )
+
+
+async def take_over(estate: Estate, world: World, at: Instant, slices: Slices) -> None:
+    """Fill the parts with what another process knew; before the first update only.
+
+    What nobody claims (its source is not configured) and what waited for a time is due at once. Yields to the loop
+    between slices; cancelling it leaves the parts half filled.
+    """
+    for key, claims in world.claims.items():
+        estate.contributions.replace(key, claims)
+        estate.mass.note(key, (), claims, at.clock)
+        await slices.breathe()
+    for name, history in world.histories.items():
+        estate.histories[name] = shift_history(history, world, at.clock, at.wall)
+        is_waiting = history.empty_since is not None or bool(history.idle_ports)
+        is_claimed = bool(estate.contributions.claims(name) or estate.mass.claims(name))
+        estate.timers.arm(name, at.clock if is_waiting or not is_claimed else None)
+        await slices.breathe()
+    estate.mass.restore((shift_hold(held, world, at.clock, at.wall) for held in world.holds), at.clock)
+    estate.owners.update(world.owners)
+    for name, resource in world.resources.items():
+        estate.addresses.settle(name, resource.entry)
+        await slices.breathe()
+    estate.addresses.take_touched()
