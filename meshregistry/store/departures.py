@@ -65,6 +65,11 @@ class Departure(msgspec.Struct, eq=False):
         return self.claim.key
 
 
+def count_endpoints(departures: Iterable[Departure]) -> int:
+    """Return how many endpoints departures are about."""
+    return sum(len(departure.claim.endpoints) for departure in departures)
+
+
 class Departures:
     """All departures of the last minute and the held ones, by service, by unit and by resource."""
 

@@ -1,15 +1,18 @@
 """Held shrinks: what keeps them, how long they have been confirmed, and how operators see them."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
 
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope
-from meshregistry.store.departures import is_stated_by
+from meshregistry.store.departures import Departure, count_endpoints, is_stated_by
 
 _STATEMENTS = 5
 """A hold is confirmed by at least so many statements: a gap between two counts as no more than its share."""
+
+_HOSTS_SHOWN = 10
 
 
 class Cause(StrEnum):
@@ -112,6 +115,24 @@ class HoldReport(msgspec.Struct, frozen=True):
     """Some of the hosts they belong to."""
 
     rejected: bool
+
+
+def report_hold(hold: Hold, gone: Sequence[Departure], count: int, now: float) -> HoldReport:
+    """Return what operators see of a hold that keeps `gone`, in a unit where the registries name `count` endpoints."""
+    scopes = hold.confirmations.keys() & {departure.key.scope for departure in gone}
+    hosts = {departure.claim.hosts[0] for departure in gone}
+    return HoldReport(
+        str(hold.number),
+        str(hold.unit) or "everything",
+        hold.cause.value,
+        round(now - hold.since, 3),
+        round(min((hold.confirmations[scope].seconds for scope in scopes), default=0.0), 3),
+        hold.before,
+        count,
+        count_endpoints(gone),
+        tuple(sorted(hosts)[:_HOSTS_SHOWN]),
+        hold.rejected,
+    )
 
 
 class GuardEvent(msgspec.Struct, frozen=True):

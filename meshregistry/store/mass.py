@@ -9,13 +9,21 @@ import msgspec
 
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope, ServiceKey
-from meshregistry.store.departures import Departure, Departures, Place, covers, list_units, place_of
+from meshregistry.store.departures import Departure, Departures, Place, count_endpoints, covers, place_of
 from meshregistry.store.guard import GuardPolicy
-from meshregistry.store.holds import Cause, Confirmation, GuardEvent, HeldShrink, Hold, HoldReport, Verdict
+from meshregistry.store.holds import (
+    Cause,
+    Confirmation,
+    GuardEvent,
+    HeldShrink,
+    Hold,
+    HoldReport,
+    Verdict,
+    report_hold,
+)
 from meshregistry.store.operator import Accept, Freeze, Reject, Thaw
-from meshregistry.store.population import WINDOW_S, Population
+from meshregistry.store.population import WINDOW_S, Census
 
-_HOSTS_SHOWN = 10
 _RESOURCES_SHOWN = 20
 
 
@@ -31,11 +39,10 @@ class MassGuard:
     ) -> None:
         self._policy = policy
         self._home = home
-        self._populations: dict[Scope, Population] = {}
+        self._census = Census()
         self._departures = Departures()
         self._holds: dict[int, Hold] = {}
         self._frozen: dict[Scope, int] = {}
-        self._touched: set[Scope] = set()
         self._events: list[GuardEvent] = []
         self._next = 1
         self._swept_at = 0.0
@@ -78,7 +85,7 @@ class MassGuard:
         """Take what a service contributed before and contributes now."""
         delta = sum(len(claim.endpoints) for claim in after) - sum(len(claim.endpoints) for claim in before)
         if delta:
-            self._move(key.scope, delta, now)
+            self._census.move(key.scope, delta, now)
         dirty = self._take_back(key, after) if self._departures.of(key) else set()
         if before and (self._policy(key.scope.source).mass_ratio > 0 or self._freeze_of(key.scope)):
             dirty |= self._take_away(before, after, now)
@@ -87,11 +94,10 @@ class MassGuard:
     def settle(self, now: float) -> set[str]:
         """Decide about what was noted since the last call."""
         dirty: set[str] = set()
-        for unit in sorted(self._touched, key=lambda unit: sum(not part for part in unit)):
+        for unit in self._census.take_touched():
             dirty |= self._release_recovered(unit)
-            if self._is_massive(unit, now):
+            if self._census.is_massive(unit, self._policy(unit.source), now):
                 dirty |= self._hold(unit, now)
-        self._touched.clear()
         if now >= self._swept_at + WINDOW_S:
             self._departures.sweep(now - WINDOW_S)
             self._swept_at = now
@@ -143,7 +149,7 @@ class MassGuard:
         """Hold every shrink within a target from now on, and what left within the last minute."""
         if target in self._frozen:
             return set()
-        hold = self._open(target, Cause.FREEZE, now, self._count(target))
+        hold = self._open(target, Cause.FREEZE, now, self._census.count(target))
         self._frozen[target] = hold.number
         gone = self._departures.loose_within(target, now - WINDOW_S)
         for departure in gone:
@@ -202,7 +208,10 @@ class MassGuard:
 
     def list_holds(self, now: float) -> list[HoldReport]:
         """Return every held shrink, the oldest first."""
-        return [self._report(hold, now) for hold in self._holds.values()]
+        return [
+            report_hold(hold, self._departures.held(hold.number), self._census.count(hold.unit), now)
+            for hold in self._holds.values()
+        ]
 
     def find_hold(self, departure_claim: Claim) -> Hold | None:
         """Return the hold that keeps a claim served, if one does."""
@@ -226,11 +235,6 @@ class MassGuard:
         claims = [departure.claim for departure in departures]
         homes = {self._home(claim.hosts[0]) for claim in claims}
         return {claim.resource_name for claim in claims} | {home for home in homes if home is not None}
-
-    def _move(self, scope: Scope, delta: int, now: float) -> None:
-        for unit in list_units(scope):
-            self._populations.setdefault(unit, Population()).move(delta, now)
-            self._touched.add(unit)
 
     def _take_back(self, key: ServiceKey, after: Sequence[Claim]) -> set[str]:
         """Forget the departures of endpoints that are registered again."""
@@ -260,14 +264,9 @@ class MassGuard:
                 left = claim if len(gone) == len(claim.endpoints) else msgspec.structs.replace(claim, endpoints=gone)
                 departure = self._departures.add(left, now)
                 if after and after[0].policy != claim.policy:
-                    self._displace(claim.key.scope, len(gone), now)
+                    self._census.displace(claim.key.scope, len(gone), now)
                 held += self._keep_frozen(departure, now)
         return self._resources(held)
-
-    def _displace(self, scope: Scope, number: int, now: float) -> None:
-        for unit in list_units(scope):
-            self._populations.setdefault(unit, Population()).displace(number, now)
-            self._touched.add(unit)
 
     def _supersede(self, key: ServiceKey, before: Sequence[Claim], after: Sequence[Claim]) -> set[str]:
         """Let held endpoints go whose place another service has newly taken: traffic would go to the wrong one."""
@@ -293,16 +292,9 @@ class MassGuard:
             self._tell(Verdict.ENDED, hold, ())
         return names
 
-    def _is_massive(self, unit: Scope, now: float) -> bool:
-        policy, population = self._policy(unit.source), self._populations.get(unit)
-        if population is None or policy.mass_ratio <= 0:
-            return False
-        lost = population.lost(now)
-        return lost >= policy.mass_min and lost > policy.mass_ratio * population.peak(now)
-
     def _is_much(self, hold: Hold, gone: Sequence[Departure]) -> bool:
         """Whether what a freeze has kept would be held by itself."""
-        lost = _count_endpoints(gone)
+        lost = count_endpoints(gone)
         policies = [self._policy(source) for source in {departure.key.scope.source for departure in gone}]
         return any(
             policy.mass_ratio > 0 and lost >= policy.mass_min and lost > policy.mass_ratio * hold.before
@@ -317,7 +309,7 @@ class MassGuard:
         newest = max((hold for hold in self._holds.values() if hold.unit == unit), key=_number, default=None)
         is_same = newest is not None and newest.cause is Cause.MASS and newest.since >= now - WINDOW_S
         if newest is None or not is_same:
-            newest = self._open(unit, Cause.MASS, now, self._populations[unit].peak(now))
+            newest = self._open(unit, Cause.MASS, now, self._census.peak(unit, now))
         for departure in gone:
             self._keep(departure, newest, now)
         self._tell(Verdict.GROWN if is_same else Verdict.HELD, newest, gone)
@@ -345,7 +337,7 @@ class MassGuard:
     def _release_recovered(self, unit: Scope) -> set[str]:
         """Let a hold go once the unit has as many endpoints again: others have taken the place of what left."""
         dirty: set[str] = set()
-        count = self._count(unit)
+        count = self._census.count(unit)
         for hold in [each for each in self._holds.values() if each.unit == unit and each.cause is Cause.MASS]:
             if count >= hold.before and not hold.rejected:
                 gone = self._departures.held(hold.number)
@@ -364,15 +356,9 @@ class MassGuard:
         if not self._departures.is_held(hold.number) and hold.number not in self._frozen.values():
             self._holds.pop(hold.number, None)
 
-    def _count(self, target: Scope) -> int:
-        if target in self._populations:
-            return self._populations[target].count
-        registries = {list_units(unit)[-1] for unit in self._populations if covers(target, unit)}
-        return sum(self._populations[registry].count for registry in registries)
-
     def _tell(self, verdict: Verdict, hold: Hold, gone: Sequence[Departure], detail: str = "") -> None:
         names = tuple(sorted({each.claim.resource_name for each in gone})[:_RESOURCES_SHOWN])
-        self._events.append(GuardEvent(verdict, hold.number, hold.unit, _count_endpoints(gone), names, detail))
+        self._events.append(GuardEvent(verdict, hold.number, hold.unit, count_endpoints(gone), names, detail))
 
     def _tell_one(self, event: GuardEvent) -> None:
         """Add an event; endpoints that come back one after another are one event of the batch."""
@@ -384,27 +370,6 @@ class MassGuard:
         else:
             self._events.append(event)
 
-    def _report(self, hold: Hold, now: float) -> HoldReport:
-        gone = self._departures.held(hold.number)
-        scopes = hold.confirmations.keys() & {departure.key.scope for departure in gone}
-        hosts = {departure.claim.hosts[0] for departure in gone}
-        return HoldReport(
-            str(hold.number),
-            str(hold.unit) or "everything",
-            hold.cause.value,
-            round(now - hold.since, 3),
-            round(min((hold.confirmations[scope].seconds for scope in scopes), default=0.0), 3),
-            hold.before,
-            self._count(hold.unit),
-            _count_endpoints(gone),
-            tuple(sorted(hosts)[:_HOSTS_SHOWN]),
-            hold.rejected,
-        )
-
 
 def _number(hold: Hold) -> int:
     return hold.number
-
-
-def _count_endpoints(departures: Iterable[Departure]) -> int:
-    return sum(len(departure.claim.endpoints) for departure in departures)

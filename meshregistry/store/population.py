@@ -1,6 +1,10 @@
-"""How many endpoints a part of a registry has, and had within the last minute. Pure but for its own counts."""
+"""How many endpoints the parts of registries have, and had within the last minute. Pure but for its own counts."""
 
 from collections import deque
+
+from meshregistry.model.instance import Scope
+from meshregistry.store.departures import covers, list_units
+from meshregistry.store.guard import GuardPolicy
 
 WINDOW_S = 60.0
 """A shrink in pieces counts together for so long, seconds."""
@@ -43,3 +47,47 @@ class Population:
         while self._moved and self._moved[0][0] < now - WINDOW_S:
             self._moved.popleft()
         return max(self.peak(now) - self.count, sum(number for _, number in self._moved))
+
+
+class Census:
+    """The populations of every unit that a scope belongs to; owned by the mass guard."""
+
+    def __init__(self) -> None:
+        self._populations: dict[Scope, Population] = {}
+        self._touched: set[Scope] = set()
+
+    def move(self, scope: Scope, delta: int, now: float) -> None:
+        """Note that endpoints of a scope came (positive) or left (negative)."""
+        for unit in list_units(scope):
+            self._populations.setdefault(unit, Population()).move(delta, now)
+            self._touched.add(unit)
+
+    def displace(self, scope: Scope, number: int, now: float) -> None:
+        """Note that a changed configuration took endpoints of a scope from their resources."""
+        for unit in list_units(scope):
+            self._populations.setdefault(unit, Population()).displace(number, now)
+            self._touched.add(unit)
+
+    def take_touched(self) -> list[Scope]:
+        """Return the units that moved since the last call, the smallest first."""
+        touched, self._touched = self._touched, set()
+        return sorted(touched, key=lambda unit: sum(not part for part in unit))
+
+    def count(self, target: Scope) -> int:
+        """Return how many endpoints the registries name in a unit, or in all that a target covers."""
+        if target in self._populations:
+            return self._populations[target].count
+        registries = {list_units(unit)[-1] for unit in self._populations if covers(target, unit)}
+        return sum(self._populations[registry].count for registry in registries)
+
+    def peak(self, unit: Scope, now: float) -> int:
+        """Return the highest count of a unit within the window."""
+        return self._populations[unit].peak(now)
+
+    def is_massive(self, unit: Scope, policy: GuardPolicy, now: float) -> bool:
+        """Whether what a unit lost within the window is suspicious."""
+        population = self._populations.get(unit)
+        if population is None or policy.mass_ratio <= 0:
+            return False
+        lost = population.lost(now)
+        return lost >= policy.mass_min and lost > policy.mass_ratio * population.peak(now)
