@@ -75,13 +75,13 @@ class Contributions:
         return tuple(by_key[key] for key in sorted(by_key))
 
     def resources_at(self, addresses: AbstractSet[str]) -> set[str]:
-        """Return the resources that somebody claims with an endpoint at one of the addresses."""
-        return {
-            name
-            for name, by_key in self._by_resource.items()
+        """Return the resources that somebody claims with an endpoint at one of the addresses, or that serve it."""
+        return self._touched(
+            claim
+            for by_key in self._by_resource.values()
             for claim in by_key.values()
             if not addresses.isdisjoint([endpoint.address for endpoint in claim.endpoints])
-        }
+        )
 
     def home(self, host: str) -> str | None:
         """Return the one resource that has a host now; None when there is none, or no single one."""
@@ -92,8 +92,12 @@ class Contributions:
         return self._homes.knows(host)
 
     def resources(self, keys: Iterable[ServiceKey]) -> set[str]:
-        """Return the names of the resources that the services contribute to."""
-        return {claim.resource_name for key in keys for claim in self._by_service.get(key, ())}
+        """Return the names of the resources that the services contribute to, under whatever name they are served."""
+        return self._touched(claim for key in keys for claim in self._by_service.get(key, ()))
+
+    def _touched(self, claims: Iterable[Claim]) -> set[str]:
+        found = tuple(claims)
+        return {claim.resource_name for claim in found} | self._homes.names({claim.hosts[0] for claim in found})
 
     def _withdraw(self, key: ServiceKey, claim: Claim) -> None:
         self._homes.remove(claim)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading
 from meshregistry.model.instance import Instance, Scope, ServiceKey
@@ -35,6 +36,12 @@ def fleet(services: int, size: int, *, first: int = 0) -> dict[str, tuple[Instan
         f"s{service}": instances(*range(service * size, (service + 1) * size))
         for service in range(first, first + services)
     }
+
+
+def sharing(source: str, **conversion: Any) -> SourceRules:
+    """Rules under which every source gives its services the same hosts, in resources of its own."""
+    names: dict[str, Any] = {"ns_host": False, "dom_suffix": "shop", "resource_ns": source}
+    return SourceRules(ConversionPolicy(source=source, **names, **conversion), POLICY)
 
 
 class GuardedWorld:

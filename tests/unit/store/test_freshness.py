@@ -14,7 +14,8 @@ from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.freshness import Freshness
 from meshregistry.store.guard import GuardPolicy
-from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, instances
+from meshregistry.store.rules import RulesReplaced
+from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, instances, sharing
 
 pytestmark = pytest.mark.anyio
 
@@ -120,6 +121,25 @@ async def test_who_had_the_address_before_pushes_nobody_out() -> None:
     await world.show({"users": instances(1, 5)}, OTHER_SCOPE)
 
     assert 3 == world.count()
+
+
+async def test_what_is_served_under_the_name_of_another_source_gives_way_too() -> None:
+    world, there = GuardedWorld(), Scope("eureka", "", "", "")
+    sources = frozenset({"eureka", "nacos"})
+    await world.take(RulesReplaced({source: sharing(source) for source in sources}, restarted=sources))
+    await world.show({"orders": instances(1, net=9), "users": instances(3)}, there)
+    await world.show({"orders": instances(1, 2)})
+    assert ("eureka/orders.shop", "10.0.0.2") in world.endpoints()
+    world.now += 90
+
+    await world.show({"orders": instances(1, net=9), "users": instances(2, 3)}, there)
+
+    assert {
+        ("eureka/orders.shop", "10.0.0.1"),
+        ("eureka/orders.shop", "10.9.0.1"),
+        ("eureka/users.shop", "10.0.0.2"),
+        ("eureka/users.shop", "10.0.0.3"),
+    } == world.endpoints()
 
 
 class Listed:

@@ -5,10 +5,9 @@ import pytest
 from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.events import ScopeListing, ServiceReading
 from meshregistry.model.instance import Scope, ServiceKey
-from meshregistry.model.policy import ConversionPolicy
 from meshregistry.store.operator import Accept
-from meshregistry.store.rules import RulesReplaced, SourceRules
-from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, fleet, instances
+from meshregistry.store.rules import RulesReplaced
+from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, fleet, instances, sharing
 
 pytestmark = pytest.mark.anyio
 
@@ -262,11 +261,6 @@ async def test_unchanged_services_stay_untouched_by_a_hold(world: GuardedWorld) 
     await world.show(fleet(5, 10))
 
     assert [] == await world.take(ServiceReading(ServiceKey(SCOPE, "s0"), fleet(1, 10)["s0"]))
-
-
-def sharing(source: str) -> SourceRules:
-    """Rules under which every source gives its services the same hosts, in resources of its own."""
-    return SourceRules(ConversionPolicy(source=source, ns_host=False, dom_suffix="shop", resource_ns=source), POLICY)
 
 
 async def test_what_is_held_follows_its_host_to_another_resource_and_back() -> None:

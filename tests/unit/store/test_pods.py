@@ -3,8 +3,11 @@
 import msgspec
 import pytest
 
+from meshregistry.model.instance import Scope
 from meshregistry.model.pods import PodLabels, PodsChanged
 from meshregistry.model.policy import Profile
+from meshregistry.store.rules import RulesReplaced
+from tests.support.guarded_world import GuardedWorld, instances, sharing
 from tests.unit.store.test_reducer import ORDERS, USERS, World, changed, instance, listing
 
 pytestmark = pytest.mark.anyio
@@ -65,6 +68,18 @@ async def test_the_place_of_the_node_counts_where_the_endpoint_has_none(world: W
 
     assert ["east/z1", "west"] == [each.locality for each in world.entries()[ORDERS].endpoints]
     assert "east.z1" == labels(world)[0]["istio-locality"]
+
+
+async def test_what_is_served_under_the_name_of_another_source_gets_the_labels_too() -> None:
+    world, sources = GuardedWorld(), frozenset({"eureka", "nacos"})
+    rules = {source: sharing(source, label_patch=True) for source in sources}
+    await world.take(RulesReplaced(rules, restarted=sources))
+    await world.show({"orders": instances(9)}, Scope("eureka", "", "", ""))
+    await world.show({"orders": instances(1)})
+
+    await world.take(pods(_1=PodLabels((("app", "pod"),))))
+
+    assert [(("app", "pod"),), ()] == [each.labels for each in world.entries()["eureka/orders.shop"].endpoints]
 
 
 @pytest.mark.parametrize("profile", Profile)
