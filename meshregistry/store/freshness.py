@@ -2,7 +2,11 @@
 
 A scope is stale when nothing was heard of it for `stale_after_s`, which is longer than a source that reads it leaves
 it alone. Its endpoints stay, with two exceptions: `max_stale_s`, and an address and port that another service has
-newly registered since. Both last until the registry speaks of the scope again.
+newly registered since its last statement. Both last until the registry speaks of the scope again.
+
+A place counts as newly registered only by a service whose scope is known: what a source reads for the first time was
+perhaps there long before, as one process may register in two registries. And only a registry that has spoken since the
+other is stale takes places from it: two that are lost together say nothing about each other.
 """
 
 import math
@@ -17,15 +21,21 @@ from meshregistry.store.contributions import Contributions
 from meshregistry.store.departures import Place, is_stated_by, place_of
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.holds import GuardEvent, Verdict
+from meshregistry.store.newcomers import Newcomers
 
 _CHECK_S = 1.0
 """How exactly ages are looked at, seconds."""
+
+_NEW_TERMS = 2
+"""A place is new for so many times the longest `stale_after_s`: until the other scope is stale, and until the next
+word of its new owner's registry after that."""
 
 
 class Freshness:
     """Owner of the time of each scope's last statement, of what expired and of what gave way.
 
-    Calls that return names return the resources that have to be built again.
+    Told of every replaced contribution (`note`) and statement (`state`), asked once per batch (`overtake`, `expire`),
+    which looks once a second. Calls that return names return the resources that have to be built again.
     """
 
     def __init__(self, contributions: Contributions, policy: Callable[[str], GuardPolicy], now: float) -> None:
@@ -33,13 +43,24 @@ class Freshness:
         self._policy = policy
         self._began_at = now
         self._stated: dict[Scope, float] = {}
+        self._read: set[str] = set()
         self._expired: set[Scope] = set()
         self._displaced: dict[ServiceKey, set[Place]] = {}
+        self._newcomers = Newcomers()
         self._stale: dict[Place, list[ServiceKey]] = {}
         self._stale_scopes: frozenset[Scope] = frozenset()
         self._checked_at = float("-inf")
+        self._overtaken_at = float("-inf")
         self._expired_at = float("-inf")
         self._events: list[GuardEvent] = []
+
+    def begin(self, source: str) -> None:
+        """Note that a source begins anew, perhaps with scopes that were not read before."""
+        self._read.discard(source)
+
+    def complete(self, source: str) -> None:
+        """Note that a source has read each of its scopes: others than these are new themselves."""
+        self._read.add(source)
 
     def state(self, scope: Scope, now: float) -> set[str]:
         """Note that a registry has spoken of a scope (without a group: of all groups): all of it counts again."""
@@ -54,22 +75,34 @@ class Freshness:
         touched = [*self._contributions.keys(frozenset(back)), *keys]
         return self._contributions.resources(touched) if touched else set()
 
-    def displace(self, key: ServiceKey, before: Sequence[Claim], after: Sequence[Claim], now: float) -> set[str]:
-        """Let endpoints of stale scopes give way to places that a service has newly registered."""
-        if now >= self._checked_at + _CHECK_S:
-            self._look(now)
-        if not self._stale:
+    def note(self, key: ServiceKey, before: Sequence[Claim], after: Sequence[Claim], now: float) -> set[str]:
+        """Take what a service contributed before and contributes now; places that are new take those of stale scopes.
+
+        To be called when the contributions have changed.
+        """
+        if not before and not self._is_known(key.scope):
             return set()
-        known = {place_of(endpoint) for claim in before for endpoint in claim.endpoints}
+        new = _places(after) - _places(before)
+        if not new:
+            return set()
+        self._newcomers.note(key, new, now)
+        self._look(now)
+        return set().union(*(self._take_over(place, key, now, now) for place in new & self._stale.keys()))
+
+    def overtake(self, now: float) -> set[str]:
+        """Let what has become stale give way to what was registered after its last statement."""
+        if not len(self._newcomers) or now < self._overtaken_at + _CHECK_S:
+            return set()
+        self._overtaken_at = now
+        self._look(now)
         dirty: set[str] = set()
-        for place in {place_of(endpoint) for claim in after for endpoint in claim.endpoints} - known:
-            for other in self._stale.get(place, ()):
-                if other != key and other.scope != key.scope:
-                    dirty |= self._give_way(other, place, key)
+        for place, key, since in self._newcomers if self._stale else ():
+            if place in self._stale:
+                dirty |= self._take_over(place, key, since, self._heard(key.scope))
         return dirty
 
     def expire(self, now: float) -> set[str]:
-        """Drop what nobody has spoken of for `max_stale_s`, where that is set; looked at once a second."""
+        """Drop what nobody has spoken of for `max_stale_s`, where that is set."""
         if now < self._expired_at + _CHECK_S:
             return set()
         self._expired_at = now
@@ -129,19 +162,47 @@ class Freshness:
         """Return when a scope itself was last spoken of, at the latest when the process began."""
         return self._stated.get(scope, self._began_at)
 
+    def _heard(self, scope: Scope) -> float:
+        """Return when a scope was last spoken of, by itself or with all groups; minus infinity for never."""
+        return max(self._stated.get(each, -math.inf) for each in (scope, scope._replace(group="")))
+
+    def _is_known(self, scope: Scope) -> bool:
+        return scope.source in self._read or self._heard(scope) > -math.inf
+
     def _look(self, now: float) -> None:
-        """Find the stale scopes; index their places when they are others than before."""
+        """Find the stale scopes, once a second; index their places when they are others than before."""
+        if now < self._checked_at + _CHECK_S:
+            return
         self._checked_at = now
+        scopes = self._contributions.scopes()
+        terms = [self._policy(source).stale_after_s for source in {scope.source for scope in scopes}]
+        self._newcomers.forget_before(now - _NEW_TERMS * max(terms, default=0.0))
         stale = self._list_silent(now, lambda policy: policy.stale_after_s)
         if stale == self._stale_scopes:
             return
         self._stale_scopes, self._stale = stale, {}
         for key in self._contributions.keys(stale):
-            for place in {place_of(endpoint) for claim in self._contributions.of(key) for endpoint in claim.endpoints}:
+            for place in _places(self._contributions.of(key)):
                 self._stale.setdefault(place, []).append(key)
-        scopes = self._contributions.scopes()
         wholes = {scope._replace(group="") for scope in scopes}
         self._stated = {scope: at for scope, at in self._stated.items() if scope in scopes or scope in wholes}
+
+    def _take_over(self, place: Place, winner: ServiceKey, since: float, spoke_at: float) -> set[str]:
+        """Take a place from the services of stale scopes that last spoke before the winner registered it.
+
+        `spoke_at` is the latest word of the winner's registry. Traffic to another service of one host is not misled.
+        """
+        hosts, dirty = self._hosts_at(place, winner), set[str]()
+        for loser in self._stale[place] if hosts else ():
+            last = max(self._last(loser.scope), self._heard(loser.scope))
+            is_later = since > last and spoke_at >= last + self._policy(loser.scope.source).stale_after_s
+            if is_later and loser.scope != winner.scope and not hosts & self._hosts_at(place, loser):
+                dirty |= self._give_way(loser, place, winner)
+        return dirty
+
+    def _hosts_at(self, place: Place, key: ServiceKey) -> set[str]:
+        """Return the hosts for which a service registers a place now."""
+        return {claim.hosts[0] for claim in self._contributions.of(key) if place in _places([claim])}
 
     def _give_way(self, key: ServiceKey, place: Place, winner: ServiceKey) -> set[str]:
         places = self._displaced.setdefault(key, set())
@@ -158,3 +219,7 @@ class Freshness:
             return claim
         left = tuple(endpoint for endpoint in claim.endpoints if place_of(endpoint) not in places)
         return msgspec.structs.replace(claim, endpoints=left) if left else None
+
+
+def _places(claims: Iterable[Claim]) -> set[Place]:
+    return {place_of(endpoint) for claim in claims for endpoint in claim.endpoints}

@@ -35,7 +35,7 @@ from meshregistry.store.inbox import Inbox
 from meshregistry.store.journal import Journal, Origin, origin_of
 from meshregistry.store.mass import MassGuard
 from meshregistry.store.operator import OperatorDecision, ReadAgain, ServeAnyway, StoreUpdate
-from meshregistry.store.origins import CONFIGURED, EXPIRED, HELD, NOT_READ, PODS, TIMED
+from meshregistry.store.origins import CONFIGURED, EXPIRED, HELD, NOT_READ, PODS, SUPERSEDED, TIMED
 from meshregistry.store.pods import PodPatches
 from meshregistry.store.reject_ledger import RejectLedger
 from meshregistry.store.rules import RulesReplaced, SourceRules
@@ -206,6 +206,7 @@ class Reducer:
             observed_at = observed_at or update.observed_at
         dirty |= self._mark(self._confirm(synced) | self._confirm_withdrawn(), NOT_READ)
         dirty |= self._mark(self._mass.settle(self._clock()), HELD)
+        dirty |= self._mark(self._freshness.overtake(self._clock()), SUPERSEDED)
         dirty |= self._mark(self._freshness.expire(self._clock()), EXPIRED)
         events = [*self._mass.take_events(), *self._freshness.take_events()]
         self._chronicle.tell_guard(events, self._mass, self._store.current.sequence)
@@ -230,6 +231,7 @@ class Reducer:
         scopes = self._contributions.scopes()
         for source in update.restarted:
             self._turnover.expect(source, scopes)
+            self._freshness.begin(source)
         if not self._store.current.complete:
             self._pending = (self._pending | update.restarted) - update.retired
         dirty = {name for name, owner in self._owners.items() if owner in guarded}
@@ -320,7 +322,7 @@ class Reducer:
         if touched:
             now = self._clock()
             touched |= self._mass.note(key, before, claims, now)
-            touched |= self._freshness.displace(key, before, claims, now)
+            touched |= self._freshness.note(key, before, claims, now)
         return touched
 
     def _confirm(self, synced: Iterable[SourceSynced]) -> set[str]:
@@ -332,6 +334,8 @@ class Reducer:
         was_stale = bool(self._staleness.sources)
         dirty: set[str] = set()
         for each in synced:
+            if each.reason == "read":
+                self._freshness.complete(each.source)
             dirty |= self._withdraw(self._staleness.confirm(each) | self._turnover.confirm(each))
         if was_stale and not self._staleness.sources:
             _log.info("store.confirmed")

@@ -7,7 +7,7 @@ import pytest
 
 from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.dubbo_policy import DubboPolicy
-from meshregistry.model.events import EntryListing
+from meshregistry.model.events import EntryListing, SourceSynced
 from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.model.merge_policy import MergePolicy, MergeRule, Sharing
 from meshregistry.model.policy import ConversionPolicy, Territory
@@ -180,6 +180,7 @@ async def test_what_is_too_old_to_be_served_is_said_to_be_so() -> None:
 async def test_an_address_that_another_service_took_is_said_to_be_so(world: GuardedWorld) -> None:
     services = {"orders": instances(1, 2)}
     await world.show(services)
+    await world.take(SourceSynced("nacos"))
     world.now += 400
     await world.show({"users": instances(1)}, OTHER_SCOPE)
 
@@ -203,6 +204,7 @@ async def test_a_host_that_a_rule_leaves_to_another_source_is_said_to_be_so() ->
 async def test_each_port_of_an_address_has_its_own_reason(world: GuardedWorld) -> None:
     two_ports = {"orders": (*instances(1), *instances(1, port=9090), *instances(1, port=7070))}
     await world.show(two_ports)
+    await world.take(SourceSynced("nacos"))
     world.now += 400
     await world.show({"users": instances(1, port=9090)}, OTHER_SCOPE)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshregistry.model.dubbo_key import dubbo_scope
-from meshregistry.model.events import ScopeConfirmed
+from meshregistry.model.events import ScopeConfirmed, SourceSynced
 from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.freshness import Freshness
@@ -89,9 +89,126 @@ async def test_a_stale_endpoint_gives_way_to_a_new_owner_of_its_address() -> Non
     assert 1.0 == world.metric("guard_decisions_total", verdict="superseded")
 
 
+async def in_outage(seconds: float, users: tuple[int, ...], scope: Scope = OTHER_SCOPE) -> GuardedWorld:
+    """A world whose orders (1, 2) are not heard of any more, with users so many seconds into that outage."""
+    world = GuardedWorld()
+    await world.show({"users": instances(3)}, scope)
+    await world.show({"orders": instances(1, 2)})
+    world.now += seconds
+    await world.show({"users": instances(*users)}, scope)
+    return world
+
+
+def served(world: GuardedWorld, service: str) -> set[str]:
+    """Return the addresses of one service."""
+    return {address for name, address in world.endpoints() if name == f"nacos/{service}.nacos"}
+
+
+async def test_an_address_that_is_used_again_early_in_an_outage_is_given_up_once_the_scope_is_stale() -> None:
+    world = await in_outage(1, (2, 3))
+
+    await world.confirm_for(60, OTHER_SCOPE)
+    assert {"10.0.0.1", "10.0.0.2"} == served(world, "orders")
+    await world.confirm_for(30, OTHER_SCOPE)
+
+    assert {"10.0.0.1"} == served(world, "orders")
+    assert {"10.0.0.2", "10.0.0.3"} == served(world, "users")
+    (line,) = [each for each in world.reducer.journal.list_newest("", 9) if each.what == "superseded"]
+    assert (str(SCOPE), "nacos/orders.nacos") == (line.scope, line.resource)
+
+
+async def test_registries_that_are_lost_together_say_nothing_about_each_other() -> None:
+    world = await in_outage(1, (2, 3))
+
+    for _ in range(10):
+        await world.wait(30)
+
+    assert 4 == world.count()
+
+
+async def test_an_address_that_was_used_for_a_moment_is_not_given_up() -> None:
+    world = await in_outage(1, (2, 3))
+    await world.show({"users": instances(3)}, OTHER_SCOPE)
+
+    await world.confirm_for(120, OTHER_SCOPE)
+
+    assert {"10.0.0.1", "10.0.0.2"} == served(world, "orders")
+
+
+async def test_another_service_of_the_same_host_takes_nothing_away() -> None:
+    world = GuardedWorld()
+    await world.show({"orders": instances(3)}, OTHER_SCOPE)
+    await world.show({"orders": instances(1, 2)})
+    world.now += 90
+
+    await world.show({"orders": instances(2, 3)}, OTHER_SCOPE)
+
+    assert {"10.0.0.1", "10.0.0.2", "10.0.0.3"} == served(world, "orders")
+    assert None is world.metric("guard_decisions_total", verdict="superseded")
+
+
+async def test_what_a_source_reads_for_the_first_time_is_not_newly_registered() -> None:
+    """One process may register in two registries, of which one has just been added to the settings."""
+    world = GuardedWorld()
+    await world.show({"orders": instances(1, 2)})
+    world.now += 90
+
+    await world.show({"users": instances(2, 3)}, OTHER_SCOPE)
+    await world.confirm_for(90, OTHER_SCOPE)
+
+    assert 4 == world.count()
+
+
+async def test_a_scope_that_comes_up_once_all_was_read_is_new() -> None:
+    world = GuardedWorld()
+    await world.show({"orders": instances(1, 2)})
+    await world.take(SourceSynced("nacos", "wait_time"))
+    world.now += 90
+    await world.show({"carts": instances(1)}, Scope("nacos", "", "public", "CARTS"))
+    assert {"10.0.0.1", "10.0.0.2"} == served(world, "orders")
+
+    await world.take(SourceSynced("nacos"))
+    await world.show({"users": instances(2, 3)}, OTHER_SCOPE)
+
+    assert {"10.0.0.1"} == served(world, "orders")
+
+
+async def test_a_scope_that_a_source_reads_since_it_was_started_anew_is_not_new() -> None:
+    world = GuardedWorld()
+    await world.show({"orders": instances(1, 2)})
+    await world.take(SourceSynced("nacos"))
+    await world.take(RulesReplaced({}, restarted=frozenset({"nacos"})))
+    world.now += 90
+
+    await world.show({"users": instances(2, 3)}, OTHER_SCOPE)
+
+    assert 4 == world.count()
+
+
+async def test_a_registry_that_has_seen_both_keeps_both_when_it_is_lost_later() -> None:
+    world = await in_outage(1, (2, 3))
+    world.now += 1
+    await world.take(ScopeConfirmed(SCOPE))
+
+    await world.confirm_for(120, OTHER_SCOPE)
+
+    assert 4 == world.count()
+
+
+async def test_services_of_one_scope_share_an_address_however_stale_it_is() -> None:
+    world = GuardedWorld()
+    await world.show({"orders": instances(1, 2), "users": instances(3)})
+    world.now += 90
+
+    await world.read("users", instances(2, 3))
+
+    assert 4 == world.count()
+
+
 async def test_what_gave_way_counts_again_once_its_registry_says_so() -> None:
     world = GuardedWorld()
     await world.show({"orders": instances(1, 2)})
+    await world.take(SourceSynced("nacos"))
     world.now += 90
     await world.show({"users": instances(2)}, OTHER_SCOPE)
 
