@@ -11,7 +11,8 @@ from benchmarks.ads_probe import Probe, first_answer
 from benchmarks.processes import Service, Simulator, service, simulator
 
 INSTANCES = 10
-CHANGES = 40
+CHANGES = 150
+"""So many single changes that their p99 is not simply the longest."""
 IDLE_S = 20.0
 POLL_S = 1.0
 _CATALOGUE = "/nacos/v1/ns/catalog/services?withInstances=true&pageNo=1&pageSize=100000&namespaceId=public"
@@ -94,11 +95,17 @@ async def _measure_changes(nacos: Simulator, probe: Probe) -> list[Row]:
         sizes.append(arrival.size)
     return [
         Row("poll answered → wire, p50", statistics.median(latencies) * 1000, "ms"),
-        Row("poll answered → wire, p99", max(latencies) * 1000, "ms"),
+        Row("poll answered → wire, p99", p99(latencies) * 1000, "ms"),
+        Row("poll answered → wire, longest", max(latencies) * 1000, "ms"),
         Row(f"change → wire, p50 (poll every {POLL_S:.0f} s)", statistics.median(detection) * 1000, "ms"),
-        Row(f"change → wire, p99 (poll every {POLL_S:.0f} s)", max(detection) * 1000, "ms"),
+        Row(f"change → wire, p99 (poll every {POLL_S:.0f} s)", p99(detection) * 1000, "ms"),
         Row("bytes per push of one change", statistics.median(sizes) / 1e6, "MB"),
     ]
+
+
+def p99(values: list[float]) -> float:
+    """Return the 99th percentile, between the neighbours it falls between."""
+    return statistics.quantiles(values, n=100)[98]
 
 
 def _measure_pages(under_test: Service) -> list[Row]:

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from benchmarks.ads_probe import Probe, first_answer
-from benchmarks.measurements import CHANGES, INSTANCES, Result, Row, Table, measure, parse_catalogue
-from benchmarks.nacos_registrant import Registrant, registered
+from benchmarks.measurements import CHANGES, INSTANCES, Result, Row, Table, measure, p99, parse_catalogue
+from benchmarks.nacos_registrant import registered
 from benchmarks.processes import Service, Simulator, service, simulator
 from benchmarks.start_measurements import measure_saved_start
 
@@ -17,6 +17,7 @@ PERIOD_S = 30.0
 _SUBSCRIBED_TIMEOUT_S = 180.0
 _QUIET_S = 3.0
 _DRAIN_S = 1.0
+_NEW_SERVICES = 10
 
 Change = Callable[[], Awaitable[float]]
 """Makes one change at the registry; returns the monotonic second at which it was asked for."""
@@ -49,22 +50,23 @@ async def measure_real(base_url: str, services: int) -> Result:
     port = urlsplit(base_url).port or 8848
     async with registered(base_url, services, INSTANCES) as registrant:
         baseline_s = parse_catalogue(port)
-        pushes = Table("One client, push", await _measure_push(port, _changing(registrant), None))
+        change, add = _timed(registrant.change), _timed(registrant.add)
+        pushes = Table("One client, push", await _measure_push(port, change, None, add))
         idle = Table("Nothing changes", await _measure_idle(port))
     return Result(services, baseline_s, [pushes, idle])
 
 
-def _changing(registrant: Registrant) -> Change:
+def _timed(make: Callable[[], Awaitable[None]]) -> Change:
     async def change() -> float:
         changed_at = time.monotonic()
-        await registrant.change()
+        await make()
         return changed_at
 
     return change
 
 
-async def _measure_push(port: int, change: Change, pushed: Pushed | None) -> list[Row]:
-    """Start, subscribe everything, then change one instance at a time."""
+async def _measure_push(port: int, change: Change, pushed: Pushed | None, add: Change | None = None) -> list[Row]:
+    """Start, subscribe everything, then change one instance at a time; `add` makes services that are new."""
     with service(port, PERIOD_S, "watching") as under_test:
         probe, arrival = await first_answer(under_test.ads)
         rows = [Row("start → first complete answer", arrival.at - under_test.started, "s")]
@@ -72,6 +74,7 @@ async def _measure_push(port: int, change: Change, pushed: Pushed | None) -> lis
         rows.append(Row("start → all services subscribed", await _until_subscribed(under_test), "s"))
         rows.append(Row("CPU of subscribing", under_test.cpu_s() - cpu_s, "s"))
         rows += await _measure_changes(probe, change, pushed)
+        rows += await _measure_new_services(probe, add) if add is not None else []
         longest = under_test.metric("meshregistry_event_loop_longest_block_seconds")
         rows.append(Row("longest loop block", longest, "s"))
         rows.append(Row("resident memory", under_test.resident_mb(), "MB"))
@@ -90,12 +93,26 @@ async def _measure_changes(probe: Probe, change: Change, pushed: Pushed | None) 
             own.append(arrival.at - pushed_at)  # others were found by a complete reading first
     rows = [
         Row("change → wire, p50 (the server waits 0.5 s)", statistics.median(whole), "s"),
-        Row("change → wire, p99 (the server waits 0.5 s)", max(whole), "s"),
+        Row("change → wire, p99 (the server waits 0.5 s)", p99(whole), "s"),
     ]
     if own:
         rows.append(Row("push sent → wire, p50", statistics.median(own) * 1000, "ms"))
-        rows.append(Row("push sent → wire, p99", max(own) * 1000, "ms"))
+        rows.append(Row("push sent → wire, p99", p99(own) * 1000, "ms"))
+        rows.append(Row("push sent → wire, longest", max(own) * 1000, "ms"))
     return rows
+
+
+async def _measure_new_services(probe: Probe, add: Change) -> list[Row]:
+    """A service nobody has subscribed to yet is found by the list of names; then its instances are asked for."""
+    await _drain(probe)
+    took = []
+    for _ in range(_NEW_SERVICES):
+        added_at = await add()
+        took.append((await probe.next()).at - added_at)
+    return [
+        Row("new service → wire, p50 (names are listed every 5 s)", statistics.median(took), "s"),
+        Row("new service → wire, longest", max(took), "s"),
+    ]
 
 
 async def _drain(probe: Probe) -> None:
@@ -112,7 +129,8 @@ async def _measure_idle(port: int) -> list[Row]:
     rows = []
     for mode in ("polling", "watching"):
         with service(port, PERIOD_S, mode) as under_test:
-            probe, _ = await first_answer(under_test.ads)
+            probe, arrival = await first_answer(under_test.ads)
+            rows.append(Row(f"start → first complete answer, {mode}", arrival.at - under_test.started, "s"))
             if mode == "watching":
                 await _until_subscribed(under_test)
             before = under_test.cpu_s()

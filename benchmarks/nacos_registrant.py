@@ -27,9 +27,11 @@ class Registrant:
         self._filler = filler
         self._changer = changer
         self._changes = 0
+        self._services = 0
 
     async def fill(self, services: int, instances: int) -> None:
         """Register so many services of so many instances."""
+        self._services = services
         waiting = iter(range(services))
 
         async def work() -> None:
@@ -47,6 +49,12 @@ class Registrant:
         self._changes += 1
         instance = _instance(0) | {"ip": "10.255.255.1", "metadata": {"version": f"v{self._changes}"}}
         await self._changer.ask(request("InstanceRequest", **_service(0), type="registerInstance", instance=instance))
+
+    async def add(self) -> None:
+        """Register an instance of a service that was not there."""
+        fields = {"type": "registerInstance", "instance": _instance(0) | {"ip": "10.255.255.2"}}
+        await self._changer.ask(request("InstanceRequest", **_service(self._services), **fields))
+        self._services += 1
 
 
 @asynccontextmanager

@@ -8,7 +8,9 @@ from meshregistry.sources.steps import Steps
 
 T = TypeVar("T")
 
-SLICE_S = 0.005
+SLICE_S = 0.001
+"""What is pushed meanwhile needs the loop five or six times until it is on the wire, and waits a slice each time."""
+
 _PROBE_S = 0.05
 _CALM_CPU_S = 0.002
 """Of a probe; an idle loop needs a tenth of it, and a busy one more even where it gets a tenth of a core."""
