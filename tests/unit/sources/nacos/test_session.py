@@ -1,7 +1,7 @@
 """One connection: signs of life, the token, lists of names."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import cast
 
 import msgspec
@@ -145,7 +145,7 @@ def _denial(question: Payload) -> Payload:
 
 
 async def test_a_denied_request_is_made_once_more_with_another_token() -> None:
-    answers = iter([_denial, lambda question: messages.request("ServiceListResponse", resultCode=200)])
+    answers: Iterator[Answer] = iter([_denial, lambda _: messages.request("ServiceListResponse", resultCode=200)])
     live, channel, credentials = _live(lambda question: next(answers)(question), ManualClock())
     credentials.tokens += ["old", "new"]
 
