@@ -172,7 +172,7 @@ async def test_without_a_bulk_listing_the_groups_are_found_in_the_catalogue(page
             _register(sim, "c", "10.0.0.4", "G3")
             await _until_union(view, {**union, "c": ["10.0.0.4"]})
             _deregister(sim, "a", "10.0.0.2", "G1")
-            await view.until(lambda view: not view.union["a"])
+            await view.until(lambda view: "a" not in view.union)
             sim.registry.remove_service(ServiceKey("a", "G1"))
             await view.until(lambda view: "G1" not in {scope["group"] for scope in _scopes(view)})
             await _until_union(view, {"plain": ["10.0.0.1"], "b": ["10.0.0.3"], "c": ["10.0.0.4"]})
@@ -224,7 +224,7 @@ async def test_groups_that_were_found_are_read_on_when_they_cannot_be_listed_any
 
             _register(sim, "a", "10.0.0.3", "G1")
             _deregister(sim, "b", "10.0.0.2", "G2")
-            await view.until(lambda view: not view.union["b"])
+            await view.until(lambda view: "b" not in view.union)
             sim.registry.remove_service(ServiceKey("b", "G2"))
             await _until_union(view, {"a": ["10.0.0.1", "10.0.0.3"]})
             assert "403" in str(_namespaces(view)[0]["groups_unknown"])
