@@ -19,6 +19,7 @@ from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.departures import Place, is_stated_by, place_of
+from meshregistry.store.given_up import GivenUp
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.holds import GuardEvent, Verdict
 from meshregistry.store.newcomers import Newcomers
@@ -38,9 +39,12 @@ class Freshness:
     which looks once a second. Calls that return names return the resources that have to be built again.
     """
 
-    def __init__(self, contributions: Contributions, policy: Callable[[str], GuardPolicy], now: float) -> None:
+    def __init__(
+        self, contributions: Contributions, policy: Callable[[str], GuardPolicy], given_up: GivenUp, now: float
+    ) -> None:
         self._contributions = contributions
         self._policy = policy
+        self._given_up = given_up
         self._began_at = now
         self._stated: dict[Scope, float] = {}
         self._read: set[str] = set()
@@ -75,14 +79,16 @@ class Freshness:
         touched = [*self._contributions.keys(frozenset(back)), *keys]
         return self._contributions.resources(touched) if touched else set()
 
-    def note(self, key: ServiceKey, before: Sequence[Claim], after: Sequence[Claim], now: float) -> set[str]:
+    def note(
+        self, key: ServiceKey, before: Sequence[Claim], after: Sequence[Claim], own: set[Place], now: float
+    ) -> set[str]:
         """Take what a service contributed before and contributes now; places that are new take those of stale scopes.
 
-        To be called when the contributions have changed.
+        To be called when the contributions have changed. `own` are places that the service had a moment ago.
         """
         if not before and not self._is_known(key.scope):
             return set()
-        new = _places(after) - _places(before)
+        new = _places(after) - _places(before) - own
         if not new:
             return set()
         self._newcomers.note(key, new, now)
@@ -210,6 +216,7 @@ class Freshness:
             return set()
         places.add(place)
         names = self._contributions.resources([key])
+        self._given_up.note(names, place)
         self._events.append(GuardEvent(Verdict.SUPERSEDED, 0, key.scope, 1, tuple(sorted(names)), str(winner)))
         return names
 

@@ -10,6 +10,7 @@ import msgspec
 
 from meshregistry.model.ports import MAX_SERVICE_PORTS, reach
 from meshregistry.model.service_entry import ServiceEntry, ServicePort, WorkloadEntry
+from meshregistry.store.departures import Place, place_of
 
 EMPTIED_LABEL = ("meshregistry.io/endpoints", "none")
 """Added to an emptied entry: istiod ≤ 1.29 pushes an emptied list only together with a service-level change."""
@@ -85,14 +86,17 @@ def decide(
     *,
     quarantined: bool = False,
     standing: bool = False,
+    lost: frozenset[Place] = frozenset(),
 ) -> Decision:
     """Decide what is served of one resource.
 
     `assembled` is what the registries say now, None when nobody claims the resource. `quarantined` says that it is
     claimed but nothing valid could be assembled: then the last good form stays (a resource too bad to send is left
     in its last good form, never dropped). `standing` says that it has no endpoints by nature: then it is served
-    without.
+    without. `lost` are addresses and ports that belong to another service by now: no grace keeps them.
     """
+    if history is not None and lost:
+        history = _give_up(history, lost, now, policy)
     if standing and history is not None and history.served.endpoints:
         waiting = _shrink(history, now, policy)
         if waiting.rule is Rule.EMPTY_GRACE:
@@ -104,6 +108,23 @@ def decide(
     if quarantined:
         return Decision(history.served, history, None, Rule.QUARANTINE)
     return _shrink(history, now, policy)
+
+
+def _give_up(history: History, lost: frozenset[Place], now: float, policy: GuardPolicy) -> History:
+    """Return a history without places; when they are all, it has been empty for its grace already."""
+    left = tuple(each for each in history.served.endpoints if lost.isdisjoint(_list_places(each)))
+    if len(left) == len(history.served.endpoints):
+        return history
+    since = history.empty_since
+    if not left:
+        since = min(now - policy.empty_grace_s, now if since is None else since)
+    served = msgspec.structs.replace(history.served, endpoints=left)
+    return msgspec.structs.replace(history, served=served, empty_since=since)
+
+
+def _list_places(endpoint: WorkloadEntry) -> list[Place]:
+    """Return every place of an endpoint: kept ports may have come before the one that it is known by."""
+    return [place_of(endpoint), *((endpoint.address, number) for _, number in endpoint.ports)]
 
 
 def _serve(history: History | None, entry: ServiceEntry, now: float, policy: GuardPolicy) -> Decision:

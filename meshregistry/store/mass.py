@@ -10,6 +10,7 @@ import msgspec
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.store.departures import Departure, Departures, Place, count_endpoints, covers, place_of
+from meshregistry.store.given_up import GivenUp
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.holds import (
     Cause,
@@ -35,10 +36,11 @@ class MassGuard:
     """
 
     def __init__(
-        self, policy: Callable[[str], GuardPolicy], home: Callable[[str], str | None] = lambda host: None
+        self, policy: Callable[[str], GuardPolicy], home: Callable[[str], str | None], given_up: GivenUp
     ) -> None:
         self._policy = policy
         self._home = home
+        self._given_up = given_up
         self._census = Census()
         self._departures = Departures()
         self._holds: dict[int, Hold] = {}
@@ -86,10 +88,15 @@ class MassGuard:
         delta = sum(len(claim.endpoints) for claim in after) - sum(len(claim.endpoints) for claim in before)
         if delta:
             self._census.move(key.scope, delta, now)
+        own = self.departed(key)
         dirty = self._take_back(key, after) if self._departures.of(key) else set()
         if before and (self._policy(key.scope.source).mass_ratio > 0 or self._freeze_of(key.scope)):
             dirty |= self._take_away(before, after, now)
-        return dirty | self._supersede(key, before, after) | self._move_homes(before, after)
+        return dirty | self._supersede(key, before, after, own) | self._move_homes(before, after)
+
+    def departed(self, key: ServiceKey) -> set[Place]:
+        """Return what a service lost within the last minute or a hold keeps of it: it may come back as its own."""
+        return {place_of(each) for departure in self._departures.of(key) for each in departure.claim.endpoints}
 
     def settle(self, now: float) -> set[str]:
         """Decide about what was noted since the last call."""
@@ -268,16 +275,21 @@ class MassGuard:
                 held += self._keep_frozen(departure, now)
         return self._resources(held)
 
-    def _supersede(self, key: ServiceKey, before: Sequence[Claim], after: Sequence[Claim]) -> set[str]:
-        """Let held endpoints go whose place another service has newly taken: traffic would go to the wrong one."""
+    def _supersede(self, key: ServiceKey, before: Sequence[Claim], after: Sequence[Claim], own: set[Place]) -> set[str]:
+        """Let held endpoints go whose place another service has newly taken: traffic would go to the wrong one.
+
+        What comes back to it (`own`) is not new: two services of one process have always shared it.
+        """
         if not self._holds:
             return set()
-        known = {place_of(endpoint) for claim in before for endpoint in claim.endpoints}
+        known = own | {place_of(endpoint) for claim in before for endpoint in claim.endpoints}
         dirty: set[str] = set()
         for place in {place_of(endpoint) for claim in after for endpoint in claim.endpoints} - known:
             for departure in self._departures.held_at(place):
                 if departure.key != key:
-                    dirty |= self._withdraw(departure, {place}, Verdict.SUPERSEDED, str(key))
+                    names = self._withdraw(departure, {place}, Verdict.SUPERSEDED, str(key))
+                    self._given_up.note(names, place)
+                    dirty |= names
         return dirty
 
     def _withdraw(self, departure: Departure, places: set[Place], verdict: Verdict, detail: str = "") -> set[str]:

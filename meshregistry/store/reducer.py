@@ -28,6 +28,7 @@ from meshregistry.store.chronicle import Chronicle
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.explainer import Explainer, Parts
 from meshregistry.store.freshness import Freshness
+from meshregistry.store.given_up import GivenUp
 from meshregistry.store.guard import Decision, GuardPolicy, History, Rule, decide
 from meshregistry.store.handover import Estate, Instant, export_world, take_over
 from meshregistry.store.holds import HoldReport
@@ -77,10 +78,11 @@ class Reducer:
         self._clock = clock
         self._cache = ConversionCache()
         self._contributions = Contributions()
-        self._mass = MassGuard(self._guard_of, self._contributions.home)
+        self._given_up = GivenUp()
+        self._mass = MassGuard(self._guard_of, self._contributions.home, self._given_up)
         self._pods = PodPatches(self._contributions)
         self._histories: dict[str, History] = {}
-        self._freshness = Freshness(self._contributions, self._guard_of, clock())
+        self._freshness = Freshness(self._contributions, self._guard_of, self._given_up, clock())
         self._rules_in_use: dict[str, Rule] = {}
         self._owners: dict[str, str] = {}
         self._rejects = RejectLedger(metrics)
@@ -211,6 +213,7 @@ class Reducer:
         events = [*self._mass.take_events(), *self._freshness.take_events()]
         self._chronicle.tell_guard(events, self._mass, self._store.current.sequence)
         steps = await self._commit(dirty, observed_at)
+        self._given_up.clear()
         self._sidecars.commit()
         self._release(each.source for each in synced)
         if dirty or synced or is_decided:
@@ -320,9 +323,9 @@ class Reducer:
         before = self._contributions.of(key)
         touched = self._contributions.replace(key, claims)
         if touched:
-            now = self._clock()
+            now, own = self._clock(), self._mass.departed(key)
             touched |= self._mass.note(key, before, claims, now)
-            touched |= self._freshness.note(key, before, claims, now)
+            touched |= self._freshness.note(key, before, claims, own, now)
         return touched
 
     def _confirm(self, synced: Iterable[SourceSynced]) -> set[str]:
@@ -377,6 +380,7 @@ class Reducer:
             self._guard(name, claims),
             quarantined=assembled is not None and assembled.entry is None,
             standing=bool(claims) and not any(claim.endpoints for claim in claims),
+            lost=self._given_up.of(name, claims),
         )
         self._note(name, decision)
         entry = self._addresses.settle(name, decision.entry)

@@ -13,6 +13,7 @@ from meshregistry.model.events import ScopeConfirmed, SourceSynced
 from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.freshness import Freshness
+from meshregistry.store.given_up import GivenUp
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.rules import RulesReplaced
 from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, instances, sharing
@@ -124,6 +125,32 @@ async def test_registries_that_are_lost_together_say_nothing_about_each_other() 
         await world.wait(30)
 
     assert 4 == world.count()
+
+
+async def test_the_last_endpoint_of_a_stale_service_gives_way_at_once() -> None:
+    world = GuardedWorld()
+    await world.show({"users": instances(3)}, OTHER_SCOPE)
+    await world.show({"orders": instances(2)})
+    world.now += 90
+
+    await world.show({"users": instances(2, 3)}, OTHER_SCOPE)
+    assert set() == served(world, "orders")
+    await world.take(ScopeConfirmed(SCOPE))
+
+    assert {"10.0.0.2"} == served(world, "orders")
+
+
+async def test_a_service_that_comes_back_takes_nothing_from_those_it_always_shared_its_addresses_with() -> None:
+    world = GuardedWorld()
+    shared = instances(*range(20))
+    await world.show({"users": shared}, OTHER_SCOPE)
+    await world.show({"orders": shared})
+    world.now += 90
+    await world.show({}, OTHER_SCOPE)
+
+    await world.show({"users": shared}, OTHER_SCOPE)
+
+    assert 40 == world.count()
 
 
 async def test_an_address_that_was_used_for_a_moment_is_not_given_up() -> None:
@@ -281,7 +308,7 @@ def test_a_scope_expires_that_neither_itself_nor_all_its_groups_were_spoken_of(
 ) -> None:
     limits = {"nacos": 3.0, "zookeeper": None}
     freshness = Freshness(
-        cast("Contributions", Listed(listed)), lambda source: GuardPolicy(max_stale_s=limits[source]), 0
+        cast("Contributions", Listed(listed)), lambda source: GuardPolicy(max_stale_s=limits[source]), GivenUp(), 0
     )
     stated: dict[Scope, int] = {}
     for scope, at in sorted(statements, key=lambda each: each[1]):

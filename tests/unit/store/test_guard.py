@@ -109,6 +109,34 @@ def test_without_grace_the_last_endpoint_leaves_at_once() -> None:
     assert Decision(None, None) == decision
 
 
+def test_what_belongs_to_another_service_is_not_kept_by_grace() -> None:
+    history = served(entry(FIRST, SECOND))
+
+    first = decide(history, None, 100.0, POLICY, lost=frozenset({("10.0.0.1", 8080), ("10.0.0.9", 8080)}))
+    assert (entry(SECOND), 110.0, Rule.EMPTY_GRACE) == (first.entry, first.wake_at, first.rule)
+
+    last = decide(first.history, None, 104.0, POLICY, lost=frozenset({("10.0.0.2", 8080)}))
+    assert last.entry is not None
+    assert ((), 704.0, Rule.EMPTIED) == (last.entry.endpoints, last.wake_at, last.rule)
+    assert Decision(None, None) == decide(last.history, None, 704.0, POLICY)
+
+
+def test_what_belonged_to_another_service_when_it_was_emptied_does_not_begin_its_time_anew() -> None:
+    emptied = decide(decide(served(entry(FIRST)), None, 100.0, POLICY).history, None, 200.0, POLICY)
+
+    later = decide(emptied.history, None, 300.0, POLICY, lost=frozenset({("10.0.0.1", 8080)}))
+
+    assert (710.0, Rule.EMPTIED) == (later.wake_at, later.rule)
+
+
+def test_an_endpoint_is_known_by_its_own_port_behind_kept_ones() -> None:
+    kept = entry(endpoint("10.0.0.1", a_9090=9090, http_8080=8080))
+
+    decision = decide(served(kept), None, 1.0, POLICY, lost=frozenset({("10.0.0.1", 8080)}))
+
+    assert Rule.EMPTIED is decision.rule
+
+
 def test_a_quarantined_resource_keeps_its_last_good_form() -> None:
     history = served(entry(FIRST))
 

@@ -222,6 +222,18 @@ async def test_a_held_endpoint_gives_way_when_its_address_is_registered_by_anoth
     assert 1.0 == world.metric("guard_decisions_total", verdict="superseded")
 
 
+async def test_the_last_held_endpoint_of_a_service_gives_way_at_once(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 1))
+    await world.show({})
+
+    await world.show({"newcomer": instances(7)}, OTHER_SCOPE)
+
+    assert {("nacos/newcomer.nacos", "10.0.0.7")} == {each for each in world.endpoints() if each[1] == "10.0.0.7"}
+    assert 10 == world.count()
+    await world.wait(600)
+    assert "nacos/s7.nacos" not in world.entries()
+
+
 async def test_services_that_share_an_address_do_not_push_each_other_out(world: GuardedWorld) -> None:
     """One process that serves two names comes back with one of them first."""
     shared = instances(*range(20))
@@ -229,6 +241,8 @@ async def test_services_that_share_an_address_do_not_push_each_other_out(world: 
     await world.show({})
 
     await world.read("orders-v2", shared)
+    assert 40 == world.count()
+    await world.wait(600)
 
     assert 40 == world.count()
 
