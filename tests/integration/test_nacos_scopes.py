@@ -13,9 +13,10 @@ from meshregistry.sim.nacos.server import SimNacos, SimOptions
 from meshregistry.sim.nacos.state import Instance as SimInstance
 from meshregistry.sim.nacos.state import Namespace, ServiceKey
 from meshregistry.sim.nacos.views import Dialect
-from meshregistry.sources.nacos import NacosServerOptions
+from meshregistry.sources.nacos import NacosScope, NacosServerOptions
 from tests.support.nacos_gateway import Gateway
-from tests.support.nacos_view import MODES, Mode, View, reading
+from tests.support.nacos_view import MODES, Mode, View, feeding, reading
+from tests.support.saved_worlds import Process
 
 pytestmark = pytest.mark.anyio
 
@@ -26,6 +27,7 @@ CATALOGUE = {
 }
 """What lists services of all groups."""
 
+NAMESPACES = "/v3/admin/core/namespace/list"
 QUICK = RpcOptions(push_delay_s=0.02)
 QUICK_FUZZY = FuzzyOptions(first_sync_s=0.05, finish_s=0.02, change_s=0.02)
 
@@ -63,6 +65,11 @@ async def _until_union(view: View, union: dict[str, list[str]]) -> None:
 
 def _everything(sim: SimNacos) -> NacosServerOptions:
     return NacosServerOptions(addresses=(sim.base_url,), all_namespaces=True)
+
+
+def _named(sim: SimNacos, *namespaces: str) -> NacosServerOptions:
+    scopes = tuple(NacosScope(namespace) for namespace in namespaces)
+    return NacosServerOptions(addresses=(sim.base_url,), scopes=scopes)
 
 
 def _scopes(view: View) -> list[dict[str, object]]:
@@ -172,10 +179,9 @@ async def test_without_a_bulk_listing_the_groups_are_found_in_the_catalogue(page
             _register(sim, "c", "10.0.0.4", "G3")
             await _until_union(view, {**union, "c": ["10.0.0.4"]})
             _deregister(sim, "a", "10.0.0.2", "G1")
-            await view.until(lambda view: "a" not in view.union)
+            await _until_union(view, {"plain": ["10.0.0.1"], "b": ["10.0.0.3"], "c": ["10.0.0.4"]})
             sim.registry.remove_service(ServiceKey("a", "G1"))
             await view.until(lambda view: "G1" not in {scope["group"] for scope in _scopes(view)})
-            await _until_union(view, {"plain": ["10.0.0.1"], "b": ["10.0.0.3"], "c": ["10.0.0.4"]})
             before = len(view.updates)
             await view.next_reading(2)
 
@@ -254,3 +260,106 @@ async def test_a_service_without_a_group_costs_completeness_and_nothing_else() -
             gateway.rewritten.clear()
             await view.until(lambda view: bool(view.synced))
             assert {"a": ["10.0.0.1"], "b": ["10.0.0.2"]} == view.union
+
+
+# Names of namespaces that nothing explains.
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_shown_name_that_nothing_explains_any_more_loses_nothing_of_what_was_saved(
+    mode: Mode, status: int
+) -> None:
+    async with _simulated(Dialect.V3) as (sim,):
+        sim.registry.create_namespace(Namespace("8f2c", "dev"))
+        _register(sim, "a", "10.0.0.1", namespace="8f2c")
+        before, after = Process(), Process()
+        async with feeding(before, _named(sim, "dev"), **mode) as view:
+            await view.until(lambda _: before.complete)
+        served = before.wire()
+
+        sim.set_faults(Fault(path=NAMESPACES, status=status))
+        await after.restore(before.save())
+        async with feeding(after, _named(sim, "dev"), **mode) as view:
+            await view.next_reading(3, failed=True)
+            after.now += 3600
+            await after.take()
+            assert ([], served) == (view.synced, after.wire())
+            assert f"{sim.base_url}/nacos{NAMESPACES}: status {status}" in str(view.registry["namespaces_refused"])
+            assert "'dev' reads empty, and may be the name that another namespace is shown by" in str(
+                view.scope["last_error"]
+            )
+            assert view.source.is_failing
+
+            sim.set_faults()
+            await view.until(lambda view: bool(view.synced) and not view.source.is_failing)
+            after.now += 3600
+            await after.take()
+            assert served == after.wire()
+
+
+@pytest.mark.parametrize("in_group", ["DEFAULT_GROUP", "of nobody"])
+async def test_a_namespace_that_holds_a_service_is_an_id_whatever_is_refused(mode: Mode, in_group: str) -> None:
+    async with _simulated(Dialect.V3) as (sim,):
+        _register(sim, "a", "10.0.0.1", in_group, namespace="dev")
+        sim.set_faults(Fault(path=NAMESPACES, status=403))
+        async with reading(_named(sim, "dev"), **mode) as view:
+            await view.until(lambda view: bool(view.synced))
+            _deregister(sim, "a", "10.0.0.1", in_group, ns="dev")
+            await _until_union(view, {})
+            sim.registry.remove_service(ServiceKey("a", in_group, "dev"))
+            await view.until(lambda view: "a" not in {key.name for key in view.contents})
+            await view.next_reading()
+
+            assert not view.source.is_failing
+
+
+async def test_a_namespace_in_doubt_is_read_when_its_first_service_comes(mode: Mode) -> None:
+    async with _simulated(Dialect.V3) as (sim,):
+        sim.set_faults(Fault(path=NAMESPACES, status=403))
+        async with reading(_named(sim, "dev"), **mode) as view:
+            await view.next_reading(failed=True)
+            _register(sim, "a", "10.0.0.1", namespace="dev")
+            await view.until(lambda view: bool(view.synced))
+
+            assert {"a": ["10.0.0.1"]} == view.union
+
+
+async def test_an_id_as_nacos_makes_them_is_no_shown_name(mode: Mode) -> None:
+    async with _simulated(Dialect.V3) as (sim,):
+        sim.set_faults(Fault(path=NAMESPACES, status=403))
+        async with reading(_named(sim, "3f9f0c8e-6d0f-4e0e-9a3e-0c6f5b1d2a47"), **mode) as view:
+            await view.until(lambda view: bool(view.synced))
+
+    assert [frozenset()] == [listing.names for listing in view.listings]
+
+
+async def test_without_the_list_a_namespace_that_was_looked_up_is_read_on() -> None:
+    async with _simulated(Dialect.V3) as (sim,):
+        sim.registry.create_namespace(Namespace("8f2c", "dev"))
+        _register(sim, "a", "10.0.0.1", namespace="8f2c")
+        options = _named(sim, "dev", "late")
+        async with reading(options) as view:
+            await view.until(lambda view: bool(view.synced))
+            sim.set_faults(Fault(path=NAMESPACES, status=503))
+            await view.next_reading(failed=True)
+            _register(sim, "b", "10.0.0.2", namespace="8f2c")
+
+            await _until_union(view, {"a": ["10.0.0.1"], "b": ["10.0.0.2"]})
+
+
+async def test_a_namespace_in_doubt_holds_no_other_one_back() -> None:
+    """Members of a cluster are left when they fail, and nothing shrinks after that: doubt is no failure of theirs."""
+    async with _simulated(Dialect.V3, Dialect.V3) as sims:
+        for sim in sims:
+            sim.set_faults(Fault(path=NAMESPACES, status=403))
+            for name, address in (("a", "10.0.0.1"), ("b", "10.0.0.2")):
+                _register(sim, name, address)
+        options = NacosServerOptions(
+            addresses=tuple(sim.base_url for sim in sims), scopes=(NacosScope("dev"), NacosScope())
+        )
+        async with reading(options, settle_s=3600.0) as view:
+            await _until_union(view, {"a": ["10.0.0.1"], "b": ["10.0.0.2"]})
+            await view.next_reading(2, failed=True)
+
+            assert [False, False] == [namespace["settling"] for namespace in _namespaces(view)]
+            assert sims[0].base_url == view.registry["address"]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SourceSynced, SourceUpdate
 from meshregistry.model.instance import Instance, ServiceKey, sort_pairs
@@ -39,10 +40,19 @@ def instance(
     return Instance(address, port, cluster, healthy=healthy, weight=weight, metadata=pairs)
 
 
+class Store(Protocol):
+    """What may get every update, too."""
+
+    async def take(self, *updates: SourceUpdate) -> object:
+        """Take them in order."""
+        ...
+
+
 class View:
     """A sink that does with updates what the store does, and remembers them."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store | None = None) -> None:
+        self._store = store
         self.services: dict[str, tuple[Instance, ...]] = {}
         self.updates: list[SourceUpdate] = []
         self.source: NacosSource
@@ -50,6 +60,8 @@ class View:
 
     async def publish(self, update: SourceUpdate) -> None:
         """Take an update; that nothing has changed is no news and is not remembered."""
+        if self._store is not None:
+            await self._store.take(update)
         if isinstance(update, ScopeConfirmed):
             return
         self.updates.append(update)
@@ -144,9 +156,16 @@ def server_options(rig: NacosRig, **changes: object) -> NacosServerOptions:
 @asynccontextmanager
 async def reading(*servers: NacosServerOptions, **changes: object) -> AsyncIterator[View]:
     """Run a source with a short period as long as the context is open."""
+    async with feeding(None, *servers, **changes) as view:
+        yield view
+
+
+@asynccontextmanager
+async def feeding(store: Store | None, *servers: NacosServerOptions, **changes: object) -> AsyncIterator[View]:
+    """The same for a source that publishes to a store, too."""
     polling = PollOptions(refresh_period_s=PERIOD_S, first_retry_s=PERIOD_S)
     fields: dict[str, object] = {"polling": polling, "request_timeout_s": 5.0, **changes}
-    view = View()
+    view = View(store)
     view.source = NacosSource(NacosOptions(servers=servers, **fields), view.metrics)  # type: ignore[arg-type]
     async with asyncio.TaskGroup() as group:
         task = group.create_task(view.source.run(view))

@@ -65,6 +65,9 @@ class NamespaceListing(NamedTuple):
     unchanged: int
     """Pages skipped by their hash."""
 
+    is_empty: bool
+    """Whether the server lists nothing, not even in unwanted groups."""
+
 
 class BulkReader:
     """Reads whole namespaces. Owner of what the items and pages of the latest listing were."""
@@ -102,7 +105,8 @@ class BulkReader:
         self._services = {}
         for page in read.values():
             self._services.update(page.services)
-        return NamespaceListing(_split(pages, groups, started_at, clock.now(), unchanged), unchanged)
+        listings = _split(pages, groups, started_at, clock.now(), unchanged)
+        return NamespaceListing(listings, unchanged, not any(page.length for page in pages))
 
     async def _read_page(self, connection: Connection, path: str, place: _PagePlace) -> _Page:
         params = {"pageNo": str(place[0]), "pageSize": str(place[1]), "withInstances": "true"}

@@ -72,6 +72,10 @@ class NamespaceReader:
         self._found = Groups()
         self._whole = ScopeStatus(Scope("nacos", self._registry, self.namespace, EVERYTHING), metrics, clock)
         self._bulk = BulkReader(self.namespace, options, self._reader, self)
+        self.error_if_empty: SourceError | None = None
+        """What to find nothing in the namespace would be, where nothing tells that it exists."""
+
+        self._exists = False
         self._refusal: Refusal | None = None
         self._rung = ""
         self._cycle = 0
@@ -143,6 +147,7 @@ class NamespaceReader:
         self._note_connection()
         self._forget_empty_groups()
         listings, calls = await self._list(connection)
+        listings = self._without_unproven(listings)
         outcomes = await self._take(listings, calls, sink)
         await asyncio.sleep(0)
         await self._tell_watch({group: listing for group, listing in listings.items() if isinstance(listing, Listing)})
@@ -161,6 +166,7 @@ class NamespaceReader:
             self._note_groups(Groups(unknown=SourceUnavailable("groups cannot be listed over gRPC")))
         listings, calls = await self._list_one_by_one(lambda scope: PushCalls(live, scope, self._options))
         self._step_to(PUSHED, self._refusal)
+        listings = self._without_unproven(listings)
         outcomes = await self._take(listings, calls, sink)
         await self._tell_watch({group: listing for group, listing in listings.items() if isinstance(listing, Listing)})
         return outcomes
@@ -265,6 +271,17 @@ class NamespaceReader:
             return lambda name, moment: False
         return lambda name, moment: watch.is_live_since(ServiceName(group, name), moment)
 
+    def _without_unproven(self, listings: "dict[str, Listing | SourceError]") -> "dict[str, Listing | SourceError]":
+        """Return the listings, or errors in place of those of a namespace that may not exist."""
+        read = [listing for listing in listings.values() if isinstance(listing, Listing)]
+        self._exists = self._exists or not self.is_empty or any(listing.names for listing in read)
+        error = self.error_if_empty
+        if error is None or self._exists:
+            return listings
+        if self.watch is not None:
+            self.watch.begin()
+        return {group: error if isinstance(each, Listing) else each for group, each in listings.items()}
+
     async def _list(self, connection: Connection) -> "tuple[dict[str, Listing | SourceError], Calls]":
         def over_http(scope: Scope) -> ServiceCalls:
             return HttpCalls(connection, scope, self._options)
@@ -282,6 +299,7 @@ class NamespaceReader:
             else:
                 self._step_to(BULK, None)
                 self._note_groups(Groups())
+                self._exists = self._exists or not whole.is_empty
                 self._metrics.source_unchanged.labels("nacos").inc(whole.unchanged)
                 return dict(whole.groups), over_http
         refusal = refusal or self._refusal

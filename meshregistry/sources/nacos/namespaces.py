@@ -4,15 +4,18 @@ Slime pkg/source/nacos/client.go: a configured namespace may be either; what is 
 for services may be registered in a namespace that was never created.
 """
 
+import re
 from collections.abc import Mapping
 
 import msgspec
 
-from meshregistry.errors import SourceDataError
+from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
 from meshregistry.sources.decoding import understood
 from meshregistry.sources.nacos.client import AccessDenied, NotOffered
 from meshregistry.sources.nacos.connection import Connection
 from meshregistry.sources.nacos.options import DEFAULT_NAMESPACE
+
+_MADE_BY_NACOS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class _Namespace(msgspec.Struct, rename="camel"):
@@ -47,7 +50,7 @@ class NamespaceNames:
 
     def __init__(self) -> None:
         self._ids: dict[str, str] = {DEFAULT_NAMESPACE: DEFAULT_NAMESPACE}
-        self.refused: str | None = None
+        self.refused: SourceError | None = None
         """Why the list is not available, so that unknown names are taken for ids."""
 
     def id_of(self, name: str) -> str:
@@ -57,6 +60,20 @@ class NamespaceNames:
     def knows(self, name: str) -> bool:
         """Whether the name was found in a list."""
         return name in self._ids
+
+    def knows_id(self, namespace: str) -> bool:
+        """Whether the id was found in a list."""
+        return namespace in self._ids.values()
+
+    def error_if_empty(self, namespace: str) -> SourceError | None:
+        """Return the error that reading a namespace as empty is: without a list its id may be a shown name.
+
+        None where that is impossible. The ids that Nacos makes itself are no names anybody would show.
+        """
+        if self.refused is None or self.knows_id(namespace) or _MADE_BY_NACOS.fullmatch(namespace):
+            return None
+        text = f"{namespace!r} reads empty, and may be the name that another namespace is shown by: {self.refused}"
+        return SourceAuthError(text) if isinstance(self.refused, SourceAuthError) else SourceUnavailable(text)
 
     def learn(self, names: frozenset[str], listed: Mapping[str, str]) -> None:
         """Look configured names up in a list: ids first, then shown names."""
@@ -70,14 +87,14 @@ class NamespaceNames:
     async def ask(self, names: frozenset[str], connection: Connection) -> None:
         """Look up the configured names that are not known yet.
 
-        A server that refuses the list does no harm: then names are ids. Raises SourceError when it does not answer;
-        cancelling it is safe.
+        A server that refuses the list does no harm: then names are ids, in which to find nothing is doubtful. Raises
+        SourceError when it does not answer; cancelling it is safe.
         """
         if not names - self._ids.keys():
             return
         try:
             self.learn(names, await list_namespaces(connection))
         except (AccessDenied, NotOffered) as error:
-            self.refused = str(error)
+            self.refused = error
         else:
             self.refused = None

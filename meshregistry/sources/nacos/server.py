@@ -98,9 +98,11 @@ class NacosServer:
         errors = await self._look_for_namespaces()
         failed = bool(errors)
         for reader in list(self._readers.values()):
-            if failed and not self._server.all_namespaces and self._is_unsure(reader.namespace):
+            if failed and not self._server.all_namespaces and not self._names.knows_id(reader.namespace):
+                # It may still turn out to be a shown name: reading it would find an empty namespace.
                 reader.fail(errors[0])
                 continue
+            reader.error_if_empty = self._names.error_if_empty(reader.namespace)
             errors += await self._read(reader, sink, readiness)
         if not errors and self._server.all_namespaces:
             await readiness.note_read(self._registry.whole, sink)
@@ -116,7 +118,7 @@ class NacosServer:
 
     def describe(self) -> dict[str, object]:
         """Return the registry's part of the status page: no secrets, addresses without credentials."""
-        seen = self._last_seen
+        seen, refused = self._last_seen, self._names.refused
         readers = self._readers.values()
         return {
             "registry_id": self._server.registry_id,
@@ -126,7 +128,7 @@ class NacosServer:
             "version": seen.dialect.version if seen else None,
             "mode": "polling" if self._options.watch is None else "watching",
             "login_refused": self._login.refusal,
-            "namespaces_refused": self._namespaces_error or self._names.refused,
+            "namespaces_refused": self._namespaces_error or (str(refused) if refused else None),
             "vanished_namespaces": sorted(self._vanished),
             "namespaces": [reader.describe_watch() for reader in readers],
             "scopes": [described for reader in readers for described in reader.describe_scopes()],
@@ -156,10 +158,6 @@ class NacosServer:
             return [error]
         self._namespaces_error = None
         return []
-
-    def _is_unsure(self, namespace: str) -> bool:
-        """Whether an id may still turn out to be a shown name: reading it would find an empty namespace."""
-        return not self._names.knows(namespace) and self._names.id_of(namespace) == namespace
 
     def _adjust(self, wanted: dict[str, tuple[str, ...] | None]) -> None:
         """Begin to read new namespaces. One that is not wanted any more is read until it has no services.
@@ -242,7 +240,11 @@ class NacosServer:
                 outcomes = None
                 errors.append(error)
             else:
-                partly = {group: each for group, each in outcomes.items() if isinstance(each, SourceError)}
+                partly = {
+                    group: each
+                    for group, each in outcomes.items()
+                    if isinstance(each, SourceError) and each is not reader.error_if_empty
+                }
                 for group, outcome in partly.items():
                     failed.setdefault(group, []).append(outcome)
                 if not partly:

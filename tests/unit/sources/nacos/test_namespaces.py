@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from meshregistry.errors import SourceDataError
+from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
+from meshregistry.sources.nacos.client import AccessDenied, NotOffered
 from meshregistry.sources.nacos.namespaces import NamespaceNames, decode_namespaces
 
 LISTED = {"public": "public", "8f2c": "dev", "dev2": "Second"}
@@ -40,3 +41,35 @@ def test_a_translation_is_kept_and_a_namespace_that_comes_later_is_found() -> No
     names.learn(frozenset({"dev", "late"}), {"1111": "late"})
 
     assert ("8f2c", "1111") == (names.id_of("dev"), names.id_of("late"))
+
+
+def test_ids_are_known_by_whatever_name_they_were_found() -> None:
+    names = NamespaceNames()
+    names.learn(frozenset({"dev", "dev2", "nowhere"}), LISTED)
+
+    assert [True, True, False, False, True] == [
+        names.knows_id(each) for each in ("8f2c", "dev2", "dev", "nowhere", "public")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind"), [(AccessDenied("403"), SourceAuthError), (NotOffered("404"), SourceUnavailable)]
+)
+def test_without_a_list_an_unknown_id_may_be_a_shown_name(refusal: SourceError, kind: type[SourceError]) -> None:
+    names = NamespaceNames()
+    names.learn(frozenset({"dev"}), LISTED)
+    names.refused = refusal
+
+    error = names.error_if_empty("other")
+    assert kind is type(error)
+    assert str(error).startswith("'other' reads empty")
+    assert str(error).endswith(str(refusal))
+    sure = ("8f2c", "public", "3f9f0c8e-6d0f-4e0e-9a3e-0c6f5b1d2a47")
+    assert [None] * 3 == [names.error_if_empty(each) for each in sure]
+
+
+def test_with_a_list_what_is_not_on_it_is_an_id() -> None:
+    names = NamespaceNames()
+    names.learn(frozenset({"nowhere"}), LISTED)
+
+    assert None is names.error_if_empty("nowhere")
