@@ -2,20 +2,31 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
-from meshregistry.watch.client import ClientOptions, Conduct, IstiodClient, Seams
+from meshregistry.watch.client import ClientOptions, IstiodClient, Seams
+from meshregistry.watch.codec import IstiodCodec
+from meshregistry.watch.families import ISTIOD_124
+from meshregistry.watch.model import IstiodModel
+from meshregistry.watch.resources import Node
 from meshregistry.watch.transport import DialOptions
 from tests.campaign.hostile import ADS_ATTACKS, HTTP_ATTACKS, attack
 from tests.campaign.scene import Scene
 from tests.campaign.witness import endpoints_of
+from tests.support.h2_client import H2Client
 
 CROWD = 500
+STREAMS = "open streams"
+"""What the crowd sees of its own effect."""
 
-_SLOW = 50
-_STORMERS, _STORM_S = 100, 5.0
+SLOW = 50
+STORMERS = 100
+
+_STORM_S = 5.0
 _CROWD_TIMEOUT_S = 180.0
 _ROUNDS = 3
+_SMALL_WINDOW_BYTES = 1024
+"""Less than the first answer of the smallest world."""
 
 
 async def crowd(scene: Scene) -> None:
@@ -25,6 +36,7 @@ async def crowd(scene: Scene) -> None:
         async with asyncio.timeout(_CROWD_TIMEOUT_S):
             for client in clients:
                 await client.wait_until(lambda model: model.synced)
+        scene.seen[STREAMS] += int(await scene.process.metric("ads_streams"))
         for _ in range(_ROUNDS):
             await scene.change()
         await scene.judge_meanwhile()
@@ -35,8 +47,13 @@ async def crowd(scene: Scene) -> None:
 
 async def slow_readers(scene: Scene) -> None:
     """50 clients ask for everything and read nothing, until they are put out; all others get every change."""
-    clients = [_client(scene, Conduct(stop_reading=True)) for _ in range(_SLOW)]
-    async with _running([client.run for client in clients]):
+
+    async def ask() -> None:
+        async with H2Client(scene.process.ads, _SMALL_WINDOW_BYTES) as client:
+            await _ask(client)
+            await asyncio.Event().wait()
+
+    async with _running([ask for _ in range(SLOW)]):
         for _ in range(8):
             await scene.change()
             await asyncio.sleep(1)
@@ -49,12 +66,12 @@ async def storm(scene: Scene) -> None:
 
     async def connect() -> None:
         while asyncio.get_running_loop().time() < deadline:
-            task = asyncio.ensure_future(_client(scene).run())
-            await asyncio.sleep(scene.dice.random() / 2)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            with suppress(OSError):
+                async with H2Client(scene.process.ads) as client:
+                    await _ask(client)
+                    await asyncio.sleep(scene.dice.random() / 2)
 
-    async with _running([connect for _ in range(_STORMERS)]):
+    async with _running([connect for _ in range(STORMERS)]):
         await scene.change()
         await asyncio.sleep(_STORM_S)
 
@@ -76,8 +93,15 @@ async def _attack(scene: Scene, port: int, kind: str) -> None:
     await scene.judge_meanwhile()
 
 
-def _client(scene: Scene, conduct: Conduct | None = None) -> IstiodClient:
-    options = ClientOptions(DialOptions("127.0.0.1", scene.process.ads), conduct=conduct or Conduct())
+async def _ask(client: H2Client) -> None:
+    """Ask as istiod does."""
+    stream = await client.open()
+    for request in IstiodModel(ISTIOD_124, Node()).initial_requests():
+        await client.send(stream, IstiodCodec().encode_request(request))
+
+
+def _client(scene: Scene) -> IstiodClient:
+    options = ClientOptions(DialOptions("127.0.0.1", scene.process.ads))
     return IstiodClient(options, seams=Seams(sleep=lambda pause_s: asyncio.sleep(min(pause_s, 2.0))))
 
 
@@ -89,4 +113,7 @@ async def _running(acts: list[Callable[[], Coroutine[object, object, object]]]) 
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end

@@ -43,6 +43,7 @@ class Eureka(Registry):
     """Two peers; both forget everything when they end."""
 
     source = "eureka"
+    kind = "eureka"
     rig: EurekaRig
 
     def __init__(self, network: int, guard_s: float) -> None:

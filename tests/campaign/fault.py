@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from tests.campaign.evidence import Sign, unproven
 from tests.campaign.registry import Registry
 from tests.campaign.scene import Scene
 
@@ -16,9 +17,13 @@ MakeAll = Callable[[Scene], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault by its name. `sources` limits it to kinds of registries, `real` to real servers or to simulators."""
+    """A fault by its name. `sources` limits it to kinds of registries, `real` to real servers or to simulators.
+
+    `signs` prove that it was there: a run in which one of them is missing counts as no run.
+    """
 
     name: str
+    signs: tuple[Sign, ...]
     make: Make | None = None
     make_all: MakeAll | None = None
     sources: frozenset[str] = frozenset()
@@ -32,11 +37,15 @@ class Fault:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the runs of one fault against one thing. `left` is what a process kept of it."""
+    """What became of the runs of one fault against one thing. `left` is what a process kept of it.
+
+    `unproven` counts the runs of which nothing shows that they broke anything.
+    """
 
     fault: str
     against: str
     times: int = 0
+    unproven: int = 0
     lost: int = 0
     wrong: int = 0
     recoveries_s: list[float] = field(default_factory=list)
@@ -45,8 +54,8 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing was lost, wrong or left."""
-        return not (self.lost or self.wrong or self.left)
+        """Whether it was there each time, and nothing was lost, wrong or left."""
+        return not (self.unproven or self.lost or self.wrong or self.left)
 
 
 async def strike(scene: Scene, fault: Fault, registry: Registry | None, outcome: Outcome) -> None:
@@ -55,6 +64,7 @@ async def strike(scene: Scene, fault: Fault, registry: Registry | None, outcome:
     witness.lost.clear()
     witness.wrong.clear()
     scene.notes.clear()
+    before = await scene.signs(registry)
     if registry is not None and fault.make is not None:
         await fault.make(scene, registry)
     elif fault.make_all is not None:
@@ -71,3 +81,6 @@ async def strike(scene: Scene, fault: Fault, registry: Registry | None, outcome:
     left = await scene.come_to_rest(is_new=outcome.times == 1)
     if left:
         outcome.left.append(left)
+    missing = unproven(fault.signs, before, await scene.signs(registry), registry.kind if registry else "")
+    outcome.unproven += bool(missing)
+    outcome.notes += missing

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import random
+import socket
 import struct
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -17,7 +18,13 @@ Attack = Callable[[int], Awaitable[None]]
 """Attacks a port on loopback. It may end with an OSError: to be cut off is what it is for."""
 
 _TIMEOUT_S = 20.0
-_PATIENCE_S = 2.0
+_PATIENCE_S = 3.0
+"""Longer than the time-outs of the HTTP port are in the campaign."""
+
+_SILENT = 200
+"""More than the HTTP port holds connections in the campaign."""
+
+_UNREAD_BYTES = 4096
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _TYPE = "networking.istio.io/v1/ServiceEntry"
 _PAGES = ("/meshregistry/xdsCache", "/metrics", "/meshregistry/why?host=", "/meshregistry/journal?limit=")
@@ -69,7 +76,8 @@ async def send_broken_frames(port: int) -> None:
 
 async def stay_silent(port: int) -> None:
     """Many connections that say nothing, or half a greeting."""
-    await asyncio.gather(*(say(port, *([_PREFACE[:10]] if number % 2 else [])) for number in range(60)))
+    greetings = ([_PREFACE[:10]] if number % 2 else [] for number in range(_SILENT))
+    await asyncio.gather(*(say(port, *greeting) for greeting in greetings))
 
 
 async def reset_rapidly(port: int) -> None:
@@ -154,14 +162,18 @@ async def begin_slowly(port: int) -> None:
 
 
 async def ask_and_never_read(port: int) -> None:
-    """Ask for the largest page many times on one connection and read nothing."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(b"GET /meshregistry/xdsCache HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+    """Ask for pages many times and read nothing; some are streamed, some are one piece."""
+    await asyncio.gather(*(_ask_unread(port, page) for page in _PAGES[:2]))
+
+
+async def _ask_unread(port: int, page: str) -> None:
+    loop = asyncio.get_running_loop()
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _UNREAD_BYTES)
+        client.setblocking(False)
+        await loop.sock_connect(client, ("127.0.0.1", port))
+        await loop.sock_sendall(client, f"GET {page} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 500)
         await asyncio.sleep(_PATIENCE_S)
-    finally:
-        del reader
-        writer.transport.abort()
 
 
 ADS_ATTACKS: Sequence[Attack] = (

@@ -39,13 +39,13 @@ nacos_source:
 """
 
 _LITTER: tuple[tuple[str, dict[str, str], float], ...] = (
-    ("shop-000", {"k8sNs": "kube-system", "istio.io/rev": "foreign", "security.istio.io/tlsMode": "istio"}, 0.0),
+    ("shop-000", {"k8sNs": "kube-system", "istio.io/rev": "foreign", "security.istio.io/tlsMode": "istio"}, 1.0),
     ("shop-001", {"a" * 300: "b" * 3000, "": "empty", "protocol": "\x00\x1b[2J"}, 9999.0),
     ("Order_Service", {"weight": "NaN", "gRPC_port": "-1", "app": "../../etc"}, 0.001),
     ("订单", {"app": "订单", "topology.istio.io/subzone": "../x"}, 1.0),
     ("n" * 300, {}, 1.0),
     ("..", {"<script>": "</script>"}, 1.0),
-    ("a..b", {"projectCode": "*"}, 1.0),
+    ("a..b", {"projectCode": "*"}, 0.0),
     ("istiod.istio-system", {"k8sNs": "istio-system"}, 1.0),
 )
 """Service, metadata and weight of registrations that nobody should make."""
@@ -55,6 +55,7 @@ class Nacos(Registry):
     """One server. Registrations are ephemeral: the server forgets them when it ends."""
 
     source = "nacos"
+    kind = "nacos"
     rig: NacosRig
 
     def settings(self) -> str:

@@ -7,6 +7,7 @@ import resource
 import signal
 import struct
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import psutil
 
 from meshregistry.admin.client import ask
 from meshregistry.admin.protocol import Answer, Command, Request
+from tests.campaign.evidence import count_texts, read_metrics
 from tests.campaign.registry import Registry
 from tests.support.ports import free_ports
 
@@ -25,6 +27,7 @@ START_TIMEOUT_S = 60.0
 _CLOCK_BYTES = 8
 _SETTINGS = """
 aux_addr: 127.0.0.1:{http}
+http: {{head_timeout: 2s, send_timeout: 2s, max_connections: 150}}
 mcp: {{server_url: "xds://127.0.0.1:{ads}", drain_timeout: 2s, send_timeout: 3s}}
 guard: {{empty_grace: 1s, delete_after: 2s, mass_hold: {guard}s}}
 data_dir: "{data_dir}"
@@ -53,6 +56,7 @@ class Meshregistry:
         self._extra = extra
         self._process: asyncio.subprocess.Process | None = None
         self._clock_file = folder / "clock"
+        self._lives: Counter[str] = Counter()
 
     @property
     def pid(self) -> int:
@@ -78,12 +82,13 @@ class Meshregistry:
                 *command, "run", "--config", str(settings), stdout=log, stderr=log
             )
         await self.until(lambda status, body: status > 0)
+        self._lives["process started"] += 1
 
     async def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal that ends it, and wait for the end."""
         if self._process is not None and self.running:
             self._process.send_signal(number)
-            await self._process.wait()
+            self._lives[f"process ended {await self._process.wait()}"] += 1
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal that does not end it."""
@@ -114,8 +119,13 @@ class Meshregistry:
 
     async def vitals(self) -> Vitals:
         """Measure it; raises LookupError when it does not answer."""
-        tasks = int(await self.metric("meshregistry_event_loop_tasks"))
+        tasks = int(await self.metric("event_loop_tasks"))
         return Vitals(tasks, self.open_files(), self.resident_mb())
+
+    async def signs(self) -> dict[str, float]:
+        """Return what it counts, what its log says, how often it was started and how often it ended in which way."""
+        _, text = await self.get("/metrics")
+        return {**read_metrics(text), **count_texts((self.folder / "log").read_bytes()), **self._lives}
 
     async def get(self, path: str) -> tuple[int, str]:
         """Fetch a page; status 0 when there is no answer."""
@@ -130,16 +140,9 @@ class Meshregistry:
             return 0, ""
 
     async def metric(self, name: str) -> float:
-        """Return the sum of a metric over its labels; raises LookupError."""
+        """Return a metric by its name as a sign (`evidence`); raises LookupError."""
         _, text = await self.get("/metrics")
-        values = [
-            float(line.rsplit(" ", 1)[1])
-            for line in text.splitlines()
-            if line.partition("{")[0].partition(" ")[0] == name
-        ]
-        if not values:
-            raise LookupError(name)
-        return sum(values)
+        return read_metrics(text)[name]
 
     async def until(
         self,

@@ -14,14 +14,19 @@ from tests.campaign.process import Meshregistry
 from tests.campaign.scene import Scene
 from tests.support.service_process import served_by
 
+STOPPED_S = 8.0
+STEPPED, UNSAVED = "a stepped clock", "a disk without room"
+"""What these faults see of their own effect."""
+
 _DAY_S = 86_400.0
+_STEP_TIMEOUT_S = 10.0
 _SAVED_S = 1.0
 """Several times the interval of saving: what left is not in the file any more either."""
 
-_STOPPED_S = 8.0
 _DISK_BYTES = 4_194_304
 _SPARE_FILES = 2
-_KNOCKS = 30
+_KNOCKS = 8
+_KNOCK_S = 0.1
 
 
 async def kill(scene: Scene) -> None:
@@ -60,7 +65,7 @@ async def pause(scene: Scene) -> None:
     """SIGSTOP for longer than the registries' sessions live, under change, then SIGCONT."""
     scene.process.send(signal.SIGSTOP)
     await scene.change()
-    await asyncio.sleep(_STOPPED_S)
+    await asyncio.sleep(STOPPED_S)
     scene.process.send(signal.SIGCONT)
 
 
@@ -90,6 +95,7 @@ async def disk_full(scene: Scene) -> None:
         with fill:
             await scene.change()
             await process.until(lambda status, body: "cannot be saved" in body)
+            scene.seen[UNSAVED] += 1
             if is_small:
                 await process.kill()
                 await process.start()
@@ -105,28 +111,50 @@ async def files_exhausted(scene: Scene) -> None:
     """No file and no socket can be opened any more while every registry has to be connected anew."""
     process = scene.process
     process.limit(resource.RLIMIT_NOFILE, process.open_files() + _SPARE_FILES)
-    visitors = [asyncio.open_connection("127.0.0.1", port) for port in (process.ads, process.http) * _KNOCKS]
-    opened = await asyncio.gather(*visitors, return_exceptions=True)
-    for registry in scene.registries:
-        for gate in registry.gates:
-            gate.cut()
+    visitors: list[asyncio.StreamWriter] = []
     await scene.change()
-    await asyncio.sleep(_STOPPED_S)
-    for each in opened:
-        if not isinstance(each, BaseException):
-            each[1].transport.abort()
+    for _ in range(int(STOPPED_S / _KNOCK_S)):
+        # What a cut frees is taken by whoever is quicker: a visitor, or the way back to a registry.
+        visitors += await _knock(process.ads, _KNOCKS)
+        for registry in scene.registries:
+            for gate in registry.gates:
+                gate.cut()
+        await asyncio.sleep(_KNOCK_S)
+    for visitor in visitors:
+        visitor.transport.abort()
     process.limit(resource.RLIMIT_NOFILE, None)
+
+
+async def _knock(port: int, times: int) -> list[asyncio.StreamWriter]:
+    """Connect so many times; return what the kernel let through."""
+    knocks = (asyncio.open_connection("127.0.0.1", port) for _ in range(times))
+    opened = await asyncio.gather(*knocks, return_exceptions=True)
+    return [each[1] for each in opened if not isinstance(each, BaseException)]
 
 
 async def _step_clock(scene: Scene, seconds: float) -> None:
     scene.process.step_clock(seconds)
     await scene.change()
-    await asyncio.sleep(2)
+    await _see_clock(scene, seconds)
     await scene.process.kill()
     await scene.process.start()
     await scene.change()
     await scene.process.until_fresh()
+    await _see_clock(scene, seconds)
     scene.process.step_clock(0.0)
+
+
+async def _see_clock(scene: Scene, seconds: float) -> None:
+    """Note that Meshregistry takes the time for another, by when it says to have saved."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_STEP_TIMEOUT_S):
+            while not await _is_stepped(scene, seconds):  # noqa: ASYNC110 - another process saves
+                await asyncio.sleep(0.1)
+        scene.seen[STEPPED] += 1
+
+
+async def _is_stepped(scene: Scene, seconds: float) -> bool:
+    return abs(await scene.process.metric("saved_timestamp_seconds") - time.time() - seconds) < _DAY_S / 2
 
 
 async def _rest(scene: Scene) -> dict[str, object]:

@@ -31,10 +31,12 @@ class Endpoint(NamedTuple):
 class Registry(ABC):
     """One registry with its gates. Owner of the record of what is registered in it.
 
-    `source` is the namespace of its resources, `name` what people call it, `is_real` whether it is a real server.
+    `source` is the namespace of its resources, `kind` what Meshregistry's metrics call its source, `name` what people
+    call it, `is_real` whether it is a real server.
     """
 
     source: str
+    kind: str
     name: str
     is_real: bool
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from meshregistry.admin.protocol import Command
 from tests.campaign.eureka import Eureka, SimulatedEureka
@@ -14,8 +16,13 @@ from tests.support.tcp_gate import Liar, Weather
 _SHORT_S, _LONG_S = 3.0, 8.0
 """Within one time-out of a request, and longer than all of them."""
 
+EMPTY, HELD = "an empty answer", "everything held against it"
+ELECTED, LITTERED = "another leader", "a hostile record served"
+"""What these faults see of their own effect."""
+
 _CUTS = 12
-_FLAPS = 20
+_LITTER_TIMEOUT_S = 20.0
+FLAPS = 20
 
 
 async def kill(scene: Scene, registry: Registry) -> None:
@@ -40,8 +47,9 @@ async def restart_empty(scene: Scene, registry: Registry) -> None:
     """It comes back knowing nothing, and its owners register again within the guard's time."""
     await registry.kill()
     await registry.start(empty=True)
-    await scene.change_others(registry)
-    await asyncio.sleep(scene.guard_s / 2)
+    async with _emptiness(scene, registry):
+        await scene.change_others(registry)
+        await asyncio.sleep(scene.guard_s / 2)
     await registry.register_again()
 
 
@@ -50,7 +58,9 @@ async def stay_empty(scene: Scene, registry: Registry) -> None:
     everything = set(registry.owned)
     await registry.kill()
     await registry.start(empty=True)
-    await asyncio.sleep(scene.guard_s)
+    async with _emptiness(scene, registry):
+        await asyncio.sleep(scene.guard_s)
+    scene.seen[HELD] += everything <= scene.witness.held
     registry.owned.clear()
     began = asyncio.get_running_loop().time()
     if await scene.witness.until(lambda: not scene.witness.held & everything, scene.guard_s * 4 + 30):
@@ -68,8 +78,10 @@ async def decide(scene: Scene, registry: Registry) -> None:
     await registry.kill()
     await registry.start(empty=True)
     began = asyncio.get_running_loop().time()
-    while not (holds := (await scene.process.decide(Command.HOLDS)).holds):  # noqa: ASYNC110 - another process holds
-        await asyncio.sleep(0.2)
+    async with _emptiness(scene, registry):
+        while not (holds := (await scene.process.decide(Command.HOLDS)).holds):  # noqa: ASYNC110 - another process holds
+            await asyncio.sleep(0.2)
+    scene.seen[HELD] += everything <= scene.witness.held
     registry.owned.clear()
     decided = asyncio.get_running_loop().time()
     for hold in holds:
@@ -127,7 +139,7 @@ async def truncate(scene: Scene, registry: Registry) -> None:
 
 async def flap(scene: Scene, registry: Registry) -> None:
     """Every connection is cut five times a second, under change."""
-    for number in range(_FLAPS):
+    for number in range(FLAPS):
         for gate in registry.gates:
             gate.cut()
         if number % 5 == 0:
@@ -151,7 +163,10 @@ async def hostile_records(scene: Scene, registry: Registry) -> None:
     for _ in range(3):
         await scene.change()
         await asyncio.sleep(1)
+    scene.seen[LITTERED] += await scene.witness.until(lambda: bool(scene.witness.litter), _LITTER_TIMEOUT_S)
     await registry.clean()
+    if not await scene.witness.until(lambda: not scene.witness.litter, _LITTER_TIMEOUT_S):
+        scene.witness.wrong += sorted(scene.witness.litter)
 
 
 async def peer_empty(scene: Scene, registry: Registry) -> None:
@@ -163,8 +178,9 @@ async def peer_empty(scene: Scene, registry: Registry) -> None:
         await registry.start_empty_peer()
     else:
         await registry.rig.start(1)
-    await scene.change_others(registry)
-    await asyncio.sleep(scene.guard_s / 2)
+    async with _emptiness(scene, registry):
+        await scene.change_others(registry)
+        await asyncio.sleep(scene.guard_s / 2)
     registry.calm()
     await registry.register_again()
 
@@ -172,10 +188,21 @@ async def peer_empty(scene: Scene, registry: Registry) -> None:
 async def leader(scene: Scene, registry: Registry) -> None:
     """The leader of the ensemble is killed; the registry changes while the others elect; it comes back."""
     assert isinstance(registry, RealZooKeeper)
-    await registry.rig.kill_leader()
+    killed = await registry.rig.kill_leader()
     await scene.change()
     await asyncio.sleep(_SHORT_S)
+    scene.seen[ELECTED] += await registry.rig.leader() is not killed
     await registry.rig.start()
+
+
+@asynccontextmanager
+async def _emptiness(scene: Scene, registry: Registry) -> AsyncIterator[None]:
+    """Note that a registry which has lost its memory answered so within the block."""
+    answered = f"source_client_request_count source={registry.kind} status=true"
+    before = await scene.process.metric(answered)
+    nothing = not await registry.truth()
+    yield
+    scene.seen[EMPTY] += nothing and await scene.process.metric(answered) > before
 
 
 async def _lie(scene: Scene, registry: Registry, liar: Liar) -> None:

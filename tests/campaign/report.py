@@ -12,7 +12,8 @@ def row(outcome: Outcome) -> tuple[str, ...]:
     """Return one line of the table."""
     times = outcome.recoveries_s
     recovery = f"{median(times):.1f} s, {max(times):.1f} s" if times else "–"
-    numbers = (str(outcome.times), str(outcome.lost), str(outcome.wrong))
+    proven = f"{outcome.times - outcome.unproven} of " if outcome.unproven else ""
+    numbers = (f"{proven}{outcome.times}", str(outcome.lost), str(outcome.wrong))
     return (outcome.fault, outcome.against, *numbers, recovery, "; ".join(outcome.left) or "nothing")
 
 
@@ -33,4 +34,6 @@ def verdict(outcomes: Sequence[Outcome]) -> str:
     left = sum(bool(each.left) for each in outcomes)
     word = "passed" if all(each.is_good for each in outcomes) else "FAILED"
     times = sum(each.times for each in outcomes)
-    return f"{word}: {len(outcomes)} faults, {times} times, {lost} lost, {wrong} wrong, {left} left something behind"
+    counts = f"{len(outcomes)} faults, {times} times, {lost} lost, {wrong} wrong, {left} left something behind"
+    unproven = sum(each.unproven for each in outcomes)
+    return f"{word}: {counts}{f', {unproven} did not show that they were there' if unproven else ''}"

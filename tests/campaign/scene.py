@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -50,6 +51,9 @@ class Scene:
         self.notes: list[str] = []
         """What a fault wants to say of its last run."""
 
+        self.seen: Counter[str] = Counter()
+        """What faults saw of their own effect, and how often."""
+
     def owned(self) -> set[Endpoint]:
         """Return everything that somebody keeps registered."""
         return set().union(*(registry.owned for registry in self.registries))
@@ -93,6 +97,15 @@ class Scene:
         """Have it be wrong if the witness does not hold everything while a fault lasts; under churn nobody can tell."""
         if self.is_still:
             self.witness.wrong += sorted(await self.disagreement())
+
+    async def signs(self, registry: Registry | None) -> dict[str, float]:
+        """Return everything now by which a fault can prove itself, of the gates of one registry or of all."""
+        found: Counter[str] = Counter()
+        for each in self.registries if registry is None else [registry]:
+            for gate in each.gates:
+                found.update({f"gate {what}": count for what, count in gate.met.items()})
+        seen = {f"seen {what}": float(count) for what, count in self.seen.items()}
+        return {**await self.process.signs(), **found, **seen}
 
     async def settle_in(self) -> None:
         """Have everything happen once that costs memory the first time, and measure the process at rest."""

@@ -24,6 +24,9 @@ class Witness:
 
     def __init__(self, port: int, owned: Callable[[], set[Endpoint]], ever: set[Endpoint]) -> None:
         self.held: set[Endpoint] = set()
+        self.litter: set[Endpoint] = set()
+        """What is held of hostile records."""
+
         self.lost: list[Endpoint] = []
         self.wrong: list[Endpoint] = []
         self.first_lost_at = 0.0
@@ -66,7 +69,9 @@ class Witness:
         if not isinstance(observation, ResponseApplied):
             return
         if observation.handled.events:
-            self.judge(endpoints_of(self.client.model), asyncio.get_running_loop().time())
+            everything = all_endpoints_of(self.client.model)
+            self.litter = {each for each in everything if is_litter(each)}
+            self.judge(everything - self.litter, asyncio.get_running_loop().time())
         self._progress.set()
         self._progress = asyncio.Event()
 
@@ -86,13 +91,18 @@ class Witness:
 
 
 def endpoints_of(model: IstiodModel) -> set[Endpoint]:
+    """Return every endpoint that an istiod holds but those of hostile records."""
+    return {each for each in all_endpoints_of(model) if not is_litter(each)}
+
+
+def all_endpoints_of(model: IstiodModel) -> set[Endpoint]:
     """Return every endpoint that an istiod holds."""
     found = set()
     for key, config in model.configs.items():
         if key.kind == "ServiceEntry" and isinstance(config.spec, ServiceEntrySpec):
             service = service_of(config.spec.hosts[0]) if config.spec.hosts else key.name
             found |= {Endpoint(key.namespace, service, each.address) for each in config.spec.endpoints}
-    return {each for each in found if not is_litter(each)}
+    return found
 
 
 def is_litter(endpoint: Endpoint) -> bool:

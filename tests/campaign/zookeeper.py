@@ -27,7 +27,9 @@ zookeeper_source:
 """
 
 _APPLICATIONS = "/services"
+_STEERING = {"istio.io/rev": "foreign", "security.istio.io/tlsMode": "istio", "topology.istio.io/network": "far"}
 _LITTER_NODES = (
+    f"{_ROOT}/shop-000/providers/{provider(f'{LITTER}9:{_PORT}', 'shop-000', application='litter', **_STEERING)}",
     f"{_ROOT}/litter",
     f"{_ROOT}/litter/providers/x",
     f"{_ROOT}/%00/providers/%ff%fe",
@@ -45,6 +47,7 @@ class ZooKeeper(Registry):
     """Dubbo providers as persistent nodes: no session of the campaign's decides what is registered."""
 
     source = "dubbo"
+    kind = "zookeeper"
     rig: ZooKeeperRig
 
     def settings(self) -> str:

@@ -2,14 +2,17 @@
 
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.campaign.catalogue import FAULTS
 from tests.campaign.fault import Fault, Outcome, strike
 from tests.campaign.nacos import SimulatedNacos
 from tests.campaign.registry import Registry
 from tests.campaign.scene import Scene, Size
+from tests.campaign.worlds import WORLDS
 
 pytestmark = [
     pytest.mark.anyio,
@@ -46,6 +49,24 @@ async def test_a_small_soak_passes_and_leaves_a_picture(tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+async def test_a_fault_in_whose_place_nothing_happens_counts_as_not_made(tmp_path: Path) -> None:
+    async def nothing(scene: Scene, registry: Registry | None = None) -> None:
+        """Break nothing."""
+
+    registries = WORLDS[0].build(tmp_path, 1.0)
+    scene = Scene(tmp_path, registries, 1.0)
+    outcomes = []
+    async with scene.running(Size(2, 3)):
+        for fault in FAULTS:
+            registry = next(filter(fault.meets, registries), None)
+            idle = replace(fault, make=fault.make and nothing, make_all=fault.make_all and nothing)
+            outcomes.append(Outcome(fault.name, "nothing"))
+            await strike(scene, idle, registry, outcomes[-1])
+
+    assert [fault.name for fault in FAULTS] == [each.fault for each in outcomes if each.unproven]
+    assert [] == [each.fault for each in outcomes if each.is_good or each.lost or each.wrong]
+
+
 async def test_a_campaign_sees_what_was_taken_from_a_living_owner(tmp_path: Path) -> None:
     async def take(scene: Scene, registry: Registry) -> None:
         """Have an instance vanish from the registry although its owner believes it there."""
@@ -59,7 +80,7 @@ async def test_a_campaign_sees_what_was_taken_from_a_living_owner(tmp_path: Path
     scene = Scene(tmp_path, [nacos], 1.0)
     outcome = Outcome("take", nacos.name)
     async with scene.running(Size(2, 3)):
-        await strike(scene, Fault("take", take), nacos, outcome)
+        await strike(scene, Fault("take", (), take), nacos, outcome)
 
     assert 1 == outcome.lost
     assert not outcome.is_good

@@ -82,6 +82,20 @@ async def test_a_cut_ends_the_connection_within_the_answer() -> None:
         assert ANSWER.startswith(got)
 
 
+async def test_a_gate_counts_only_what_a_fault_has_met() -> None:
+    async with gate() as opened:
+        await ask(opened)
+        assert {} == opened.met
+        opened.shut()
+        await ask(opened)
+        opened.calm()
+        opened.weather = Weather(cut_after=100)
+        await ask(opened)
+
+    assert (1, 1) == (opened.met["refused"], opened.met["truncated"])
+    assert opened.met.keys() <= {"refused", "truncated", "cut"}
+
+
 async def test_a_liar_speaks_in_the_place_of_the_server() -> None:
     async def lie(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()

@@ -17,13 +17,16 @@ _WINDOW = 1024 * 1024
 
 
 class H2Client:
-    """One connection; counts what arrives and throws the data away. Reads only inside `read_until`."""
+    """One connection; counts what arrives and throws the data away. Reads only inside `read_until`.
 
-    def __init__(self, port: int) -> None:
+    `window_bytes` is what the server may send on a stream before it is read.
+    """
+
+    def __init__(self, port: int, window_bytes: int = _WINDOW) -> None:
         self._port = port
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
         self._h2.initiate_connection()
-        self._h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: _WINDOW})
+        self._h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window_bytes})
         self._h2.increment_flow_control_window(_WINDOW - 65535)
         self.events: Counter[str] = Counter()
         self.received_bytes = 0

@@ -4,6 +4,7 @@ It knows no protocol, so that the same faults meet Nacos over HTTP and gRPC, Eur
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -43,6 +44,9 @@ class TcpGate:
         self.weather = CALM
         self.liar: Liar | None = None
         self.port = 0
+        self.met: Counter[str] = Counter()
+        """How often which fault met something: `refused`, `held`, `lied`, `unreachable`, `cut` count connections,
+        `delayed`, `slowed`, `truncated` pieces."""
 
     @property
     def address(self) -> str:
@@ -65,6 +69,7 @@ class TcpGate:
     def cut(self) -> None:
         """End every connection; new ones are let through."""
         for transport in list(self._open):
+            self.met["cut"] += 1
             transport.abort()
 
     def shut(self) -> None:
@@ -88,12 +93,14 @@ class TcpGate:
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._shut:
+            self.met["refused"] += 1
             writer.transport.abort()
             return
         self._open.add(writer.transport)
         try:
-            await self._moving.wait()
+            await self._pass_hold()
             if self.liar is not None:
+                self.met["lied"] += 1
                 await self.liar(reader, writer)
             else:
                 await self._connect(reader, writer)
@@ -104,7 +111,11 @@ class TcpGate:
             writer.transport.abort()
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection(*self._server)
+        try:
+            there_reader, there_writer = await asyncio.open_connection(*self._server)
+        except OSError:
+            self.met["unreachable"] += 1
+            raise
         self._open.add(there_writer.transport)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -118,20 +129,29 @@ class TcpGate:
         said = 0
         try:
             while data := await reader.read(self._chunk_bytes(said_by_server)):
-                await self._moving.wait()
+                await self._pass_hold()
                 weather = self.weather
-                await asyncio.sleep(weather.delay_s)
+                if weather.delay_s:
+                    self.met["delayed"] += 1
+                    await asyncio.sleep(weather.delay_s)
                 if said_by_server and weather.bytes_per_s:
+                    self.met["slowed"] += 1
                     await asyncio.sleep(len(data) / weather.bytes_per_s)
                 said += len(data)
                 cut = said_by_server and weather.cut_after is not None and said > weather.cut_after
                 writer.write(data[: len(data) // 2] if cut else data)
                 await writer.drain()
                 if cut:
+                    self.met["truncated"] += 1
                     break
         except OSError:
             pass
         writer.close()
+
+    async def _pass_hold(self) -> None:
+        if not self._moving.is_set():
+            self.met["held"] += 1
+            await self._moving.wait()
 
     def _chunk_bytes(self, said_by_server: bool) -> int:
         pace = self.weather.bytes_per_s if said_by_server else 0
