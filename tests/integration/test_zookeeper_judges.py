@@ -52,6 +52,15 @@ HOSTS = tuple(
         "lab.api.outer-innerservice",
     )
 )
+HOSTS_3 = (
+    *HOSTS,
+    "tri.lab.api.greetservice.dubbo",
+    "tri.1-0-0.lab.api.orderservice.dubbo",
+    "demo-provider3.dubbo",
+    "tri.demo-provider3.dubbo",
+)
+"""Of a Dubbo 3 provider, which registers its application, too, and `g2` for Triple only."""
+
 STATIC = "lab.api.UserService:users:1.0.0"
 """Registered with weight 0: in the slime profile it takes calls, in the istio profile nobody is sent there."""
 
@@ -180,28 +189,38 @@ async def test_dubbo_3_providers_are_reachable_by_name_and_protocol(real_zookeep
         await mesh.until(lambda: not mesh.entries)
 
 
-async def test_a_provider_that_rewrites_itself_is_never_gone(real_zookeeper: RealRig, tmp_path: Path) -> None:
-    """A rule has a running provider delete its node and create another one: in between there is none."""
+async def test_a_provider_that_rewrites_itself_is_never_gone_and_never_another(
+    real_zookeeper: RealRig, tmp_path: Path
+) -> None:
+    """A rule has a running provider delete its node and create another one: in between there is none.
+
+    Its application and the mapping stand all the time; they say neither group nor version.
+    """
     interface, host = "lab.api.OrderService", "dubbo/1-0-0.lab.api.orderservice.dubbo"
     category = f"/dubbo/{interface}/providers"
     rule = f"override://0.0.0.0/{interface}?category=configurators&dynamic=false&enabled=true&version=1.0.0&weight=7"
     provider = dubbo3_provider(real_zookeeper.hosts, tmp_path)
     mesh = Mesh(real_zookeeper.hosts, "istio", grace_s=30)
     counts: set[int] = set()
+    names: set[str] = set()
 
     def look(_change: Change) -> None:
+        names.update(each.entry.name for each in mesh.resources.values())
         counts.update([found[host].endpoint_count] if host in (found := mesh.resources) else [])
 
-    async with mesh.reading(), running(provider):
-        await mesh.until(lambda: host in mesh.resources)
-        before = await real_zookeeper.writer.children(category)
-        mesh.store.listen(look)
-        await real_zookeeper.writer.create(f"/dubbo/{interface}/configurators/{encode(rule)}")
-        async with asyncio.timeout(TIMEOUT_S):
-            while not _is_rewritten(before, await real_zookeeper.writer.children(category)):  # noqa: ASYNC110 - a poll
-                await asyncio.sleep(0.1)
-        await mesh.until(lambda: {7.0} == mesh.weights(interface))
-        assert counts <= {1}
+    mesh.store.listen(look)
+    async with mesh.reading():
+        async with running(provider):
+            await mesh.until_names(HOSTS_3)
+            before = await real_zookeeper.writer.children(category)
+            await real_zookeeper.writer.create(f"/dubbo/{interface}/configurators/{encode(rule)}")
+            async with asyncio.timeout(TIMEOUT_S):
+                while not _is_rewritten(before, await real_zookeeper.writer.children(category)):  # noqa: ASYNC110 - a poll
+                    await asyncio.sleep(0.1)
+            await mesh.until(lambda: {7.0} == mesh.weights(interface))
+            assert {1} == counts
+        await mesh.until(lambda: not list(mesh.source.instances()))
+    assert {*HOSTS_3} == names
 
 
 def _is_rewritten(before: list[str], now: list[str]) -> bool:

@@ -115,7 +115,7 @@ class InterfaceReader:
             return False
         scope = dubbo_scope(self._registry, interface)
         await sink.publish(ScopeListing(scope, frozenset(), {}, observed_at=observed_at))
-        self._board.forget(interface)
+        self._board.forget(interface, observed_at)
         await self._note_calls(interface, (), is_new=True)
         self._called_by.pop(interface, None)
         return True

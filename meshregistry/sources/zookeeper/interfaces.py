@@ -10,6 +10,7 @@ from meshregistry.sources.zookeeper.dubbo.applications import Offer
 from meshregistry.sources.zookeeper.dubbo.interface import fingerprint, read_interface
 from meshregistry.sources.zookeeper.dubbo.providers import ProviderReader
 from meshregistry.sources.zookeeper.dubbo.rules import RuleSet, join_rules, read_overrides
+from meshregistry.sources.zookeeper.registrants import Registrants
 
 Services = Mapping[str, tuple[Instance, ...]]
 
@@ -56,6 +57,7 @@ class InterfaceBoard:
         self._registry = registry
         self._reader = ProviderReader(ignored_params)
         self._published: dict[str, Published] = {}
+        self._registrants = Registrants()
 
     def __len__(self) -> int:
         return len(self._published)
@@ -73,7 +75,9 @@ class InterfaceBoard:
         if before is not None and before.digest == digest:
             return None
         rules = join_rules(read_overrides(interface, nodes.overrides), *nodes.rules)
-        reading = yield from read_interface(self._reader, interface, nodes.providers, rules.rules, nodes.offers)
+        known = self._registrants.known(interface, observed_at)
+        reading = yield from read_interface(self._reader, interface, nodes.providers, rules.rules, nodes.offers, known)
+        self._registrants.replace(interface, reading.registrants, observed_at)
         published = Published(digest, _share(reading.services, before))
         if before is not None and before.services == published.services:
             return InterfaceReading(published, None, reading.bad)
@@ -87,9 +91,10 @@ class InterfaceBoard:
         """Remember what has been published."""
         self._published[interface] = published
 
-    def forget(self, interface: str) -> None:
-        """Forget an interface that is gone; its emptiness has been published."""
+    def forget(self, interface: str, now: float) -> None:
+        """Forget an interface that is gone; its emptiness has been published. `now` is monotonic seconds."""
         self._published.pop(interface, None)
+        self._registrants.replace(interface, frozenset(), now)
 
     def services(self, interface: str) -> Services:
         """Return the services of an interface, none for an unknown one."""

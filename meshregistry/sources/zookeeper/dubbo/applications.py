@@ -22,6 +22,15 @@ _FRAMEWORK_KEYS = frozenset(("meta-v", "timestamp"))
 _NOT_EXPORTED = "0"
 
 
+class Registrant(NamedTuple):
+    """One process of an application, by what stays the same of it when its nodes go and come back."""
+
+    application: str
+    address: str
+    started: str
+    """Milliseconds as registered: Dubbo 3 keeps the start of the process through updates and new sessions."""
+
+
 class Offer(NamedTuple):
     """One interface on one port of one application instance."""
 
@@ -34,6 +43,11 @@ class Offer(NamedTuple):
     timestamp: str
     is_exact: bool
     """Whether the application's metadata says so; otherwise only the mapping does, without group and version."""
+
+    @property
+    def registrant(self) -> Registrant:
+        """Who offers it."""
+        return Registrant(self.application, self.address, self.timestamp)
 
 
 class ApplicationInstance(NamedTuple):

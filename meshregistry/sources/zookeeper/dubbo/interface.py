@@ -15,7 +15,7 @@ from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.events import ScopeListing
 from meshregistry.model.instance import Instance
 from meshregistry.sources.steps import Steps
-from meshregistry.sources.zookeeper.dubbo.applications import Offer
+from meshregistry.sources.zookeeper.dubbo.applications import Offer, Registrant
 from meshregistry.sources.zookeeper.dubbo.providers import Provider, ProviderReader
 from meshregistry.sources.zookeeper.dubbo.rules import Rule, apply_rules
 from meshregistry.sources.zookeeper.dubbo.url import BadUrl
@@ -36,6 +36,9 @@ class InterfaceReading(NamedTuple):
     bad: Mapping[str, int]
     """Names dropped alone, by reason: `size`, `scheme`, `address`, `port`; `duplicate` for older registrations."""
 
+    registrants: frozenset[Registrant] = frozenset()
+    """Those that offer the interface by mapping, too, and register for it or did so before: nothing is guessed."""
+
     def listing(self, registry: str, interface: str, observed_at: float = 0.0) -> ScopeListing:
         """Return it as the complete content of the interface's scope."""
         return ScopeListing(
@@ -49,10 +52,12 @@ def read_interface(
     names: Sequence[str],
     rules: Sequence[Rule] = (),
     offers: Iterable[Offer] = (),
+    registrants: frozenset[Registrant] = frozenset(),
 ) -> Steps[InterfaceReading]:
     """Return an interface's services from the children of its `providers` node, the same for any order.
 
-    `interface` is the decoded node name; `offers` are what applications registered by themselves for it. Raises
+    `interface` is the decoded node name; `offers` are what applications registered by themselves for it;
+    `registrants` are known to register for it although their nodes may be missing now. Raises
     SourceDataError when there are names and none can be used: what is known of the interface must stay.
     """
     bad: Counter[str] = Counter()
@@ -72,9 +77,9 @@ def read_interface(
             _add_newest(providers, provider, bad)
     if bad and not providers and not is_emptied:
         raise SourceDataError(f"none of {bad.total()} provider names is usable: {dict(bad)}")
-    _add_offers(reader, interface, providers, offers)
+    found = _add_offers(reader, interface, providers, offers, registrants)
     services = yield from _group(reader, providers.values(), rules)
-    return InterfaceReading(services, dict(bad))
+    return InterfaceReading(services, dict(bad), found)
 
 
 def fingerprint(names: Iterable[str]) -> int:
@@ -97,20 +102,30 @@ def _add_newest(providers: dict[_Place, Provider], provider: Provider, bad: Coun
 
 
 def _add_offers(
-    reader: ProviderReader, interface: str, providers: dict[_Place, Provider], offers: Iterable[Offer]
-) -> None:
-    """Add what applications offer and did not register for the interface.
+    reader: ProviderReader,
+    interface: str,
+    providers: dict[_Place, Provider],
+    offers: Iterable[Offer],
+    registrants: frozenset[Registrant],
+) -> frozenset[Registrant]:
+    """Add what applications offer and do not register for the interface; return those for whom nothing is guessed.
 
     An application that registers the interface from an address itself says all about it; a guess would add groups,
-    versions and protocols that it does not serve.
+    versions and protocols that it does not serve, and take calls that it has switched off. Its nodes go for a moment
+    whenever it rewrites them, and for seconds in a new session, in which Dubbo registers the application first.
     """
     registered = {(each.traits.application, each.address) for each in providers.values()}
+    found = set()
     for offer in sorted(offers):
-        if not offer.is_exact and (offer.application, offer.address) in registered:
-            continue
+        if not offer.is_exact:
+            registrant = offer.registrant
+            if registrant in registrants or (offer.application, offer.address) in registered:
+                found.add(registrant)
+                continue
         traits = reader.describe(interface, offer.scheme, dict(offer.params))
         provider = Provider(traits, offer.address, offer.port, offer.timestamp)
         providers.setdefault((traits.service, offer.scheme, offer.address, offer.port), provider)
+    return frozenset(found)
 
 
 def _group(

@@ -13,6 +13,12 @@ ORDERS = "com.acme.Orders"
 ONE, TWO = provider("10.0.0.1:20880", version="1"), provider("10.0.0.2:20880", version="2")
 
 
+GUESS = Offer(ORDERS, "tri", "10.0.0.1", 50051, "shop", (("application", "shop"),), "1795370156994", False)
+"""By default Dubbo 3 registers its interfaces and itself; its mapping knows neither group nor version."""
+
+DISABLED = provider("10.0.0.1:20880", version="1", application="shop", disabled="true")
+
+
 def nodes(*providers: str, **changes: object) -> InterfaceNodes:
     return InterfaceNodes(providers, (), (), ())._replace(**changes)  # type: ignore[arg-type]
 
@@ -79,6 +85,31 @@ def test_nothing_usable_keeps_what_is_known() -> None:
 def test_what_is_forgotten_is_new_again() -> None:
     board = InterfaceBoard("", frozenset())
     adopt(board, nodes(ONE))
-    board.forget(ORDERS)
+    board.forget(ORDERS, 2.0)
     assert (0, {}) == (len(board), board.services(ORDERS))
     assert adopt(board, nodes(ONE)).listing is not None
+
+
+def test_nothing_is_guessed_while_an_application_rewrites_its_registration() -> None:
+    """The node of a disabled provider goes for a moment: what took no calls must not take them then."""
+    board = InterfaceBoard("", frozenset())
+    adopt(board, nodes(DISABLED, offers=(GUESS,)))
+    assert {} == adopt(board, nodes(offers=(GUESS,))).published.services
+    assert {f"{ORDERS}::1"} == adopt(board, nodes(DISABLED, offers=(GUESS,))).published.services.keys()
+
+
+def test_nothing_is_guessed_when_a_new_session_registers_the_application_before_its_interfaces() -> None:
+    board = InterfaceBoard("", frozenset())
+    adopt(board, nodes(DISABLED, offers=(GUESS,)))
+    adopt(board, nodes())
+    board.forget(ORDERS, 2.0)
+    assert {} == adopt(board, nodes(offers=(GUESS,))).published.services
+
+
+def test_a_new_process_that_registers_only_as_an_application_is_offered() -> None:
+    """With `register-mode=instance`, on the address of one that registered both ways."""
+    board = InterfaceBoard("", frozenset())
+    adopt(board, nodes(DISABLED, offers=(GUESS,)))
+    assert {ORDERS} == adopt(
+        board, nodes(offers=(GUESS._replace(timestamp="1795370156995"),))
+    ).published.services.keys()
