@@ -53,9 +53,7 @@ class Agenda:
             return
         delay_s = self._debounce.note(task, now) if self._debounce is not None else 0.0
         if len(self) >= self._limit:
-            self._changed.clear()
-            self._delayed.clear()
-            self._deadlines.clear()
+            self._forget_changes()
             self.request_everything(Cause.OVERFLOW)
         elif delay_s > 0:
             self._delayed[task] = now + delay_s
@@ -152,3 +150,10 @@ class Agenda:
             _, task = heapq.heappop(self._deadlines)
             if self._delayed.pop(task, None) is not None:
                 self.add(task)
+
+    def _forget_changes(self) -> None:
+        """Forget what has changed, but for what `checked` waits for: its permits are there already."""
+        self._checks.update((task, None) for task in self._changed if task in self._unchecked)
+        self._changed.clear()
+        self._delayed.clear()
+        self._deadlines.clear()

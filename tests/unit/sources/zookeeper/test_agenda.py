@@ -81,6 +81,29 @@ async def test_too_many_changes_are_a_reason_to_read_everything() -> None:
     assert Cause.OVERFLOW is await agenda.everything_requested()
 
 
+@pytest.mark.parametrize(
+    "debounce", [None, Debounce(DebounceOptions(trigger_count=1, duration_s=9, delay_s=9, max_delay_s=9))]
+)
+async def test_too_many_changes_do_not_lose_what_is_being_checked(debounce: Debounce | None) -> None:
+    """They can come while everything is read, which waits for its own tasks."""
+    agenda = Agenda(2, debounce)
+    agenda.note_change(A, 0.0)
+    agenda.check([A, B])
+    agenda.note_change(B, 0.0)
+    agenda.note_change(C, 0.0)
+
+    async with asyncio.timeout(1.0):
+        taken = [await agenda.take() for _ in range(2)]
+        assert [(A, False), (B, False)] == sorted(taken)
+        for task, _ in taken:
+            agenda.done(task, 0.0)
+        await agenda.checked()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await agenda.take()
+    assert Cause.OVERFLOW is await agenda.everything_requested()
+
+
 async def test_requests_for_everything_are_one_until_it_is_read() -> None:
     agenda = Agenda(2, None)
     agenda.request_everything(Cause.CONNECTED)
