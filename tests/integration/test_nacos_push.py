@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -49,10 +49,17 @@ async def _simulated(dialect: Dialect = Dialect.V3, **options: object) -> AsyncI
 
 
 @asynccontextmanager
+async def _members(count: int, offset: int) -> AsyncIterator[list[SimNacos]]:
+    """Members of a cluster, each with its gRPC port so far above the other."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(_simulated(grpc_offset=offset)) for _ in range(count)]
+
+
+@asynccontextmanager
 async def _watched(*sims: SimNacos, resync_s: float = RARELY_S, **server: object) -> AsyncIterator[View]:
     """A source that has subscribed everything and reads everything again only after `resync_s`."""
-    addresses = tuple(sim.base_url for sim in sims)
-    options = NacosServerOptions(addresses=addresses, **server)  # type: ignore[arg-type]
+    fields = {"addresses": tuple(sim.base_url for sim in sims), **server}
+    options = NacosServerOptions(**fields)  # type: ignore[arg-type]
     async with reading(options, watch=WATCH, resync_period_s=resync_s, settle_s=0.5) as view:
         await view.until(lambda view: bool(view.synced) and _is_up(view))
         await asyncio.sleep(3 * PERIOD_S)  # the last reading at the rhythm of polling
@@ -242,17 +249,25 @@ async def test_a_change_that_was_never_pushed_is_found_and_counted() -> None:
     assert 1.0 == view.metrics.registry.get_sample_value("meshregistry_missed_events_total", {"source": "nacos"})
 
 
-async def test_a_client_that_is_sent_away_goes_where_it_is_told() -> None:
-    async with _simulated() as first, _simulated() as second, _watched(first, second) as view:
-        sims = {f"127.0.0.1:{int(sim.base_url.rpartition(':')[2]) + 1000}": sim for sim in (first, second)}
-        here = str(_push_side(view)["address"])
-        [there] = sims.keys() - {here}
-        sims[here].rpc.redirect("127.0.0.1", int(there.rpartition(":")[2]) - 1000)
-        await view.until(lambda view: _push_side(view)["address"] == there)
-        await view.until(_is_up)
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize(
+    ("offset", "named"), [(1000, 0), (1000, 1000), (2000, 0), (2000, 2000)], ids=["main", "grpc", "main+2", "grpc+2"]
+)
+async def test_a_client_that_is_sent_away_goes_where_it_is_told(host: str, offset: int, named: int) -> None:
+    """Of three members not the next one, by the number of a port of its own; servers name themselves by address."""
+    async with _members(3, offset) as sims:
+        ports = [int(sim.base_url.rpartition(":")[2]) for sim in sims]
+        addresses = tuple(f"http://{host}:{port}" for port in ports)
+        async with _watched(*sims, addresses=addresses, grpc_port_offset=offset) as view:
+            here = ports.index(int(str(_push_side(view)["address"]).rpartition(":")[2]) - offset)
+            there = (here + 2) % 3
+            sims[here].rpc.redirect("127.0.0.1", ports[there] + named)
+            await view.until(lambda view: _push_side(view)["connections_total"] == 2)
+            assert f"{host}:{ports[there] + offset}" == _push_side(view)["address"]
+            await view.until(_is_up)
 
-        sims[there].registry.register(_key(), SimInstance("10.0.0.2", 80))
-        await view.until_services({"orders": (_at(1), _at(2))})
+            sims[there].registry.register(_key(), SimInstance("10.0.0.2", 80))
+            await view.until_services({"orders": (_at(1), _at(2))})
 
 
 @BOTH

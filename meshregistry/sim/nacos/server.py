@@ -1,4 +1,4 @@
-"""The simulated Nacos server: HTTP on a TCP port, gRPC on the port 1000 above it.
+"""The simulated Nacos server: HTTP on a TCP port, gRPC on the port 1000 above it unless told otherwise.
 
 Everything is answered by pure handlers; this module owns the HTTP listener, the counters of requests and the
 connection-level faults of HTTP. It serves one asyncio loop, in a test's process or in its own (`__main__`).
@@ -32,14 +32,13 @@ from meshregistry.sim.nacos.views import Dialect, Views
 
 _ENDLESS_CHUNK = b" " * 65536
 _ENDLESS_PAUSE_S = 0.001
-_GRPC_OFFSET = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimOptions:
     """How the server presents itself; port 0 takes a free one, no credentials means authentication off.
 
-    Servers of dialect 1.x have no gRPC port.
+    Servers of dialect 1.x have no gRPC port. Others have it 1000 above that of HTTP, unless something forwards ports.
     """
 
     dialect: Dialect = Dialect.V2
@@ -47,6 +46,7 @@ class SimOptions:
     port: int = 0
     credentials: Credentials | None = None
     shuffle: bool = False
+    grpc_offset: int = 1000
     rpc: RpcOptions = field(default_factory=RpcOptions)
     fuzzy: FuzzyOptions = field(default_factory=FuzzyOptions)
 
@@ -135,7 +135,7 @@ class SimNacos:
     async def _open_rpc(self, port: int) -> None:
         options = self.options
         if options.dialect is not Dialect.V1:
-            await self.rpc.start(options.host, port + _GRPC_OFFSET, options.rpc, abilities(options.dialect))
+            await self.rpc.start(options.host, port + options.grpc_offset, options.rpc, abilities(options.dialect))
 
     async def stop(self) -> None:
         """Close the listeners and every connection; HTTP calls being answered get a tenth of a second."""

@@ -1,23 +1,12 @@
 """The peers behind configured addresses: one each, or one for every address that DNS gives for the host."""
 
 import asyncio
-import socket
-from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from meshregistry.errors import SourceUnavailable
 from meshregistry.sources.eureka.client import Node, strip_credentials
 from meshregistry.sources.failures import displayed
-
-Resolve = Callable[[str], Awaitable[list[str]]]
-"""Host name → its IP addresses; raises OSError, or UnicodeError for what cannot be a host name."""
-
-
-async def resolve_host(host: str) -> list[str]:
-    """Return the IP addresses of a host, IPv4 first. Raises OSError and UnicodeError. Cancelling it is safe."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return [str(address[0]) for _, _, _, _, address in sorted(found, key=lambda each: (each[0], each[4][0]))]
+from meshregistry.sources.resolving import Resolve
 
 
 def configured_nodes(addresses: tuple[str, ...]) -> tuple[Node, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from meshregistry.errors import SourceError
 from meshregistry.model.events import ScopeConfirmed, Sink
 from meshregistry.model.instance import Instance, Scope, ServiceKey
-from meshregistry.sources.eureka.addresses import Resolve, configured_nodes, resolved_nodes
+from meshregistry.sources.eureka.addresses import configured_nodes, resolved_nodes
 from meshregistry.sources.eureka.client import Node, authorization
 from meshregistry.sources.eureka.connection import Connection, Get
 from meshregistry.sources.eureka.nodes import Nodes
@@ -15,6 +15,7 @@ from meshregistry.sources.eureka.reader import Fetched, RegistryReader
 from meshregistry.sources.failures import displayed, worst
 from meshregistry.sources.polling import Clock
 from meshregistry.sources.readiness import Readiness
+from meshregistry.sources.resolving import Resolve
 
 
 class EurekaServer:

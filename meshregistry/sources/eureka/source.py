@@ -7,13 +7,13 @@ import msgspec
 
 from meshregistry.model.events import Sink
 from meshregistry.model.instance import Instance, ServiceKey
-from meshregistry.sources.eureka.addresses import Resolve, resolve_host
 from meshregistry.sources.eureka.client import EurekaClient
 from meshregistry.sources.eureka.options import EurekaOptions, Mode
 from meshregistry.sources.eureka.reader import RegistryReader
 from meshregistry.sources.eureka.server import EurekaServer, configured_scopes
 from meshregistry.sources.polling import REAL_CLOCK, Clock, PollLoop, PollOptions
 from meshregistry.sources.readiness import Readiness
+from meshregistry.sources.resolving import Resolve, resolve_host
 from meshregistry.telemetry.metrics import Metrics
 
 

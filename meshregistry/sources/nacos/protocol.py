@@ -20,9 +20,11 @@ from meshregistry.sources.nacos.messages import (
     ServerRequest,
     SetupAck,
 )
+from meshregistry.sources.nacos.nodes import GrpcAddress
 from meshregistry.sources.nacos.payload import Payload
 
 _ABILITIES = {"fuzzyWatch": True}
+_PORT_DIGITS = 5
 _FINISHED = "FINISH_FUZZY_WATCH_INIT_NOTIFY"
 
 
@@ -43,9 +45,9 @@ class FuzzyNews(NamedTuple):
 
 
 class Reset(NamedTuple):
-    """The server's wish that we go; `target` is `host:port` of the node it prefers, if any."""
+    """The server's wish that we go; `target` is the main port of the node it prefers, if any."""
 
-    target: str | None
+    target: GrpcAddress | None
 
 
 News = Content | FuzzyNews | Reset
@@ -164,7 +166,8 @@ def _refuse(payload: Payload) -> Reaction:
     return Reaction(refusal, None, problem)
 
 
-def _target(reset: ConnectReset) -> str | None:
-    if not reset.server_ip or not reset.server_port:
+def _target(reset: ConnectReset) -> GrpcAddress | None:
+    port = str(reset.server_port)
+    if not reset.server_ip or not port.isdecimal() or len(port) > _PORT_DIGITS:
         return None
-    return f"{reset.server_ip}:{reset.server_port}"
+    return GrpcAddress(reset.server_ip, int(port))

@@ -22,6 +22,7 @@ from meshregistry.sources.nacos.protocol import FuzzyNews, News, Reset, Session
 from meshregistry.sources.nacos.session import LiveSession, set_up
 from meshregistry.sources.nacos.subscription import Subscriptions
 from meshregistry.sources.polling import Clock
+from meshregistry.sources.resolving import resolve_host, resolve_hosts
 from meshregistry.sources.slicing import Slicer, until_calm
 from meshregistry.telemetry.metrics import Metrics
 
@@ -75,7 +76,9 @@ class NamespaceWatch:
         self._clock = clock
         self._subscriptions = Subscriptions(place.options.max_subscriptions, place.options.linger_s)
         start = int(clock.dice() * len(place.endpoints))
-        self._nodes = Nodes([endpoint.address for endpoint in place.endpoints], start)
+        addresses = [endpoint.address for endpoint in place.endpoints]
+        self._nodes = Nodes(addresses, start, port=place.grpc_port, offset=place.grpc_port_offset)
+        self._reset: Reset | None = None
         self._discovery: Discovery | None = None
         self._live: LiveSession | None = None
         self._waiting: dict[ServiceName, tuple[Content, float]] = {}
@@ -137,6 +140,8 @@ class NamespaceWatch:
                 await run_apart(functools.partial(self._connect, deliver))
             except* SourceError as group:
                 self._note_end(_first(group))
+            if self._reset is not None:
+                await self._go_where_sent(self._reset)
             await self._clock.sleep(self._pause())
 
     def describe(self) -> dict[str, object]:
@@ -176,6 +181,12 @@ class NamespaceWatch:
         except SourceError as error:
             raise ExceptionGroup("no connection", [_placed(error, str(address))]) from error
 
+    async def _go_where_sent(self, reset: Reset) -> None:
+        self._reset = None
+        timeout_s = self._place.channel.connect_timeout_s
+        known = await resolve_hosts(self._nodes.hosts, resolve_host, timeout_s) if reset.target is not None else {}
+        self._nodes.follow(reset.target, known)
+
     async def _hold(self, live: LiveSession, address: str, deliver: Deliver) -> None:
         await self._credentials_ready(live)
         self._discovery = Discovery(self._place, live, self._groups, self._ask_for, self._clock)
@@ -210,7 +221,7 @@ class NamespaceWatch:
         elif isinstance(news, FuzzyNews) and self._discovery is not None:
             self._discovery.hear(news)
         elif isinstance(news, Reset):
-            self._nodes.follow(news.target)
+            self._reset = news
 
     def _take(self, content: Content) -> None:
         """Let a reply or push wait for its turn unless something newer came before it."""

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from meshregistry.errors import SourceUnavailable
-from meshregistry.sources.eureka.addresses import configured_nodes, resolve_host, resolved_nodes
+from meshregistry.sources.eureka.addresses import configured_nodes, resolved_nodes
 from meshregistry.sources.eureka.client import Node
 from meshregistry.sources.eureka.nodes import Nodes
+from meshregistry.sources.resolving import resolve_host
 
 pytestmark = pytest.mark.anyio
 

@@ -6,6 +6,7 @@ import pytest
 from meshregistry.errors import SourceDataError, SourceUnavailable
 from meshregistry.sources.nacos import messages
 from meshregistry.sources.nacos.messages import Content, FuzzyContext, ServiceName
+from meshregistry.sources.nacos.nodes import GrpcAddress
 from meshregistry.sources.nacos.payload import Payload
 from meshregistry.sources.nacos.protocol import FuzzyNews, Reaction, Reset, Session, State
 
@@ -101,7 +102,13 @@ def test_what_answers_something_else_is_no_nacos() -> None:
             FuzzyNews((FuzzyContext("public@@G@@orders", "DELETE_SERVICE"),)),
         ),
         ("ConnectResetRequest", {"serverIp": "10.0.0.2", "serverPort": "8848"}, "ConnectResetResponse",
-         Reset("10.0.0.2:8848")),
+         Reset(GrpcAddress("10.0.0.2", 8848))),
+        ("ConnectResetRequest", {"serverIp": "10.0.0.2", "serverPort": 8848}, "ConnectResetResponse",
+         Reset(GrpcAddress("10.0.0.2", 8848))),
+        ("ConnectResetRequest", {"serverIp": "10.0.0.2", "serverPort": "http"}, "ConnectResetResponse", Reset(None)),
+        ("ConnectResetRequest", {"serverIp": "10.0.0.2", "serverPort": "9" * 5000}, "ConnectResetResponse",
+         Reset(None)),
+        ("ConnectResetRequest", {"serverPort": "8848"}, "ConnectResetResponse", Reset(None)),
         ("ConnectResetRequest", {}, "ConnectResetResponse", Reset(None)),
     ],
 )  # fmt: skip
