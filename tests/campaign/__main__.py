@@ -51,6 +51,8 @@ async def _attack(world: World, arguments: argparse.Namespace, folder: Path, out
             for _ in range(arguments.times):
                 await strike(scene, fault, registry, outcome)
             print("  ".join(row(outcome)), flush=True)
+        await scene.outlast_guard()
+        outcome.count(scene)
 
 
 def _pairs(registries: Sequence[Registry], only: Sequence[str] | None) -> Iterator[tuple[Fault, Registry | None]]:

@@ -11,6 +11,8 @@ from tests.campaign.scene import Scene
 Make = Callable[[Scene, Registry], Awaitable[None]]
 """Break a registry and heal it again."""
 
+_SHOWN = 3
+
 MakeAll = Callable[[Scene], Awaitable[None]]
 """The same for Meshregistry itself, or for what its clients do to it."""
 
@@ -57,13 +59,23 @@ class Outcome:
         """Whether it was there each time, and nothing was lost, wrong or left."""
         return not (self.unproven or self.lost or self.wrong or self.left)
 
+    def count(self, scene: Scene) -> None:
+        """Count what has been lost, wrong or said since the last time, before this fault began, too."""
+        lost, wrong = scene.witness.take_counts()
+        self.lost += len(lost)
+        self.wrong += len(wrong) + len(scene.objections)
+        self.notes += [*scene.objections, *scene.notes]
+        self.notes += [f"{each} was lost" for each in sorted(set(lost))[:_SHOWN]]
+        self.notes += [f"{each} was wrong" for each in sorted(set(wrong))[:_SHOWN]]
+        scene.objections.clear()
+        scene.notes.clear()
+
 
 async def strike(scene: Scene, fault: Fault, registry: Registry | None, outcome: Outcome) -> None:
-    """Make the fault once, heal it, change something everywhere, and judge. Raises what broke the campaign itself."""
-    witness = scene.witness
-    witness.lost.clear()
-    witness.wrong.clear()
-    scene.notes.clear()
+    """Make the fault once, heal it, change something everywhere, let it come to rest, and judge.
+
+    Raises what broke the campaign itself.
+    """
     before = await scene.signs(registry)
     if registry is not None and fault.make is not None:
         await fault.make(scene, registry)
@@ -74,13 +86,12 @@ async def strike(scene: Scene, fault: Fault, registry: Registry | None, outcome:
     differing = await scene.disagreement()
     outcome.recoveries_s.append(time.monotonic() - healed)
     outcome.times += 1
-    outcome.lost += len(witness.lost)
-    outcome.wrong += len(witness.wrong) + len(differing)
-    outcome.notes += [*scene.notes, *(f"{each} differs" for each in sorted(differing)[:3])]
-    outcome.notes += [f"{each} was lost" for each in sorted(set(witness.lost))[:3]]
+    outcome.wrong += len(differing)
+    outcome.notes += [f"{each} differs" for each in sorted(differing)[:_SHOWN]]
     left = await scene.come_to_rest(is_new=outcome.times == 1)
     if left:
         outcome.left.append(left)
+    outcome.count(scene)
     missing = unproven(fault.signs, before, await scene.signs(registry), registry.kind if registry else "")
     outcome.unproven += bool(missing)
     outcome.notes += missing

@@ -23,13 +23,14 @@ from tests.campaign.registry import Registry
 from tests.support.ports import free_ports
 
 START_TIMEOUT_S = 60.0
+EMPTY_GRACE_S, DELETE_AFTER_S = 1.0, 2.0
 
 _CLOCK_BYTES = 8
 _SETTINGS = """
 aux_addr: 127.0.0.1:{http}
 http: {{head_timeout: 2s, send_timeout: 2s, max_connections: 150}}
 mcp: {{server_url: "xds://127.0.0.1:{ads}", drain_timeout: 2s, send_timeout: 3s}}
-guard: {{empty_grace: 1s, delete_after: 2s, mass_hold: {guard}s}}
+guard: {{empty_grace: {grace}s, delete_after: {delete}s, mass_hold: {guard}s}}
 data_dir: "{data_dir}"
 save_interval: 0.2s
 """
@@ -37,10 +38,15 @@ save_interval: 0.2s
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """What a fault must not leave behind: tasks of the event loop, open files, memory."""
+    """What a fault must not leave behind.
+
+    Tasks of the event loop, open files, services and shrinks held by the guard, scopes that cannot be read, memory.
+    """
 
     tasks: int
     files: int
+    held: int
+    failing: int
     resident_mb: float
 
 
@@ -117,10 +123,17 @@ class Meshregistry:
         """Return its resident memory in MB."""
         return float(psutil.Process(self.pid).memory_info().rss) / 1e6
 
+    def waited_s(self) -> float:
+        """Return for how long its first thread was ready and other processes had the processors, since its start."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text("ascii").split()[1]) / 1e9
+
     async def vitals(self) -> Vitals:
         """Measure it; raises LookupError when it does not answer."""
-        tasks = int(await self.metric("event_loop_tasks"))
-        return Vitals(tasks, self.open_files(), self.resident_mb())
+        _, text = await self.get("/metrics")
+        told = read_metrics(text)
+        held = told.get("held_services", 0.0) + told["held_shrinks"]
+        tasks, failing = int(told["event_loop_tasks"]), int(told["source_failing"])
+        return Vitals(tasks, self.open_files(), int(held), failing, self.resident_mb())
 
     async def signs(self) -> dict[str, float]:
         """Return what it counts, what its log says, how often it was started and how often it ended in which way."""
@@ -172,5 +185,6 @@ class Meshregistry:
         return path.exists() and text in path.read_bytes()
 
     def _settings(self) -> str:
-        own = _SETTINGS.format(http=self.http, ads=self.ads, guard=self._guard_s, data_dir=self.data_dir)
+        guard = {"grace": EMPTY_GRACE_S, "delete": DELETE_AFTER_S, "guard": self._guard_s}
+        own = _SETTINGS.format(http=self.http, ads=self.ads, data_dir=self.data_dir, **guard)
         return own + "".join(registry.settings() for registry in self._registries) + self._extra

@@ -15,6 +15,9 @@ from tests.campaign.scene import Scene
 from tests.support.service_process import served_by
 
 STOPPED_S = 8.0
+START_GOAL_S = 2.0
+"""From the start to everything served out of the saved snapshot, on a machine that does nothing else."""
+
 STEPPED, UNSAVED = "a stepped clock", "a disk without room"
 """What these faults see of their own effect."""
 
@@ -49,14 +52,18 @@ async def kill_dark(scene: Scene) -> None:
     started = time.monotonic()
     await scene.process.start()
     after = await served_by(scene.process.ads)
-    scene.notes.append(f"kill -9 with every registry down: everything served {time.monotonic() - started:.1f} s later")
-    if before != after:
-        names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
-        scene.notes.append(f"served otherwise: {', '.join(names[:5])}")
-        scene.witness.wrong += sorted(scene.owned())[: len(names)]
+    took_s, waited_s = time.monotonic() - started, scene.process.waited_s()
+    scene.notes.append(
+        f"kill -9 with every registry down: everything served {took_s:.1f} s later, of which others had the processor "
+        f"for {waited_s:.1f} s"
+    )
+    if took_s - waited_s > START_GOAL_S:
+        scene.objections.append(f"served {took_s - waited_s:.1f} s after the start, the goal is {START_GOAL_S:g} s")
+    names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    scene.objections += [f"{name} is served otherwise" for name in names]
     _, ready = await scene.process.get("/meshregistry/ready")
     if "stale" not in ready:
-        scene.notes.append(f"not said to be stale: {ready!r}")
+        scene.objections.append(f"not said to be stale: {ready!r}")
     for registry in scene.registries:
         registry.calm()
 
@@ -104,7 +111,9 @@ async def disk_full(scene: Scene) -> None:
         await scene.change()
         await process.until_saved(max(scene.owned()).address)
         await process.until(lambda status, body: "cannot be saved" not in body)
-        scene.notes.extend(f"left behind: {name}" for name in sorted(os.listdir(process.data_dir)) if "tmp" in name)
+        scene.objections.extend(
+            f"left behind: {name}" for name in sorted(os.listdir(process.data_dir)) if "tmp" in name
+        )
 
 
 async def files_exhausted(scene: Scene) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sized
 from contextlib import asynccontextmanager
 
 from meshregistry.admin.protocol import Command
@@ -67,8 +67,7 @@ async def stay_empty(scene: Scene, registry: Registry) -> None:
         held_s = scene.guard_s + asyncio.get_running_loop().time() - began
         scene.notes.append(f"{registry.name}: empty was believed after {held_s:.0f} s")
     else:
-        scene.notes.append(f"{registry.name}: empty was never believed")
-        scene.witness.wrong += sorted(scene.witness.held & everything)
+        scene.objections.append(f"{registry.name}: empty was never believed")
     await registry.register(*everything)
 
 
@@ -92,7 +91,7 @@ async def decide(scene: Scene, registry: Registry) -> None:
             f"{registry.name}: held {decided - began:.0f} s after it came back, gone {took_s:.1f} s after the word"
         )
     else:
-        scene.witness.wrong += sorted(scene.witness.held & everything)
+        scene.objections.append(f"{registry.name}: the operator's word had no effect")
     await registry.register(*everything)
 
 
@@ -166,7 +165,7 @@ async def hostile_records(scene: Scene, registry: Registry) -> None:
     scene.seen[LITTERED] += await scene.witness.until(lambda: bool(scene.witness.litter), _LITTER_TIMEOUT_S)
     await registry.clean()
     if not await scene.witness.until(lambda: not scene.witness.litter, _LITTER_TIMEOUT_S):
-        scene.witness.wrong += sorted(scene.witness.litter)
+        scene.objections += [f"{each} did not leave" for each in sorted(scene.witness.litter)]
 
 
 async def peer_empty(scene: Scene, registry: Registry) -> None:
@@ -178,7 +177,7 @@ async def peer_empty(scene: Scene, registry: Registry) -> None:
         await registry.start_empty_peer()
     else:
         await registry.rig.start(1)
-    async with _emptiness(scene, registry):
+    async with _emptiness(scene, registry, await registry.rig.rows(1)):
         await scene.change_others(registry)
         await asyncio.sleep(scene.guard_s / 2)
     registry.calm()
@@ -196,11 +195,11 @@ async def leader(scene: Scene, registry: Registry) -> None:
 
 
 @asynccontextmanager
-async def _emptiness(scene: Scene, registry: Registry) -> AsyncIterator[None]:
-    """Note that a registry which has lost its memory answered so within the block."""
+async def _emptiness(scene: Scene, registry: Registry, known: Sized | None = None) -> AsyncIterator[None]:
+    """Note that a registry which has lost its memory answered so within the block; `known` is what it knows."""
     answered = f"source_client_request_count source={registry.kind} status=true"
     before = await scene.process.metric(answered)
-    nothing = not await registry.truth()
+    nothing = not (await registry.truth() if known is None else known)
     yield
     scene.seen[EMPTY] += nothing and await scene.process.metric(answered) > before
 

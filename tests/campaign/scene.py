@@ -9,11 +9,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.campaign.process import Meshregistry, Vitals
+from tests.campaign.process import DELETE_AFTER_S, EMPTY_GRACE_S, Meshregistry, Vitals
 from tests.campaign.registry import Endpoint, Registry
 from tests.campaign.witness import Witness, is_litter
 
 _ROUNDS = 5
+_MARGIN_S = 3.0
 
 AGREE_TIMEOUT_S = 90.0
 CALM_TIMEOUT_S = 60.0
@@ -44,12 +45,15 @@ class Scene:
         self.witness = Witness(self.process.ads, self.owned, self.ever)
         self.dice = random.Random(7)
         self.size = Size(0, 0)
-        self._at_rest = Vitals(0, 0, 0.0)
+        self._at_rest = Vitals(0, 0, 0, 0, 0.0)
         self.is_still = True
         """Whether nothing changes but by the faults themselves."""
 
         self.notes: list[str] = []
         """What a fault wants to say of its last run."""
+
+        self.objections: list[str] = []
+        """What a fault saw in its last run that must not be: each counts as wrong."""
 
         self.seen: Counter[str] = Counter()
         """What faults saw of their own effect, and how often."""
@@ -115,7 +119,7 @@ class Scene:
         self._at_rest = await self.process.vitals()
 
     async def come_to_rest(self, *, is_new: bool) -> str:
-        """Wait until nothing is left of a fault; say what is left after a minute, "" for nothing."""
+        """Wait until nothing is left of a fault or held; say what is left after a minute, "" for nothing."""
         spare_mb = FIRST_MB if is_new else AGAIN_MB
         deadline = time.monotonic() + CALM_TIMEOUT_S
         while True:
@@ -127,6 +131,10 @@ class Scene:
                     self._at_rest = replace(self._at_rest, resident_mb=highest_mb)
                 return left
             await asyncio.sleep(0.5)
+
+    async def outlast_guard(self) -> None:
+        """Stay until everything that Meshregistry may hold back now has had its time, and what waits to be deleted."""
+        await asyncio.sleep(self.guard_s + EMPTY_GRACE_S + DELETE_AFTER_S + _MARGIN_S)
 
     async def _change(self, registry: Registry) -> None:
         come = registry.invent(self.dice.randrange(self.size.services))
@@ -142,6 +150,10 @@ def _compare(before: Vitals, now: Vitals, spare_mb: float) -> str:
         left.append(f"{now.tasks} tasks, {before.tasks} at rest")
     if now.files > before.files + SPARE_FILES:
         left.append(f"{now.files} files, {before.files} at rest")
+    if now.held:
+        left.append(f"{now.held} held back by the guard")
+    if now.failing:
+        left.append(f"{now.failing} scopes failing")
     if now.resident_mb > before.resident_mb + spare_mb:
         left.append(f"{now.resident_mb:.0f} MB, {before.resident_mb:.0f} at rest")
     return "; ".join(left)

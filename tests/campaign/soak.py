@@ -113,8 +113,9 @@ async def soak(scene: Scene, duration_s: float, rate: float, dice: random.Random
             task.cancel()
     record.arrivals += churn.arrivals()
     record.changes, record.active_s, record.duration_s = churn.made, churn.active_s, loop.time() - record.started
+    await scene.outlast_guard()
     record.lost += len(scene.witness.lost)
-    record.wrong += len(scene.witness.wrong)
+    record.wrong += len(scene.witness.wrong) + len(scene.objections)
     return record
 
 

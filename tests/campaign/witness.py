@@ -41,6 +41,12 @@ class Witness:
         seams = Seams(sleep=lambda pause_s: asyncio.sleep(min(pause_s, _MAX_RETRY_S)))
         self.client = IstiodClient(ClientOptions(DialOptions("127.0.0.1", port)), self._note, seams)
 
+    def take_counts(self) -> tuple[list[Endpoint], list[Endpoint]]:
+        """Return what was lost and what was wrong since the last call: whatever happens is in one of the calls."""
+        counts = self.lost, self.wrong
+        self.lost, self.wrong = [], []
+        return counts
+
     @asynccontextmanager
     async def following(self) -> AsyncIterator["Witness"]:
         """Follow for as long as the block lasts."""

@@ -50,9 +50,6 @@ async def test_a_small_soak_passes_and_leaves_a_picture(tmp_path: Path) -> None:
 
 
 async def test_a_fault_in_whose_place_nothing_happens_counts_as_not_made(tmp_path: Path) -> None:
-    async def nothing(scene: Scene, registry: Registry | None = None) -> None:
-        """Break nothing."""
-
     registries = WORLDS[0].build(tmp_path, 1.0)
     scene = Scene(tmp_path, registries, 1.0)
     outcomes = []
@@ -67,20 +64,71 @@ async def test_a_fault_in_whose_place_nothing_happens_counts_as_not_made(tmp_pat
     assert [] == [each.fault for each in outcomes if each.is_good or each.lost or each.wrong]
 
 
-async def test_a_campaign_sees_what_was_taken_from_a_living_owner(tmp_path: Path) -> None:
-    async def take(scene: Scene, registry: Registry) -> None:
-        """Have an instance vanish from the registry although its owner believes it there."""
-        taken = min(registry.owned)
-        await registry.deregister(taken)
-        registry.owned.add(taken)
-        await scene.witness.until(lambda: bool(scene.witness.lost), 60.0)
-        registry.owned.discard(taken)
+async def take(scene: Scene, registry: Registry) -> None:
+    """Have an instance vanish from the registry although its owner believes it there, until the witness misses it."""
+    taken = min(registry.owned)
+    await registry.deregister(taken)
+    registry.owned.add(taken)
+    await scene.witness.until(lambda: bool(scene.witness.lost), 60.0)
+    registry.owned.discard(taken)
 
+
+async def nothing(scene: Scene, registry: Registry | None = None) -> None:
+    """Break nothing."""
+
+
+async def test_a_campaign_sees_what_was_taken_from_a_living_owner(tmp_path: Path) -> None:
     nacos = SimulatedNacos(1, 1.0)
     scene = Scene(tmp_path, [nacos], 1.0)
     outcome = Outcome("take", nacos.name)
     async with scene.running(Size(2, 3)):
         await strike(scene, Fault("take", (), take), nacos, outcome)
 
-    assert 1 == outcome.lost
+    assert (1, 0) == (outcome.lost, outcome.wrong)
     assert not outcome.is_good
+
+
+class RestlessScene(Scene):
+    """A scene in which an instance is taken while a fault comes to rest."""
+
+    async def come_to_rest(self, *, is_new: bool) -> str:
+        """Take an instance first."""
+        await take(self, self.registries[0])
+        return await super().come_to_rest(is_new=is_new)
+
+
+async def test_a_campaign_sees_what_was_taken_while_it_came_to_rest(tmp_path: Path) -> None:
+    nacos = SimulatedNacos(1, 1.0)
+    scene = RestlessScene(tmp_path, [nacos], 1.0)
+    outcome = Outcome("nothing", nacos.name)
+    async with scene.running(Size(2, 3)):
+        await strike(scene, Fault("nothing", (), nothing), nacos, outcome)
+
+    assert (1, 0) == (outcome.lost, outcome.wrong)
+
+
+async def test_a_campaign_sees_what_was_taken_between_two_faults_and_after_the_last(tmp_path: Path) -> None:
+    nacos = SimulatedNacos(1, 1.0)
+    scene = Scene(tmp_path, [nacos], 1.0)
+    outcome = Outcome("nothing", nacos.name)
+    async with scene.running(Size(2, 3)):
+        await take(scene, nacos)
+        await strike(scene, Fault("nothing", (), nothing), nacos, outcome)
+        between = outcome.lost
+        await take(scene, nacos)
+        outcome.count(scene)
+
+    assert (1, 2) == (between, outcome.lost)
+
+
+async def test_what_a_fault_objects_to_is_wrong(tmp_path: Path) -> None:
+    async def object_to_it(scene: Scene, registry: Registry) -> None:
+        scene.objections.append("not said to be stale")
+
+    nacos = SimulatedNacos(1, 1.0)
+    scene = Scene(tmp_path, [nacos], 1.0)
+    outcome = Outcome("object", nacos.name)
+    async with scene.running(Size(2, 3)):
+        await strike(scene, Fault("object", (), object_to_it), nacos, outcome)
+
+    assert (0, 1, ["not said to be stale"]) == (outcome.lost, outcome.wrong, outcome.notes)
