@@ -21,6 +21,7 @@ from meshregistry.store.contributions import Contributions
 from meshregistry.store.departures import Place, is_stated_by, place_of
 from meshregistry.store.given_up import GivenUp
 from meshregistry.store.guard import GuardPolicy
+from meshregistry.store.hearsay import Hearsay
 from meshregistry.store.holds import GuardEvent, Verdict
 from meshregistry.store.newcomers import Newcomers
 
@@ -30,6 +31,12 @@ _CHECK_S = 1.0
 _NEW_TERMS = 2
 """A place is new for so many times the longest `stale_after_s`: until the other scope is stale, and until the next
 word of its new owner's registry after that."""
+
+_AGED_SHARE = 0.1
+"""How exactly ages are saved, as a share of the shortest `max_stale_s`."""
+
+_SPARE_SCOPES = 100
+"""So many times of scopes that are no more are kept: looking for them costs more than they do."""
 
 
 class Freshness:
@@ -48,7 +55,7 @@ class Freshness:
         self._began_at = now
         self._stated: dict[Scope, float] = {}
         self._read: set[str] = set()
-        self._expired: set[Scope] = set()
+        self._expired: frozenset[Scope] = frozenset()
         self._displaced: dict[ServiceKey, set[Place]] = {}
         self._newcomers = Newcomers()
         self._stale: dict[Place, list[ServiceKey]] = {}
@@ -56,7 +63,25 @@ class Freshness:
         self._checked_at = float("-inf")
         self._overtaken_at = float("-inf")
         self._expired_at = float("-inf")
+        self._aged_at = now
+        self._revision = 0
         self._events: list[GuardEvent] = []
+
+    @property
+    def revision(self) -> int:
+        """A number that grows when the ages of scopes count and have changed enough to be saved."""
+        return self._revision
+
+    def export(self) -> Hearsay:
+        """Return what another process has to know."""
+        given_up = {key: frozenset(places) for key, places in self._displaced.items()}
+        return Hearsay(dict(self._stated), given_up, self._newcomers.copy())
+
+    def restore(self, hearsay: Hearsay) -> None:
+        """Go on from what another process knew, before anything is noted or stated here."""
+        self._stated = dict(hearsay.statements)
+        self._displaced = {key: set(places) for key, places in hearsay.given_up.items()}
+        self._newcomers.restore(hearsay.newcomers)
 
     def begin(self, source: str) -> None:
         """Note that a source begins anew, perhaps with scopes that were not read before."""
@@ -69,14 +94,14 @@ class Freshness:
     def state(self, scope: Scope, now: float) -> set[str]:
         """Note that a registry has spoken of a scope (without a group: of all groups): all of it counts again."""
         self._stated[scope] = now
-        back = {each for each in self._expired if is_stated_by(each, scope)}
+        back = frozenset({each for each in self._expired if is_stated_by(each, scope)})
         self._expired -= back
         keys = {key for key in self._displaced if is_stated_by(key.scope, scope)}
         for key in keys:
             del self._displaced[key]
         if any(is_stated_by(each, scope) for each in self._stale_scopes):
             self._checked_at = float("-inf")
-        touched = [*self._contributions.keys(frozenset(back)), *keys]
+        touched = [*self._contributions.keys(back), *keys]
         return self._contributions.resources(touched) if touched else set()
 
     def note(
@@ -108,21 +133,16 @@ class Freshness:
         return dirty
 
     def expire(self, now: float) -> set[str]:
-        """Drop what nobody has spoken of for `max_stale_s`, where that is set."""
+        """Drop what nobody has spoken of for `max_stale_s`, where that is set; bring back what may be older by now."""
         if now < self._expired_at + _CHECK_S:
             return set()
         self._expired_at = now
-        gone = self._list_silent(now, lambda policy: policy.max_stale_s) - self._expired
-        if not gone:
-            return set()
-        self._expired |= gone
-        names: set[str] = set()
+        silent = self._list_expired(now)
+        gone, back = silent - self._expired, self._expired - silent
+        self._expired = (self._expired | gone) - back
+        names = self._contributions.resources(self._contributions.keys(back))
         for scope in sorted(gone):
-            keys = self._contributions.keys(frozenset({scope}))
-            touched = self._contributions.resources(keys)
-            count = sum(len(claim.endpoints) for key in keys for claim in self._contributions.of(key))
-            self._events.append(GuardEvent(Verdict.EXPIRED, 0, scope, count, tuple(sorted(touched)), "max_stale"))
-            names |= touched
+            names |= self._drop(scope)
         return names
 
     def admit(self, claims: Iterable[Claim]) -> tuple[Claim, ...]:
@@ -146,27 +166,48 @@ class Freshness:
         events, self._events = self._events, []
         return events
 
+    def _list_expired(self, now: float) -> frozenset[Scope]:
+        """Return the scopes that are too old."""
+        sources = {scope.source for scope in self._contributions.scopes()}
+        limits = [limit_s for source in sources if (limit_s := self._policy(source).max_stale_s) is not None]
+        if not limits:
+            return frozenset()
+        if now >= self._aged_at + _AGED_SHARE * min(limits):
+            self._aged_at = now
+            self._revision += 1
+        return self._list_silent(now, lambda policy: policy.max_stale_s)
+
+    def _drop(self, scope: Scope) -> set[str]:
+        keys = self._contributions.keys((scope,))
+        names = self._contributions.resources(keys)
+        count = sum(len(claim.endpoints) for key in keys for claim in self._contributions.of(key))
+        self._events.append(GuardEvent(Verdict.EXPIRED, 0, scope, count, tuple(sorted(names)), "max_stale"))
+        return names
+
     def _list_silent(self, now: float, limit_of: Callable[[GuardPolicy], float | None]) -> frozenset[Scope]:
         """Return the scopes of which nothing was heard for so long; None is no limit.
 
         Scopes of which all groups were stated at once need no look of their own: ZooKeeper has 10,000.
         """
-        limits: dict[tuple[str, str, str], float] = {}
+        wholes: dict[tuple[str, str, str], tuple[float, float | None]] = {}
         silent: list[Scope] = []
         for scope in self._contributions.scopes():
-            all_groups = scope[:3]
-            limit_s = limits.get(all_groups)
-            if limit_s is None:
-                stated, policy_s = self._last(Scope(*all_groups, "")), limit_of(self._policy(scope.source))
-                limit_s = math.inf if policy_s is None or now - stated < policy_s else policy_s
-                limits[all_groups] = limit_s
-            if limit_s < math.inf and now - self._last(scope) >= limit_s:
+            whole = scope[:3]
+            if whole not in wholes:
+                stated = self._stated.get(Scope(*whole, ""), -math.inf)
+                wholes[whole] = stated, limit_of(self._policy(scope.source))
+            last, limit_s = wholes[whole]
+            if limit_s is None or now - last < limit_s:
+                continue
+            last = max(last, self._stated.get(scope, -math.inf))
+            if now - (last if last > -math.inf else self._began_at) >= limit_s:
                 silent.append(scope)
         return frozenset(silent)
 
     def _last(self, scope: Scope) -> float:
-        """Return when a scope itself was last spoken of, at the latest when the process began."""
-        return self._stated.get(scope, self._began_at)
+        """Return when a scope was last spoken of, at the earliest when the process began if never."""
+        heard = self._heard(scope)
+        return heard if heard > -math.inf else self._began_at
 
     def _heard(self, scope: Scope) -> float:
         """Return when a scope was last spoken of, by itself or with all groups; minus infinity for never."""
@@ -183,6 +224,9 @@ class Freshness:
         scopes = self._contributions.scopes()
         terms = [self._policy(source).stale_after_s for source in {scope.source for scope in scopes}]
         self._newcomers.forget_before(now - _NEW_TERMS * max(terms, default=0.0))
+        if len(self._stated) > 2 * len(scopes) + _SPARE_SCOPES:
+            wholes = {scope._replace(group="") for scope in scopes}
+            self._stated = {scope: at for scope, at in self._stated.items() if scope in scopes or scope in wholes}
         stale = self._list_silent(now, lambda policy: policy.stale_after_s)
         if stale == self._stale_scopes:
             return
@@ -190,8 +234,6 @@ class Freshness:
         for key in self._contributions.keys(stale):
             for place in _places(self._contributions.of(key)):
                 self._stale.setdefault(place, []).append(key)
-        wholes = {scope._replace(group="") for scope in scopes}
-        self._stated = {scope: at for scope, at in self._stated.items() if scope in scopes or scope in wholes}
 
     def _take_over(self, place: Place, winner: ServiceKey, since: float, spoke_at: float) -> set[str]:
         """Take a place from the services of stale scopes that last spoke before the winner registered it.
@@ -200,7 +242,7 @@ class Freshness:
         """
         hosts, dirty = self._hosts_at(place, winner), set[str]()
         for loser in self._stale[place] if hosts else ():
-            last = max(self._last(loser.scope), self._heard(loser.scope))
+            last = self._last(loser.scope)
             is_later = since > last and spoke_at >= last + self._policy(loser.scope.source).stale_after_s
             if is_later and loser.scope != winner.scope and not hosts & self._hosts_at(place, loser):
                 dirty |= self._give_way(loser, place, winner)

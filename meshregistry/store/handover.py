@@ -9,12 +9,13 @@ from typing import NamedTuple
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.address_book import AddressBook
 from meshregistry.store.contributions import Contributions
+from meshregistry.store.freshness import Freshness
 from meshregistry.store.guard import History
 from meshregistry.store.mass import MassGuard
 from meshregistry.store.slices import Slices
 from meshregistry.store.snapshot import Snapshot
 from meshregistry.store.timers import Timers
-from meshregistry.store.world import World, shift_history, shift_hold
+from meshregistry.store.world import World, shift_hearsay, shift_history, shift_hold
 
 
 class Estate(NamedTuple):
@@ -26,6 +27,7 @@ class Estate(NamedTuple):
     owners: dict[str, str]
     timers: Timers
     addresses: AddressBook
+    freshness: Freshness
 
 
 class Instant(NamedTuple):
@@ -51,6 +53,7 @@ def export_world(estate: Estate, served: Snapshot, fingerprints: Mapping[str, st
         dict(estate.owners),
         estate.mass.export(),
         served.collection(Kind.SIDECAR).resources,
+        estate.freshness.export(),
     )
 
 
@@ -72,6 +75,7 @@ async def take_over(estate: Estate, world: World, at: Instant, slices: Slices) -
         await slices.breathe()
     estate.mass.restore((shift_hold(held, world, at.clock, at.wall) for held in world.holds), at.clock)
     estate.owners.update(world.owners)
+    estate.freshness.restore(shift_hearsay(world, at.clock, at.wall))
     for name, resource in world.resources.items():
         estate.addresses.settle(name, resource.entry)
         await slices.breathe()

@@ -1,6 +1,6 @@
 """Who has newly registered which address and port lately. Bookkeeping only: it decides nothing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from meshregistry.model.instance import ServiceKey
 from meshregistry.store.departures import Place
@@ -30,6 +30,14 @@ class Newcomers:
             self._since[place, key] = now
         while len(self._since) > self._most:
             del self._since[next(iter(self._since))]
+
+    def copy(self) -> dict[tuple[Place, ServiceKey], float]:
+        """Return them apart from later changes, the oldest first."""
+        return dict(self._since)
+
+    def restore(self, since: Mapping[tuple[Place, ServiceKey], float]) -> None:
+        """Remember these, the oldest first, and nothing else."""
+        self._since = dict(since)
 
     def forget_before(self, since: float) -> None:
         """Forget what was registered before a moment."""

@@ -89,9 +89,8 @@ class Reducer:
         self._sidecars = SidecarShelf(store, encoder.create_time, self._rejects, metrics)
         self._timers = Timers()
         self._addresses = AddressBook(next((each.conversion.vip_range for each in rules.values()), ""))
-        self._estate = Estate(
-            self._contributions, self._mass, self._histories, self._owners, self._timers, self._addresses
-        )
+        lasting = self._contributions, self._mass, self._histories, self._owners, self._timers, self._addresses
+        self._estate = Estate(*lasting, self._freshness)
         self._pending = set(rules)
         self._staleness = Staleness(metrics)
         self._turnover = Turnover()
@@ -131,7 +130,7 @@ class Reducer:
     @property
     def revision(self) -> int:
         """A number that grows with everything that is worth saving; local to the process."""
-        return self._revision
+        return self._revision + self._freshness.revision
 
     @property
     def staleness(self) -> Staleness:

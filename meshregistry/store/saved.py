@@ -23,7 +23,9 @@ from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Pairs, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.store.guard import History
+from meshregistry.store.hearsay import Hearsay
 from meshregistry.store.holds import HeldShrink
+from meshregistry.store.saved_hearsay import join_hearsay, split_hearsay
 from meshregistry.store.saved_rows import Part, Rows, read_part, write_part
 from meshregistry.store.world import World
 from meshregistry.wire.resource import Resource
@@ -91,7 +93,8 @@ def encode_world(world: World) -> Iterator[bytes]:
     runs = [names[start : start + _PART_RESOURCES] for start in range(0, len(names), _PART_RESOURCES)]
     sidecars = [world.sidecars[name] for name in sorted(world.sidecars)]
     shelves = [sidecars[start : start + _PART_RESOURCES] for start in range(0, len(sidecars), _PART_RESOURCES)]
-    count = len(runs) + len(world.holds) + len(shelves)
+    hearsay = split_hearsay(world.hearsay)
+    count = len(runs) + len(world.holds) + len(shelves) + len(hearsay)
     head = Head(world.as_of, world.taken_at, world.clock, dict(world.fingerprints), count, len(world.resources))
     digest = xxhash.xxh3_128()
     first = MAGIC + _FORMAT_FIELD.pack(FORMAT) + _framed(msgspec.msgpack.encode(head))
@@ -101,6 +104,7 @@ def encode_world(world: World) -> Iterator[bytes]:
         (_part(world, by_name, run) for run in runs),
         map(_hold_part, world.holds),
         (Part((), (), (), sidecars=shelf) for shelf in shelves),
+        (Part((), (), (), hearsay=piece) for piece in hearsay),
     )
     for part in parts:
         piece = _framed(_encode_rows(write_part(part)))
@@ -182,10 +186,12 @@ def _read_v1(view: memoryview, head: Head, terms: Terms) -> World:
     owners: dict[str, str] = {}
     holds: list[HeldShrink] = []
     sidecars: dict[str, Resource] = {}
+    hearsay: list[Hearsay] = []
     for piece in _pieces(view, head.parts):
         part = read_part(_decode_rows(piece), terms.policies, shared)
         resources.update((resource.name, resource) for resource in part.resources)
         sidecars.update((resource.name, resource) for resource in part.sidecars)
+        hearsay += [part.hearsay] if part.hearsay is not None else []
         if part.hold is not None:
             holds.append(part.hold)
             continue
@@ -196,7 +202,8 @@ def _read_v1(view: memoryview, head: Head, terms: Terms) -> World:
             owners[name] = owner
     ordered = {key: tuple(by_place[place] for place in sorted(by_place)) for key, by_place in claims.items()}
     times = head.as_of, head.taken_at, head.clock
-    return World(*times, head.fingerprints, resources, ordered, histories, owners, tuple(holds), sidecars)
+    served, known = (head.fingerprints, resources), join_hearsay(hearsay)
+    return World(*times, *served, ordered, histories, owners, tuple(holds), sidecars, known)
 
 
 _READERS: Final[Mapping[int, Callable[[memoryview, Head, Terms], World]]] = {1: _read_v1}

@@ -15,7 +15,9 @@ from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.service_entry import Location, Resolution, ServiceEntry, ServicePort, WorkloadEntry
 from meshregistry.model.sidecar import EgressListener, Sidecar
 from meshregistry.store.guard import History
+from meshregistry.store.hearsay import Hearsay
 from meshregistry.store.holds import Cause, HeldShrink
+from meshregistry.store.saved_hearsay import HearsayRow, read_hearsay, write_hearsay
 from meshregistry.wire.resource import PortMap, Resource
 
 Item = TypeVar("Item")
@@ -125,6 +127,7 @@ class Rows(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The hold that keeps the claims of this part, which are nobody's otherwise."""
 
     sidecars: tuple[SidecarRow, ...] = ()
+    hearsay: HearsayRow | None = None
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -139,6 +142,7 @@ class Part(msgspec.Struct, frozen=True):
     """With nothing but its claims beside it."""
 
     sidecars: Sequence[Resource] = ()
+    hearsay: Hearsay | None = None
 
 
 def write_part(part: Part) -> Rows:
@@ -201,6 +205,7 @@ class _Writer:
             histories,
             None if part.hold is None else _write_hold(part.hold),
             sidecars,
+            None if part.hearsay is None else write_hearsay(part.hearsay),
         )
 
     def _write_sidecar(self, resource: Resource) -> SidecarRow:
@@ -295,7 +300,8 @@ class _Reader:
         ]
         hold = None if rows.hold is None else _read_hold(rows.hold, tuple(claim for _, claim in claims))
         histories = [self._read_history(row) for row in rows.histories]
-        return Part(resources, claims, histories, hold, list(map(self._read_sidecar, rows.sidecars)))
+        hearsay = None if rows.hearsay is None else read_hearsay(rows.hearsay)
+        return Part(resources, claims, histories, hold, list(map(self._read_sidecar, rows.sidecars)), hearsay)
 
     def _read_sidecar(self, row: SidecarRow) -> Resource:
         sidecar = Sidecar(

@@ -10,6 +10,7 @@ import msgspec
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import ServiceKey
 from meshregistry.store.guard import History
+from meshregistry.store.hearsay import Hearsay
 from meshregistry.store.holds import HeldShrink
 from meshregistry.wire.resource import Resource
 
@@ -37,6 +38,7 @@ class World(msgspec.Struct, frozen=True):
 
     holds: tuple[HeldShrink, ...] = ()
     sidecars: Mapping[str, Resource] = {}
+    hearsay: Hearsay = Hearsay()
 
 
 def shift_time(instant: float, world: World, now: float, wall: float) -> float:
@@ -59,3 +61,15 @@ def shift_history(history: History, world: World, now: float, wall: float) -> Hi
 def shift_hold(held: HeldShrink, world: World, now: float, wall: float) -> HeldShrink:
     """Translate the time of a world's hold."""
     return msgspec.structs.replace(held, since=shift_time(held.since, world, now, wall))
+
+
+def shift_hearsay(world: World, now: float, wall: float) -> Hearsay:
+    """Translate what a world knows of when registries spoke; a scope of which that is not known did so at `as_of`."""
+    heard = world.hearsay
+    as_of = now - max(0.0, wall - world.as_of)
+    statements = {scope: shift_time(at, world, now, wall) for scope, at in heard.statements.items()}
+    for key in world.claims:
+        if not {key.scope, key.scope._replace(group="")} & statements.keys():
+            statements[key.scope] = as_of
+    newcomers = {claim: shift_time(at, world, now, wall) for claim, at in heard.newcomers.items()}
+    return Hearsay(statements, heard.given_up, newcomers)

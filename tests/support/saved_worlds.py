@@ -46,7 +46,9 @@ def listing(scope: Scope = SCOPE, /, **services: Iterable[Instance]) -> ScopeLis
 class Process:
     """A reducer on a store, with both clocks in the test's hand and a record of all changes."""
 
-    def __init__(self, *sources: str, now: float = 1000.0, wall: float = 1_700_000_000.0) -> None:
+    def __init__(
+        self, *sources: str, now: float = 1000.0, wall: float = 1_700_000_000.0, guard: GuardPolicy = GUARD
+    ) -> None:
         self.now = now
         self.wall = wall
         self.sources = sources or ("nacos",)
@@ -54,7 +56,7 @@ class Process:
         self.store = SnapshotStore({Kind.SERVICE_ENTRY})
         self.changes: list[Change] = []
         self.store.listen(self.changes.append)
-        rules = {source: SourceRules(POLICY, GUARD) for source in self.sources}
+        rules = {source: SourceRules(POLICY, guard) for source in self.sources}
         encoder = ResourceEncoder(datetime(2100, 1, 1, tzinfo=UTC))
         self.reducer = Reducer(self.store, encoder, rules, self.metrics, lambda: self.now)
 
@@ -63,6 +65,12 @@ class Process:
         self.changes.clear()
         await self.reducer.reduce(updates)
         return [change for change in self.changes if change.changed or change.removed]
+
+    async def pass_time(self, seconds: float, *updates: StoreUpdate) -> list[Change]:
+        """Let time pass on both clocks, then reduce one batch."""
+        self.now += seconds
+        self.wall += seconds
+        return await self.take(*updates)
 
     def export(self) -> World:
         return self.reducer.export(fingerprints(*self.sources), self.wall)

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.events import ScopeConfirmed, SourceSynced
 from meshregistry.model.instance import Scope, ServiceKey
+from meshregistry.model.policy import ConversionPolicy
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.freshness import Freshness
 from meshregistry.store.given_up import GivenUp
 from meshregistry.store.guard import GuardPolicy
-from meshregistry.store.rules import RulesReplaced
+from meshregistry.store.rules import RulesReplaced, SourceRules
 from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, instances, sharing
 
 pytestmark = pytest.mark.anyio
@@ -58,6 +59,20 @@ async def test_a_word_of_its_registry_brings_it_back() -> None:
     assert 0 == world.count()
 
     await world.take(ScopeConfirmed(SCOPE))
+
+    assert 1 == world.count()
+
+
+async def test_what_may_be_older_by_other_rules_comes_back() -> None:
+    world = GuardedWorld(AGEING)
+    await world.show({"orders": instances(1)})
+    await world.wait(300)
+    await world.wait(10)
+    assert 0 == world.count()
+
+    rules = SourceRules(ConversionPolicy(source="nacos"), msgspec.structs.replace(AGEING, max_stale_s=None))
+    await world.take(RulesReplaced({"nacos": rules}))
+    await world.wait(1)
 
     assert 1 == world.count()
 

@@ -4,6 +4,7 @@ import struct
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 
 import anyio
 import msgspec
@@ -13,15 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshregistry.model.claim import Claim
+from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.model.service_entry import ServiceEntry, ServicePort, WorkloadEntry
 from meshregistry.model.sidecar import EgressListener, Sidecar
 from meshregistry.store.guard import History
+from meshregistry.store.hearsay import Hearsay
 from meshregistry.store.holds import HeldShrink, Hold
 from meshregistry.store.saved import FORMAT, MAGIC, Fault, SavedError, decode_world, encode_world, read_head
 from meshregistry.store.world import World
 from meshregistry.wire.resource import Resource
 from meshregistry.wire.sidecar import encode_sidecar
 from tests.support.saved_worlds import POLICY, SYNCED, Process, instance, listing, terms_of
+
+OTHER_SCOPE = Scope("nacos", "", "public", "BATCH")
 
 
 async def _save_example() -> tuple[World, bytes]:
@@ -35,6 +40,8 @@ async def _save_example() -> tuple[World, bytes]:
     for number in range(20, 80):
         services.pop(f"service-{number}")
     await process.take(listing(**services))
+    await process.take(listing(OTHER_SCOPE, carts=[instance(200)]))
+    await process.pass_time(100, listing(OTHER_SCOPE, carts=[instance(150, 9090), instance(200)]))
     process.now += 1
     return process.export(), process.save()
 
@@ -62,6 +69,8 @@ def test_a_world_is_read_as_it_was_written() -> None:
     assert world.owners == read.owners
     assert world.holds == read.holds
     assert 1 == len(read.holds)
+    assert world.hearsay == read.hearsay
+    assert [2, 1, 2] == [len(getattr(read.hearsay, name)) for name in read.hearsay.__struct_fields__]
     assert (world.as_of, world.taken_at, world.clock) == (read.as_of, read.taken_at, read.clock)
     assert world.fingerprints == read.fingerprints
 
@@ -113,6 +122,28 @@ def test_sidecars_are_read_as_they_were_written() -> None:
     world = World(0.0, 0.0, 0.0, {}, {}, {}, {}, {}, (), {resource.name: resource})
 
     assert world == decode_world(b"".join(encode_world(world)), terms_of())
+
+
+def test_a_file_from_before_the_times_of_registries_were_saved_is_read() -> None:
+    data = (Path(__file__).parent / "data" / "two_services_format1.meshregistry").read_bytes()
+
+    read = decode_world(data, terms_of("nacos"))
+
+    assert {"nacos/orders.nacos", "nacos/users.nacos"} == set(read.resources)
+    assert Hearsay() == read.hearsay
+
+
+def test_more_than_a_part_is_read_in_the_order_in_which_it_was_written() -> None:
+    scopes = [Scope("zookeeper", "", "dubbo", f"com.shop.Service{number}") for number in range(1200)]
+    claims = {((f"10.0.0.{n}", 80), ServiceKey(scope, "a")): float(n) for n, scope in enumerate(reversed(scopes))}
+    stated = {scope: float(number) for number, scope in enumerate(scopes)}
+    hearsay = Hearsay({**stated, Scope("zookeeper", "", "dubbo", ""): 600.0}, {}, claims)
+    world = World(0.0, 0.0, 0.0, {}, {}, {}, {}, {}, hearsay=hearsay)
+
+    read = decode_world(b"".join(encode_world(world)), terms_of()).hearsay
+
+    assert list(claims.items()) == list(read.newcomers.items())
+    assert {scope: at for scope, at in hearsay.statements.items() if at >= 600.0} == read.statements
 
 
 def test_claims_of_a_source_that_is_switched_off_are_left_out() -> None:
@@ -215,6 +246,7 @@ def test_the_rows_know_every_field_of_the_records() -> None:
     assert {*HeldShrink.__struct_fields__} - {"frozen", "confirmed", "claims"} == {*Hold.__struct_fields__} - {
         "confirmations"
     }
+    assert Hearsay.__struct_fields__ == ("statements", "given_up", "newcomers")
     assert Sidecar.__struct_fields__ == ("namespace", "name", "workload_labels", "egress", "labels", "annotations")
     assert EgressListener.__struct_fields__ == ("hosts", "protocol")
     assert ("number", "protocol", "name", "target_port") == ServicePort.__struct_fields__

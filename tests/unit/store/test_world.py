@@ -1,14 +1,19 @@
 """A world that another process left: what is served goes on, and what has changed since goes through the guard."""
 
+from pathlib import Path
+
+import msgspec
 import pytest
 
-from meshregistry.model.events import ScopeListing, SourceSynced
+from meshregistry.model.events import ScopeConfirmed, ScopeListing, SourceSynced
 from meshregistry.model.instance import Scope
 from meshregistry.model.service_entry import Kind
+from meshregistry.store.guard import GuardPolicy
+from meshregistry.store.rules import RulesReplaced, SourceRules
 from meshregistry.store.saved import decode_world
 from meshregistry.store.snapshot import Change
 from meshregistry.store.world import World, shift_time
-from tests.support.saved_worlds import SCOPE, SYNCED, Process, instance, listing, terms_of
+from tests.support.saved_worlds import GUARD, POLICY, SCOPE, SYNCED, Process, instance, listing, terms_of
 
 pytestmark = pytest.mark.anyio
 
@@ -304,3 +309,104 @@ async def test_an_outage_of_the_process_is_no_way_around_the_mass_rule() -> None
     assert [] == await after.take()
     assert before.wire() == after.wire()
     assert 1 == len(after.reducer.list_holds())
+
+
+EXPIRED = "meshregistry_guard_decisions_total"
+AGEING = msgspec.structs.replace(GUARD, max_stale_s=300.0)
+OTHER_GUARD = msgspec.structs.replace(GUARD, mass_min=1000)
+DATA = Path(__file__).parent / "data"
+
+
+async def in_outage(seconds: float) -> Process:
+    """A process that has not heard of orders (1, 2) for so long, while users has newly got 2."""
+    process = Process()
+    await process.take(listing(OTHER_SCOPE, users=[instance(3)]), listing(orders=[instance(1), instance(2)]), SYNCED)
+    await process.pass_time(1, listing(OTHER_SCOPE, users=[instance(2), instance(3)]))
+    await process.pass_time(seconds - 1, ScopeConfirmed(OTHER_SCOPE))
+    return process
+
+
+async def restarted(before: Process, seconds: float = 5.0, guard: GuardPolicy = GUARD) -> Process:
+    """A process that goes on where another was so many seconds ago."""
+    after = Process(now=7.0, wall=before.wall + seconds, guard=guard)
+    await after.restore(before.save())
+    return after
+
+
+async def test_a_stale_endpoint_gives_way_to_a_claim_of_before_the_restart() -> None:
+    after = await restarted(await in_outage(60))
+
+    await after.take(listing(OTHER_SCOPE, users=[instance(2), instance(3)]))
+    assert ["10.0.0.1", "10.0.0.2"] == after.addresses(ORDERS)
+    await after.pass_time(30, ScopeConfirmed(OTHER_SCOPE))
+
+    assert ["10.0.0.1"] == after.addresses(ORDERS)
+    assert ["10.0.0.2", "10.0.0.3"] == after.addresses(USERS)
+
+
+async def test_what_gave_way_stays_away_over_a_restart_until_its_registry_speaks() -> None:
+    before = await in_outage(90)
+    assert ["10.0.0.1"] == before.addresses(ORDERS)
+    await before.pass_time(1000, ScopeConfirmed(OTHER_SCOPE))
+    after = await restarted(before)
+
+    everything_anew = RulesReplaced({"nacos": SourceRules(POLICY, OTHER_GUARD)})
+    await after.take(listing(OTHER_SCOPE, users=[instance(2), instance(3)]), everything_anew)
+    assert ["10.0.0.1"] == after.addresses(ORDERS)
+    await after.take(listing(orders=[instance(1), instance(2)]))
+
+    assert ["10.0.0.1", "10.0.0.2"] == after.addresses(ORDERS)
+
+
+async def test_a_scope_that_was_stale_before_a_restart_is_so_at_once() -> None:
+    before = Process()
+    await before.take(listing(OTHER_SCOPE, users=[instance(3)]), listing(orders=[instance(1), instance(2)]), SYNCED)
+    await before.pass_time(100, ScopeConfirmed(OTHER_SCOPE))
+    after = await restarted(before)
+
+    await after.take(listing(OTHER_SCOPE, users=[instance(2), instance(3)]))
+
+    assert ["10.0.0.1"] == after.addresses(ORDERS)
+
+
+async def test_the_scopes_of_an_older_file_are_as_old_as_the_file() -> None:
+    """It was made 200 s after its start."""
+    world = decode_world((DATA / "two_services_format1.meshregistry").read_bytes(), terms_of("nacos"))
+    after = Process(wall=world.as_of + 295, guard=AGEING)
+    await after.reducer.restore(world, after.wall)
+
+    await after.pass_time(4)
+    assert ["10.0.0.3"] == after.addresses(USERS)
+    await after.pass_time(1)
+    await after.pass_time(10)
+
+    assert [] == after.addresses(USERS)
+
+
+async def test_a_restart_does_not_make_a_silent_scope_younger() -> None:
+    before = Process(guard=AGEING)
+    await before.take(listing(users=[instance(3)]), SYNCED)
+    await before.pass_time(290)
+    after = await restarted(before, 9.0, AGEING)
+
+    await after.take()
+    await after.pass_time(0.9)
+    assert None is after.metrics.registry.get_sample_value(EXPIRED, {"verdict": "expired"})
+    await after.pass_time(1)
+    assert 1.0 == after.metrics.registry.get_sample_value(EXPIRED, {"verdict": "expired"})
+    await after.pass_time(10)
+
+    assert [] == after.addresses(USERS)
+
+
+async def test_ages_that_count_are_saved_though_nothing_else_changes() -> None:
+    process, ageless = Process(guard=AGEING), Process()
+    for each in (process, ageless):
+        await each.take(listing(users=[instance(3)]), SYNCED)
+        known = each.reducer.revision
+        for _ in range(29):
+            await each.pass_time(1, ScopeConfirmed(SCOPE))
+        assert known == each.reducer.revision
+        await each.pass_time(1, ScopeConfirmed(SCOPE))
+
+    assert [known + 1, known] == [process.reducer.revision, ageless.reducer.revision]
