@@ -107,7 +107,7 @@ class NacosRig(ABC):
         self._registered.clear()
 
     @abstractmethod
-    async def create_namespace(self, namespace: str) -> None:
+    async def create_namespace(self, namespace: str, shown_name: str = "") -> None:
         """Make the namespace appear in the namespace listing; using one needs no creation."""
 
     @abstractmethod
@@ -176,8 +176,8 @@ class SimRig(NacosRig):
         await self.sim.stop()
         self._running = False
 
-    async def create_namespace(self, namespace: str) -> None:
-        self.sim.registry.create_namespace(Namespace(namespace, namespace))
+    async def create_namespace(self, namespace: str, shown_name: str = "") -> None:
+        self.sim.registry.create_namespace(Namespace(namespace, shown_name or namespace))
 
     async def _register(self, entry: _Registered) -> None:
         self.sim.registry.register(entry.key, entry.instance)
@@ -230,12 +230,12 @@ class RealRig(NacosRig):
             async with self._session.put(url, params=params, headers=IDENTITY) as reply:
                 await reply.read()
 
-    async def create_namespace(self, namespace: str) -> None:
+    async def create_namespace(self, namespace: str, shown_name: str = "") -> None:
         if self.dialect is Dialect.V3:
-            params = {"namespaceId": namespace, "namespaceName": namespace}
+            params = {"namespaceId": namespace, "namespaceName": shown_name or namespace}
             await self._call("POST", "/nacos/v3/admin/core/namespace", params)
         else:
-            params = {"customNamespaceId": namespace, "namespaceName": namespace}
+            params = {"customNamespaceId": namespace, "namespaceName": shown_name or namespace}
             await self._call("POST", "/nacos/v1/console/namespaces", params)
 
     async def _register(self, entry: _Registered) -> None:
