@@ -9,6 +9,7 @@ import pytest
 HERE = Path(__file__).parent
 FAMILIES = {
     "Nacos": ("simulator-2.x", "simulator-3.x", "real-2.x", "real-3.x"),
+    "Nacos of which there is no real server": ("simulator-1.x", "simulator-3.2"),
     "ZooKeeper": ("zookeeper-simulator", "zookeeper-3.8", "zookeeper-3.9"),
     "Eureka": ("eureka-simulator", "eureka-real"),
     "Eureka peers": ("peers-simulator", "peers-real"),

@@ -31,6 +31,12 @@ _KINDS = [
     pytest.param(RigKind(Dialect.V3, real=True), id="real-3.x", marks=pytest.mark.real),
 ]
 
+_SIMULATED_KINDS = [
+    pytest.param(RigKind(Dialect.V1, real=False), id="simulator-1.x"),
+    pytest.param(RigKind(Dialect.V32, real=False), id="simulator-3.2"),
+]
+"""Generations of which there is no real server here."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How long registries are churned and away: some seconds in every run, minutes when somebody wants to know."""
@@ -70,6 +76,15 @@ async def nacos_rig(
     request: pytest.FixtureRequest, anyio_backend: object, nacos_servers: NacosServers
 ) -> AsyncIterator[NacosRig]:
     """A Nacos without authentication: a test that asks for it runs on all four kinds."""
+    async with _running_rig(request.param, nacos_servers, auth=False) as rig:
+        yield rig
+
+
+@pytest.fixture(params=[*_KINDS, *_SIMULATED_KINDS])
+async def any_nacos_rig(
+    request: pytest.FixtureRequest, anyio_backend: object, nacos_servers: NacosServers
+) -> AsyncIterator[NacosRig]:
+    """The same, and the generations beside that are only simulated: for what does not depend on a listing."""
     async with _running_rig(request.param, nacos_servers, auth=False) as rig:
         yield rig
 

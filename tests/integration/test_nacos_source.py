@@ -50,48 +50,48 @@ async def sim_rig(request: pytest.FixtureRequest, anyio_backend: object) -> Asyn
 # What is registered is what is published.
 
 
-async def test_an_instance_appears_and_disappears(nacos_rig: NacosRig, mode: Mode) -> None:
-    await nacos_rig.register("orders", "10.0.0.1", 8080, metadata={"version": "v1"})
+async def test_an_instance_appears_and_disappears(any_nacos_rig: NacosRig, mode: Mode) -> None:
+    await any_nacos_rig.register("orders", "10.0.0.1", 8080, metadata={"version": "v1"})
     first, second = instance("10.0.0.1", 8080, metadata={"version": "v1"}), instance("10.0.0.2", 8080)
-    async with reading(server_options(nacos_rig), **mode) as view:
+    async with reading(server_options(any_nacos_rig), **mode) as view:
         await view.until_services({"orders": (first,)})
 
-        await nacos_rig.register("orders", "10.0.0.2", 8080)
+        await any_nacos_rig.register("orders", "10.0.0.2", 8080)
         await view.until_services({"orders": (first, second)})
 
-        await nacos_rig.deregister("orders", "10.0.0.1", 8080)
+        await any_nacos_rig.deregister("orders", "10.0.0.1", 8080)
         await view.until_services({"orders": (second,)})
 
 
 async def test_a_service_without_instances_is_listed_as_empty_until_it_is_removed(
-    nacos_rig: NacosRig, mode: Mode
+    any_nacos_rig: NacosRig, mode: Mode
 ) -> None:
-    await nacos_rig.register("orders", "10.0.0.1", 8080)
-    await nacos_rig.register("users", "10.0.0.2", 8080)
-    async with reading(server_options(nacos_rig), **mode) as view:
+    await any_nacos_rig.register("orders", "10.0.0.1", 8080)
+    await any_nacos_rig.register("users", "10.0.0.2", 8080)
+    async with reading(server_options(any_nacos_rig), **mode) as view:
         users = (instance("10.0.0.2", 8080),)
         await view.until_services({"orders": (instance("10.0.0.1", 8080),), "users": users})
 
-        await nacos_rig.deregister("orders", "10.0.0.1", 8080)
+        await any_nacos_rig.deregister("orders", "10.0.0.1", 8080)
         await view.until_services({"orders": (), "users": users})
 
-        await nacos_rig.remove_service("orders")
+        await any_nacos_rig.remove_service("orders")
         await view.until_services({"users": users})
 
 
 async def test_a_change_of_metadata_or_weight_alone_is_published_for_that_service_only(
-    nacos_rig: NacosRig, mode: Mode
+    any_nacos_rig: NacosRig, mode: Mode
 ) -> None:
-    await nacos_rig.register("orders", "10.0.0.1", 8080)
-    await nacos_rig.register("users", "10.0.0.2", 8080)
+    await any_nacos_rig.register("orders", "10.0.0.1", 8080)
+    await any_nacos_rig.register("users", "10.0.0.2", 8080)
     users = (instance("10.0.0.2", 8080),)
-    async with reading(server_options(nacos_rig), **mode) as view:
+    async with reading(server_options(any_nacos_rig), **mode) as view:
         await view.until_services({"orders": (instance("10.0.0.1", 8080),), "users": users})
 
-        await nacos_rig.register("orders", "10.0.0.1", 8080, metadata={"version": "v2"})
+        await any_nacos_rig.register("orders", "10.0.0.1", 8080, metadata={"version": "v2"})
         await view.until_services({"orders": (instance("10.0.0.1", 8080, metadata={"version": "v2"}),), "users": users})
 
-        await nacos_rig.register("orders", "10.0.0.1", 8080, metadata={"version": "v2"}, weight=0.5)
+        await any_nacos_rig.register("orders", "10.0.0.1", 8080, metadata={"version": "v2"}, weight=0.5)
         changed = instance("10.0.0.1", 8080, metadata={"version": "v2"}, weight=0.5)
         await view.until_services({"orders": (changed,), "users": users})
 
@@ -99,46 +99,66 @@ async def test_a_change_of_metadata_or_weight_alone_is_published_for_that_servic
     assert all({"orders", "users"} == listing.names for listing in view.listings)
 
 
-async def test_disabled_instances_are_left_out_and_unhealthy_ones_flagged(nacos_rig: NacosRig, mode: Mode) -> None:
-    await nacos_rig.register("orders", "10.0.0.1", 8080)
-    await nacos_rig.register("orders", "10.0.0.2", 8080, healthy=False)
-    await nacos_rig.register("orders", "10.0.0.3", 8080, enabled=False)
-    await nacos_rig.register("orders", "10.0.0.4", 8080, weight=0)
+async def test_disabled_instances_are_left_out_and_unhealthy_ones_flagged(any_nacos_rig: NacosRig, mode: Mode) -> None:
+    await any_nacos_rig.register("orders", "10.0.0.1", 8080)
+    await any_nacos_rig.register("orders", "10.0.0.2", 8080, healthy=False)
+    await any_nacos_rig.register("orders", "10.0.0.3", 8080, enabled=False)
+    await any_nacos_rig.register("orders", "10.0.0.4", 8080, weight=0)
     healthy = [instance("10.0.0.1", 8080), instance("10.0.0.4", 8080, weight=0)]
-    async with reading(server_options(nacos_rig), **mode) as view:
+    async with reading(server_options(any_nacos_rig), **mode) as view:
         await view.until_services({"orders": tuple(sorted([*healthy, instance("10.0.0.2", 8080, healthy=False)]))})
 
-        await nacos_rig.register("orders", "10.0.0.2", 8080)
-        await nacos_rig.register("orders", "10.0.0.3", 8080)
+        await any_nacos_rig.register("orders", "10.0.0.2", 8080)
+        await any_nacos_rig.register("orders", "10.0.0.3", 8080)
         recovered = [instance("10.0.0.2", 8080), instance("10.0.0.3", 8080)]
         await view.until_services({"orders": tuple(sorted([*healthy, *recovered]))})
 
 
-async def test_other_groups_and_namespaces_are_not_read(nacos_rig: NacosRig, mode: Mode) -> None:
-    await nacos_rig.register("orders", "10.0.0.1", 80)
-    await nacos_rig.register("orders", "10.0.0.2", 80, group="G-2")
-    await nacos_rig.register("users", "10.0.0.3", 80, group="G-2")
-    await nacos_rig.register("orders", "10.0.0.4", 80, group="XG-2")
-    await nacos_rig.register("orders", "10.0.0.5", 80, namespace=f"{nacos_rig.namespace}-b")
+async def test_persistent_instances_appear_and_disappear_beside_ephemeral_ones(
+    any_nacos_rig: NacosRig, mode: Mode
+) -> None:
+    """Their health is what the server finds out by calling them, so somebody listens."""
+    async with await asyncio.start_server(_hang_up, "127.0.0.1", 0) as listener:
+        port: int = listener.sockets[0].getsockname()[1]
+        await any_nacos_rig.register("db", "127.0.0.1", port, ephemeral=False, metadata={"zone": "a"}, weight=2.0)
+        await any_nacos_rig.register("orders", "10.0.0.1", 80)
+        first = Instance("127.0.0.1", port, "DEFAULT", weight=2.0, metadata=(("zone", "a"),))
+        async with reading(server_options(any_nacos_rig), **mode) as view:
+            await view.until_services({"db": (first,), "orders": (instance("10.0.0.1", 80),)})
+
+            await any_nacos_rig.register("db", "127.0.0.2", port, ephemeral=False)
+            await view.until(lambda view: ["127.0.0.1", "127.0.0.2"] == [each.address for each in view.services["db"]])
+            await any_nacos_rig.deregister("db", "127.0.0.2", port)
+            await view.until_services({"db": (first,), "orders": (instance("10.0.0.1", 80),)})
+            await any_nacos_rig.deregister("db", "127.0.0.1", port)
+            await view.until_services({"db": (), "orders": (instance("10.0.0.1", 80),)})
+
+
+async def test_other_groups_and_namespaces_are_not_read(any_nacos_rig: NacosRig, mode: Mode) -> None:
+    await any_nacos_rig.register("orders", "10.0.0.1", 80)
+    await any_nacos_rig.register("orders", "10.0.0.2", 80, group="G-2")
+    await any_nacos_rig.register("users", "10.0.0.3", 80, group="G-2")
+    await any_nacos_rig.register("orders", "10.0.0.4", 80, group="XG-2")
+    await any_nacos_rig.register("orders", "10.0.0.5", 80, namespace=f"{any_nacos_rig.namespace}-b")
     async with (
-        reading(server_options(nacos_rig), **mode) as default,
-        reading(server_options(nacos_rig, scopes=(NacosScope(nacos_rig.namespace, "G-2"),)), **mode) as second,
+        reading(server_options(any_nacos_rig), **mode) as default,
+        reading(server_options(any_nacos_rig, scopes=(NacosScope(any_nacos_rig.namespace, "G-2"),)), **mode) as second,
     ):
         await default.until_services({"orders": (instance("10.0.0.1", 80),)})
         await second.until_services({"orders": (instance("10.0.0.2", 80),), "users": (instance("10.0.0.3", 80),)})
 
 
-async def test_the_empty_namespace_is_public(nacos_rig: NacosRig, mode: Mode) -> None:
-    group = nacos_rig.namespace
-    await nacos_rig.register("orders", "10.0.0.1", 80, namespace="public", group=group)
-    async with reading(server_options(nacos_rig, scopes=(NacosScope("", group),)), **mode) as view:
+async def test_the_empty_namespace_is_public(any_nacos_rig: NacosRig, mode: Mode) -> None:
+    group = any_nacos_rig.namespace
+    await any_nacos_rig.register("orders", "10.0.0.1", 80, namespace="public", group=group)
+    async with reading(server_options(any_nacos_rig, scopes=(NacosScope("", group),)), **mode) as view:
         await view.until_services({"orders": (instance("10.0.0.1", 80),)})
 
     assert [("public", group)] == list({(each.scope.namespace, each.scope.group) for each in view.listings})
 
 
-async def test_an_empty_scope_is_published_as_such(nacos_rig: NacosRig, mode: Mode) -> None:
-    async with reading(server_options(nacos_rig), **mode) as view:
+async def test_an_empty_scope_is_published_as_such(any_nacos_rig: NacosRig, mode: Mode) -> None:
+    async with reading(server_options(any_nacos_rig), **mode) as view:
         await view.until(lambda view: bool(view.synced))
 
     assert [frozenset()] == [listing.names for listing in view.listings]
@@ -301,9 +321,9 @@ async def test_a_service_that_cannot_be_looked_at_again_keeps_only_itself(nacos_
 # Nothing changes, nothing is published.
 
 
-async def test_unchanged_readings_publish_nothing_and_count_as_success(nacos_rig: NacosRig, mode: Mode) -> None:
-    await _register_all_sorts(nacos_rig)
-    async with reading(server_options(nacos_rig), page_size=3, **mode) as view:
+async def test_unchanged_readings_publish_nothing_and_count_as_success(any_nacos_rig: NacosRig, mode: Mode) -> None:
+    await _register_all_sorts(any_nacos_rig)
+    async with reading(server_options(any_nacos_rig), page_size=3, **mode) as view:
         await view.until(lambda view: bool(view.synced))
         before = list(view.updates)
         skipped = view.scope["unchanged_skips_total"]
@@ -366,23 +386,23 @@ async def test_a_dead_first_address_is_passed_over_at_once_and_only_once(nacos_r
 
 
 @ONE_LOOP
-async def test_an_outage_keeps_everything_and_ends_by_itself(nacos_rig: NacosRig, mode: Mode) -> None:
-    await nacos_rig.register("orders", "10.0.0.1", 8080)
-    await nacos_rig.register("users", "10.0.0.2", 8080)
+async def test_an_outage_keeps_everything_and_ends_by_itself(any_nacos_rig: NacosRig, mode: Mode) -> None:
+    await any_nacos_rig.register("orders", "10.0.0.1", 8080)
+    await any_nacos_rig.register("users", "10.0.0.2", 8080)
     expected = {"orders": (instance("10.0.0.1", 8080),), "users": (instance("10.0.0.2", 8080),)}
-    async with reading(server_options(nacos_rig), **mode) as view:
+    async with reading(server_options(any_nacos_rig), **mode) as view:
         await view.until_services(expected)
         await view.until(lambda view: bool(view.synced))
 
-        await nacos_rig.stop()
+        await any_nacos_rig.stop()
         await view.until(lambda view: not view.scope["healthy"])
         before = list(view.updates)
         await view.next_reading(3, failed=True)
         assert before == view.updates
         assert expected == view.services
-        assert nacos_rig.base_url in str(view.scope["last_error"])
+        assert any_nacos_rig.base_url in str(view.scope["last_error"])
 
-        await nacos_rig.start()
+        await any_nacos_rig.start()
         await view.until(lambda view: bool(view.scope["healthy"]), timeout_s=60.0)
         await view.until_services(expected)
 
@@ -390,14 +410,14 @@ async def test_an_outage_keeps_everything_and_ends_by_itself(nacos_rig: NacosRig
 
 
 @ONE_LOOP
-async def test_a_registry_that_is_down_at_the_start_is_read_when_it_comes(nacos_rig: NacosRig, mode: Mode) -> None:
-    await nacos_rig.register("orders", "10.0.0.1", 8080)
-    await nacos_rig.stop()
-    async with reading(server_options(nacos_rig), **mode) as view:
+async def test_a_registry_that_is_down_at_the_start_is_read_when_it_comes(any_nacos_rig: NacosRig, mode: Mode) -> None:
+    await any_nacos_rig.register("orders", "10.0.0.1", 8080)
+    await any_nacos_rig.stop()
+    async with reading(server_options(any_nacos_rig), **mode) as view:
         await view.until(lambda view: view.readings(failed=True) >= 2)
         assert [] == view.updates
 
-        await nacos_rig.start()
+        await any_nacos_rig.start()
         await view.until_services({"orders": (instance("10.0.0.1", 8080),)})
         await view.until(lambda view: bool(view.synced))
 
@@ -448,12 +468,12 @@ async def test_a_service_that_was_never_read_delays_completeness_but_not_for_eve
     assert 3.0 == view.readings(failed=True)
 
 
-async def test_completeness_waits_for_every_scope(nacos_rig: NacosRig, mode: Mode) -> None:
+async def test_completeness_waits_for_every_scope(any_nacos_rig: NacosRig, mode: Mode) -> None:
     groups = ("G-1", "G-2")
     for number, group in enumerate(groups):
-        await nacos_rig.register("orders", f"10.0.0.{number}", 8080, group=group)
-    scopes = tuple(NacosScope(nacos_rig.namespace, group) for group in groups)
-    async with reading(server_options(nacos_rig, scopes=scopes), **mode) as view:
+        await any_nacos_rig.register("orders", f"10.0.0.{number}", 8080, group=group)
+    scopes = tuple(NacosScope(any_nacos_rig.namespace, group) for group in groups)
+    async with reading(server_options(any_nacos_rig, scopes=scopes), **mode) as view:
         await view.until(lambda view: bool(view.synced))
 
     read = [update for update in view.updates[: view.updates.index(view.synced[0])] if isinstance(update, ScopeListing)]
@@ -864,6 +884,10 @@ async def _register_all_sorts(rig: NacosRig) -> None:
 
 def _grpc_port(rig: NacosRig) -> int:
     return int(rig.base_url.rpartition(":")[2]) + 1000
+
+
+async def _hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
 
 
 async def _two_services(rig: SimRig) -> dict[str, tuple[Instance, ...]]:
