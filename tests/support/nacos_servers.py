@@ -27,15 +27,24 @@ _QUICK_CHANGES = "--nacos.naming.push.pushTaskDelay=50"
 _DERIVED_PORTS = (0, 1000, 1001, -1000)
 
 
+STRICT_TOKENS_S = 4
+STRICT_FUZZY_SERVICES = 2
+_STRICT = (
+    f"--nacos.core.auth.plugin.nacos.token.expire.seconds={STRICT_TOKENS_S}",
+    f"--nacos.naming.fuzzy.watch.max.pattern.match.service.count={STRICT_FUZZY_SERVICES}",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ServerKind:
-    """Which server is wanted."""
+    """Which server is wanted; of a strict one tokens live short, and a fuzzy watch tells of few services."""
 
     dialect: Dialect
     auth: bool
+    strict: bool = False
 
     def __str__(self) -> str:
-        return f"nacos-{self.dialect}-{'auth' if self.auth else 'open'}"
+        return f"nacos-{self.dialect}-{'auth' if self.auth else 'open'}{'-strict' if self.strict else ''}"
 
 
 class NacosServer(Program):
@@ -81,7 +90,7 @@ class NacosServer(Program):
         self._home.mkdir(parents=True, exist_ok=True)
         auth = "auth" if self.kind.auth else "none"
         command = [str(project / "start.sh"), str(self._port), str(self._home), auth, _QUICK_CHANGES]
-        self.launch(command, {"NACOS_HEAP": _HEAP})
+        self.launch([*command, *(_STRICT if self.kind.strict else ())], {"NACOS_HEAP": _HEAP})
 
     def _answers(self) -> bool:
         listed = self._status("GET", "/nacos/v1/ns/service/list", pageNo="1", pageSize="1")
