@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.ledger import SIMULATOR_ONLY
+
 HERE = Path(__file__).parent
 FAMILIES = {
     "Nacos": ("simulator-2.x", "simulator-3.x", "real-2.x", "real-3.x"),
@@ -17,37 +19,6 @@ FAMILIES = {
 """Registry → rigs that must pass equally many tests."""
 
 RIGS = [rig for rigs in FAMILIES.values() for rig in rigs]
-
-SIMULATOR_ONLY = {
-    "test_each_spoilt_bulk_answer_keeps_everything": "a real server sends no broken answers",
-    "test_each_spoilt_service_answer_keeps_that_service": "a real server sends no broken answers",
-    "test_a_broken_page_among_several_keeps_everything": "a real server does not fail for one page",
-    "test_an_answer_too_slow_or_without_end_is_given_up": "a real server sends no endless bodies",
-    "test_a_garbage_record_costs_only_itself": "real servers check what is registered",
-    "test_an_unreadable_service_is_named_on_one_line": "real servers refuse line breaks and check what is registered",
-    "test_half_a_surrogate_pair_costs_no_instance": "a real server replaces it before it is stored",
-    "test_a_service_that_is_listed_twice_keeps_what_is_known": "a real server lists a service once",
-    "test_names_that_real_servers_refuse_are_read": "real servers refuse spaces and Chinese characters",
-    "test_a_megabyte_of_metadata_is_read": "real servers allow 1024 characters",
-    "test_a_shuffled_registry_is_an_unchanged_registry": "a real server keeps its order while nothing changes",
-    "test_a_server_that_becomes_another_generation_is_read_on": "no real server changes its generation in place",
-    "test_a_server_that_forgot_everything_while_it_was_away_takes_nothing_away": "real ones are killed by the judges",
-    "test_another_member_that_knows_less_takes_nothing_away": "there is no cluster of real servers",
-    "test_a_restart_between_two_polls_takes_nothing_away": "the judges restart a real one between two polls",
-    "test_what_stays_away_for_the_time_to_settle_goes_without_another_period": "a real one forgets nothing on demand",
-    "test_one_service_is_scaled_down_and_up_at_once": "real ones show single departures in every test of the source",
-    "test_without_a_time_to_settle_every_answer_is_believed": "a real one forgets nothing on demand",
-    "test_groups_of_one_namespace_are_restarted_together": "a real one forgets nothing on demand",
-    "test_a_restart_that_no_call_met_costs_no_endpoint_in_either_profile": "a real restart is met by some call",
-    "test_an_expired_token_is_replaced_in_time": "real tokens live five hours",
-    "test_each_spoilt_answer_keeps_everything": "a real server sends no broken answers",
-    "test_a_redirect_to_another_server_is_followed": "a real server redirects nobody",
-    "test_stale_deltas_are_found_by_their_hash": "a real server forgets no change on demand",
-    "test_what_the_hash_cannot_see_is_found_at_the_full_fetch": "a real server hides no change",
-    "test_every_dialect_says_the_same": "the real server speaks one dialect",
-    "test_without_deltas_everything_is_read": "a real server that offers none would be one more to start",
-}
-"""Test → why a real server cannot be made to show it."""
 
 _outcomes: pytest.StashKey[Counter[tuple[str, str]]] = pytest.StashKey()
 

@@ -22,7 +22,7 @@ from meshregistry.sources.nacos import NacosScope, NacosServerOptions
 from meshregistry.sources.nacos.options import WatchOptions
 from tests.support.nacos_view import PERIOD_S, View, reading
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.simulator_only]
 
 QUICK = RpcOptions(push_delay_s=0.02)
 QUICK_FUZZY = FuzzyOptions(first_sync_s=0.05, finish_s=0.02, change_s=0.02)
