@@ -237,11 +237,14 @@ def _ads_options(mcp: Mcp, address: ListenAddress, selection: Selection) -> AdsO
         ),
         limits=Limits(
             max_request_bytes=mcp.max_request_bytes,
+            max_connections=mcp.max_connections,
             max_streams=mcp.max_streams,
             new_streams_per_s=mcp.new_streams_per_second,
             new_streams_burst=mcp.new_streams_burst,
             max_types=mcp.max_types,
             max_names=mcp.max_names,
+            max_health_calls=mcp.max_health_calls,
+            health_timeout_s=mcp.health_timeout,
             max_delta_bytes=mcp.max_delta_bytes,
         ),
     )
@@ -268,7 +271,14 @@ def http_options(settings: Settings) -> HttpOptions:
 def _tls_options(tls: Tls) -> TlsOptions | None:
     if not tls.certificate:
         return None
-    return TlsOptions(tls.certificate, tls.key, tls.client_ca, tls.require_client_certificate, tls.client_names)
+    return TlsOptions(
+        certificate=tls.certificate,
+        key=tls.key,
+        client_ca=tls.client_ca,
+        require_client_certificate=tls.require_client_certificate,
+        handshake_timeout_s=tls.handshake_timeout,
+        client_names=tls.client_names,
+    )
 
 
 def _nacos_server(server: NacosServer) -> NacosServerOptions:

@@ -34,6 +34,7 @@ class Tls(Section):
     key: str = setting("", "File with its private key, PEM.")
     client_ca: str = setting("", "File with the CAs of client certificates, PEM; empty = none is asked for.")
     require_client_certificate: bool = setting(False, "Refuse clients without a certificate; a stock istiod has none.")
+    handshake_timeout: PositiveDuration = setting(10.0, "How long a handshake may take.")
     client_names: tuple[str, ...] = setting(
         (), "DNS names or URIs of which a client certificate must have one; empty = any."
     )
@@ -118,12 +119,22 @@ class Mcp(Section):
     )
     drain_timeout: Duration = setting(5.0, "The time that streams get to end at a stop.")
     max_request_bytes: Count = setting(4_194_304, "A longer request ends its stream.", unit="bytes")
+    max_connections: Count = setting(
+        1200, "Connections per listener; then the oldest one without a stream goes.", unit="connections"
+    )
     max_streams: Count = setting(1000, "Streams served at once; further ones are refused.")
     new_streams_per_second: PositiveNumber = setting(
         50.0, "Pace of new streams beyond the burst, as each costs one full answer.", unit="streams per second"
     )
     new_streams_burst: Count = setting(100, "New streams accepted at once.", unit="streams")
-    allowed_peers: tuple[Cidr, ...] = setting((), "Networks that clients may come from; empty = anywhere.")
+    max_health_calls: Count = setting(
+        1000, "Health checks that have not asked yet, and as many watches, at once; further ones are refused."
+    )
+    health_timeout: PositiveDuration = setting(5.0, "How long the request of a health check or watch may take to come.")
+    allowed_peers: tuple[Cidr, ...] = setting(
+        (),
+        "Networks that clients may come from, those of health checks on this port included; empty = anywhere.",
+    )
     tls: Tls = setting(Tls(), "TLS on the ADS port.")
     max_types: Count = setting(200, "Types one stream may ask for.")
     max_names: Count = setting(50_000, "Names one subscription may hold.")

@@ -160,7 +160,10 @@ class Metrics:
         self.push_bytes = self._counter("ads_response_bytes", "Bytes of responses sent.", "dialect", "kind")
         self.nacks = self._counter("ads_nacks", "Responses refused by clients.", "dialect", "kind")
         self.stale_nonces = self._counter("ads_stale_nonces", "Requests ignored for a stale nonce.", "dialect")
-        self.bad_requests = self._counter("ads_bad_requests", "Requests that broke the protocol.", "reason")
+        self.connections = self._gauge("ads_connections", "Open connections to the ADS port, streams on them or not.")
+        self.bad_requests = self._counter(
+            "ads_bad_requests", "Requests that broke the protocol, streams and connections refused or closed.", "reason"
+        )
         self.tls_expiry = self._gauge(
             "ads_certificate_expiry_timestamp_seconds",
             "Unix time until which the certificate in use is valid; 0 when it cannot be told.",

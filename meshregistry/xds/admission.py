@@ -1,13 +1,9 @@
-"""Who may open a stream, and when: counts, addresses, certificates, and the pace of a mass reconnect."""
-
-from collections.abc import Mapping
-from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any
+"""When a stream is served: their number, and the pace of a mass reconnect."""
 
 from grpclib.const import Status
-from grpclib.exceptions import GRPCError
 
-from meshregistry.xds.options import AdsOptions
+from meshregistry.xds.door import Refused
+from meshregistry.xds.options import Limits
 
 
 class TokenBucket:
@@ -35,25 +31,16 @@ class Admission:
     stream is refused comes back within half a second.
     """
 
-    def __init__(self, options: AdsOptions) -> None:
-        limits = options.limits
+    def __init__(self, limits: Limits) -> None:
         self._max_streams = limits.max_streams
         self._bucket = TokenBucket(limits.new_streams_per_s, limits.new_streams_burst)
-        self._networks = tuple(ip_network(text, strict=False) for text in options.allowed_peers)
-        self._names = frozenset(options.tls.client_names) if options.tls else frozenset()
 
-    def admit(self, open_streams: int, address: str, certificate: Mapping[str, Any] | None) -> None:
+    def admit(self, open_streams: int) -> None:
         """Accept a stream, or not.
-
-        `address` is the peer's IP address; `certificate` is what `ssl` makes of the client's, None without one.
 
         Raises:
             Refused: the stream is not served at all.
         """
-        if not self._is_allowed(address):
-            raise Refused(Status.PERMISSION_DENIED, "address", f"address {address} is not allowed")
-        if self._names and self._names.isdisjoint(read_names(certificate)):
-            raise Refused(Status.PERMISSION_DENIED, "certificate", "certificate names nobody who is allowed")
         if open_streams >= self._max_streams:
             raise Refused(
                 Status.RESOURCE_EXHAUSTED, "too_many_streams", f"{self._max_streams} streams are open already"
@@ -69,26 +56,3 @@ class Admission:
     def give_back(self) -> None:
         """Take back the token of a stream that ended before its first answer."""
         self._bucket.give_back()
-
-    def _is_allowed(self, text: str) -> bool:
-        if not self._networks:
-            return True
-        address = ip_address(text.partition("%")[0])
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._networks)
-
-
-class Refused(GRPCError):
-    """A stream is not served; `reason` is one of a closed set of words."""
-
-    def __init__(self, status: Status, reason: str, message: str) -> None:
-        super().__init__(status, message)
-        self.reason = reason
-
-
-def read_names(certificate: Mapping[str, Any] | None) -> frozenset[str]:
-    """Return the DNS names and URIs (SPIFFE identities) of a certificate's subjectAltName."""
-    if certificate is None:
-        return frozenset()
-    return frozenset(value for kind, value in certificate.get("subjectAltName", ()) if kind in ("DNS", "URI"))

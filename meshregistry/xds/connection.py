@@ -7,10 +7,13 @@ them; one that exceeds it is told to calm down and closed.
 
 import asyncio
 import time
-from typing import Final, Protocol, cast
+from collections.abc import Mapping
+from typing import Any, Final, Protocol, cast
 
 from grpclib.config import Configuration
-from grpclib.protocol import AbstractHandler, H2Protocol
+from grpclib.const import Handler as Method
+from grpclib.protocol import H2Protocol
+from grpclib.server import Handler, Stream
 from h2.config import H2Configuration
 from h2.errors import ErrorCodes
 from h2.events import (
@@ -25,6 +28,7 @@ from h2.events import (
 from h2.exceptions import ProtocolError
 
 from meshregistry.xds.admission import TokenBucket
+from meshregistry.xds.door import Refused
 from meshregistry.xds.reading import ReadingTurns
 
 _PIECE_BYTES: Final = 2048
@@ -33,6 +37,9 @@ _PIECE_BYTES: Final = 2048
 _ALLOWED_PER_S: Final = 50.0
 _ALLOWED_BURST: Final = 1000
 """A client opens one or two streams and pings twice a minute; some ping with each megabyte they receive."""
+
+_FAREWELL_S: Final = 2.0
+"""How long a client that may not come in has to ask and be told, seconds."""
 
 _COSTLY: Final = (PingReceived, PriorityUpdated, RemoteSettingsChanged, RequestReceived, UnknownFrameReceived)
 
@@ -58,25 +65,54 @@ class Connection(H2Protocol):
 
     def __init__(
         self,
-        handler: AbstractHandler,
+        handler: Handler,
         config: Configuration,
         h2_config: H2Configuration,
         turns: ReadingTurns,
         keeper: Keeper,
     ) -> None:
         super().__init__(handler, config, h2_config)
+        self.handler: Handler = handler
         self._turns = turns
         self._keeper = keeper
         self._transport: asyncio.Transport | None = None
         self._unread = b""
         self._waits = False
         self._allowance = TokenBucket(_ALLOWED_PER_S, _ALLOWED_BURST)
+        self._farewell: asyncio.TimerHandle | None = None
+
+    @property
+    def address(self) -> str:
+        """The client's IP address; "" when it is lost."""
+        name = self._transport.get_extra_info("peername") if self._transport else None
+        return str(name[0]) if name else ""
+
+    @property
+    def certificate(self) -> Mapping[str, Any] | None:
+        """What `ssl` makes of the client's certificate; None without one."""
+        tls = self._transport.get_extra_info("ssl_object") if self._transport else None
+        return tls.getpeercert() if tls is not None else None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no stream is open."""
+        return all(task.done() for task in self.handler._tasks.values())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for a turn to begin."""
         # uvloop's transports are none by inheritance.
         self._transport = cast("asyncio.Transport", transport)
         self._keeper.note_made(self)
+
+    def turn_away(self, refusal: Refused) -> None:
+        """Answer every stream with the refusal, and close soon."""
+
+        async def refuse(stream: Stream[bytes, bytes]) -> None:
+            raise Refused(refusal.status, refusal.reason, refusal.message or "")
+
+        methods = self.handler.mapping.items()
+        self.handler.mapping = {path: Method(refuse, each.cardinality, bytes, bytes) for path, each in methods}
+        self._farewell = asyncio.get_running_loop().call_later(_FAREWELL_S, self.cut)
 
     def begin(self) -> None:
         """Begin the HTTP/2 conversation, unless the connection is lost already."""
@@ -153,6 +189,8 @@ class Connection(H2Protocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End every stream of the connection."""
+        if self._farewell is not None:
+            self._farewell.cancel()
         if self._has_begun:
             super().connection_lost(exc)
         else:

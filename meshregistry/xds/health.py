@@ -11,7 +11,9 @@ from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError
 
 from meshregistry.errors import AdsProtocolError
+from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.protobuf import number
+from meshregistry.xds.options import Limits
 from meshregistry.xds.requests import read_health_service
 from meshregistry.xds.transport import ByteStream, receive
 
@@ -29,9 +31,14 @@ class Serving(IntEnum):
 class HealthServicer:
     """Answers Check and Watch for the server as a whole ("") and for the named services."""
 
-    def __init__(self, services: frozenset[str], is_serving: Callable[[], bool]) -> None:
+    def __init__(
+        self, services: frozenset[str], is_serving: Callable[[], bool], limits: Limits, metrics: Metrics
+    ) -> None:
         self._services = services | {""}
         self._is_serving = is_serving
+        self._limits = limits
+        self._metrics = metrics
+        self._checks = 0
         self._watchers: set[asyncio.Event] = set()
         self._draining = False
 
@@ -53,17 +60,25 @@ class HealthServicer:
         self.note_change()
 
     async def _check(self, stream: ByteStream) -> None:
-        status = self._status(await _read_service(stream))
+        # Watches are counted apart: they must not keep out who asks once.
+        self._limit(self._checks)
+        self._checks += 1
+        try:
+            service = await self._read_service(stream)
+        finally:
+            self._checks -= 1
+        status = self._status(service)
         if status is Serving.SERVICE_UNKNOWN:
             raise GRPCError(Status.NOT_FOUND, "unknown service")
         await stream.send_message(_encode(status))
 
     async def _watch(self, stream: ByteStream) -> None:
-        service = await _read_service(stream)
+        self._limit(len(self._watchers))
         changed = asyncio.Event()
         self._watchers.add(changed)
         last: Serving | None = None
         try:
+            service = await self._read_service(stream)
             await stream.send_initial_metadata()
             while True:
                 changed.clear()
@@ -76,18 +91,25 @@ class HealthServicer:
         finally:
             self._watchers.discard(changed)
 
+    def _limit(self, calls: int) -> None:
+        if calls >= self._limits.max_health_calls:
+            self._metrics.bad_requests.labels("too_many_health_calls").inc()
+            raise GRPCError(Status.RESOURCE_EXHAUSTED, f"{calls} such calls are open already")
+
+    async def _read_service(self, stream: ByteStream) -> str:
+        try:
+            async with asyncio.timeout(self._limits.health_timeout_s):
+                data = await receive(stream, _MAX_REQUEST_BYTES)
+            return read_health_service(data or b"")
+        except TimeoutError as error:
+            raise GRPCError(Status.DEADLINE_EXCEEDED, "no request came") from error
+        except AdsProtocolError as error:
+            raise GRPCError(Status.INVALID_ARGUMENT, str(error)) from error
+
     def _status(self, service: str) -> Serving:
         if service not in self._services:
             return Serving.SERVICE_UNKNOWN
         return Serving.SERVING if self._is_serving() else Serving.NOT_SERVING
-
-
-async def _read_service(stream: ByteStream) -> str:
-    data = await receive(stream, _MAX_REQUEST_BYTES)
-    try:
-        return read_health_service(data or b"")
-    except AdsProtocolError as error:
-        raise GRPCError(Status.INVALID_ARGUMENT, str(error)) from error
 
 
 def _encode(status: Serving) -> bytes:

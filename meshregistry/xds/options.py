@@ -28,6 +28,9 @@ class Limits:
     """What one client, and all together, may use."""
 
     max_request_bytes: int = 4 * 1024 * 1024
+    max_connections: int = 1200
+    """TCP connections: one for each stream of an istiod, and some for what looks at its health."""
+
     max_streams: int = 1000
     new_streams_per_s: float = 50.0
     """Pace of a mass reconnect beyond the burst: each stream costs one full answer."""
@@ -38,6 +41,12 @@ class Limits:
 
     max_names: int = 50_000
     """Explicit names and prefixes in one subscription."""
+
+    max_health_calls: int = 1000
+    """Checks that have not asked yet, and as many watches, at once."""
+
+    health_timeout_s: float = 5.0
+    """How long the request of a health call may take to come."""
 
     max_delta_bytes: int = 2 * 1024 * 1024
     """Size at which a delta response is split; most gRPC clients refuse more than 4 MiB."""
@@ -57,6 +66,7 @@ class TlsOptions:
     require_client_certificate: bool = False
     """A stock istiod has no client certificate."""
 
+    handshake_timeout_s: float = 10.0
     client_names: tuple[str, ...] = ()
     """DNS names or URIs of which a client certificate must have one; empty: any."""
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
 
 from meshregistry.errors import ListenError
 from meshregistry.store.snapshot import Change
@@ -16,13 +15,9 @@ from meshregistry.xds.listener import Listener
 from meshregistry.xds.options import AdsOptions
 from meshregistry.xds.peers import PeerShelf
 from meshregistry.xds.servicer import SERVICE, AdsServicer, Shared
-from meshregistry.xds.tls import Certificate
 from meshregistry.xds.views import Catalog
 
 _log = logging.getLogger(__name__)
-
-_LOOK_S: Final = 60.0
-"""How often the certificate's files are looked at while nobody connects, seconds."""
 
 
 class AdsServer:
@@ -51,11 +46,10 @@ class AdsServer:
         self._ads = AdsServicer(Shared(options, self._catalog, clients, metrics, self.journal, peers))
         if peers is not None:
             peers.listen(self._ads.note_change)
-        self._health = HealthServicer(frozenset({SERVICE}), self._is_serving)
+        self._health = HealthServicer(frozenset({SERVICE}), self._is_serving, options.limits, metrics)
         self._listener: Listener | None = None
         self._end_listening: Callable[[], None] | None = None
         self._clean_up: asyncio.TimerHandle | None = None
-        self._next_look: asyncio.TimerHandle | None = None
         self._port = options.port
 
     @property
@@ -69,11 +63,9 @@ class AdsServer:
         Raises:
             ListenError: the address cannot be listened on, or the certificate cannot be used.
         """
-        tls = self._options.tls
         try:
-            certificate = Certificate(tls, self._metrics) if tls else None
-            listener = Listener([self._ads, self._health], certificate, self._ads.note_flood)
-            await listener.open(self._options.host, self._options.port)
+            listener = Listener([self._ads, self._health], self._options, self._metrics)
+            await listener.open()
         except OSError as error:
             address = f"{self._options.host or '*'}:{self._options.port}"
             raise ListenError(f"ads: cannot listen on {address}: {error.strerror or error}") from error
@@ -81,8 +73,6 @@ class AdsServer:
         self._port = listener.port
         self._end_listening = self._store.listen(self._note_change)
         _log.info("ads.listening address=%s:%d", self._options.host or "*", self._port)
-        if certificate is not None:
-            self._look_again(certificate)
         if self.journal is not None:
             self._begin_journal(self.journal)
 
@@ -102,9 +92,8 @@ class AdsServer:
         finally:
             if self._end_listening is not None:
                 self._end_listening()
-            for timer in (self._clean_up, self._next_look):
-                if timer is not None:
-                    timer.cancel()
+            if self._clean_up is not None:
+                self._clean_up.cancel()
             _log.info("ads.closed port=%d", self._port)
 
     def _note_change(self, change: Change) -> None:
@@ -114,11 +103,6 @@ class AdsServer:
             self.journal.note_change(change)
         self._ads.note_change(change)
         self._health.note_change()
-
-    def _look_again(self, certificate: Certificate) -> None:
-        # Handshakes look for themselves; this is for the metrics while nobody connects.
-        certificate.refresh()
-        self._next_look = asyncio.get_running_loop().call_later(_LOOK_S, self._look_again, certificate)
 
     def _begin_journal(self, journal: Journal) -> None:
         # Nothing is awaited between listening to the store and this.

@@ -21,9 +21,10 @@ from meshregistry.errors import AdsProtocolError
 from meshregistry.model.service_entry import ISTIO_KINDS, Kind
 from meshregistry.store.snapshot import Change
 from meshregistry.telemetry.metrics import Metrics
-from meshregistry.xds.admission import Admission, Refused
+from meshregistry.xds.admission import Admission
 from meshregistry.xds.clients import Clients, ConnectedStream
 from meshregistry.xds.delta import DeltaType
+from meshregistry.xds.door import Refused
 from meshregistry.xds.encode import BodyCache, Message, encode
 from meshregistry.xds.incremental import IncrementalType, Journal
 from meshregistry.xds.options import AdsOptions, LimitExceeded
@@ -92,7 +93,7 @@ class AdsServicer:
         self._shared = shared
         self._sessions: set[Session] = set()
         self._numbers = count(1)
-        self._admission = Admission(shared.options)
+        self._admission = Admission(shared.options.limits)
         self._draining = False
 
     def __mapping__(self) -> dict[str, Handler]:
@@ -110,11 +111,6 @@ class AdsServicer:
         for session in self._sessions:
             session.note_change(change)
 
-    def note_flood(self) -> None:
-        """Count a connection that was closed because of what it sent."""
-        self._shared.metrics.bad_requests.labels("flood").inc()
-        _log.warning("ads.flooded effect=%r", "the connection is closed")
-
     def types(self) -> Iterator[TypeState]:
         """Return all types of all streams."""
         return chain.from_iterable(session.types() for session in self._sessions)
@@ -126,7 +122,7 @@ class AdsServicer:
             session.drain()
 
     async def _serve(self, dialect: Dialect, stream: ByteStream) -> None:
-        self._admit(stream)
+        self._admit()
         stream_id = f"{next(self._numbers)}-{token_hex(4)}"
         session = Session(stream, dialect, self._shared, self._admission, stream_id)
         self._sessions.add(session)
@@ -135,12 +131,11 @@ class AdsServicer:
         finally:
             self._sessions.discard(session)
 
-    def _admit(self, stream: ByteStream) -> None:
+    def _admit(self) -> None:
         if self._draining:
             raise GRPCError(Status.UNAVAILABLE, "server is shutting down")
-        address = (stream.peer.addr() or ("",))[0]
         try:
-            self._admission.admit(len(self._sessions), address, stream.peer.cert())
+            self._admission.admit(len(self._sessions))
         except Refused as refused:
             self._shared.metrics.bad_requests.labels(refused.reason).inc()
             raise

@@ -11,6 +11,7 @@ import h2.connection
 import h2.events
 import h2.settings
 
+HEALTH = "/grpc.health.v1.Health/"
 _SERVICE = "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
 _WINDOW = 1024 * 1024
 """istiod's static windows."""
@@ -48,10 +49,10 @@ class H2Client:
         self._writer.write(self._h2.data_to_send())
         await self._writer.drain()
 
-    async def open(self, method: str = "StreamAggregatedResources") -> int:
+    async def open(self, method: str = "StreamAggregatedResources", service: str = _SERVICE) -> int:
         """Open a stream and return its id."""
         stream = self._h2.get_next_available_stream_id()
-        headers = [(":method", "POST"), (":scheme", "http"), (":path", _SERVICE + method), (":authority", "x")]
+        headers = [(":method", "POST"), (":scheme", "http"), (":path", service + method), (":authority", "x")]
         self._h2.send_headers(stream, [*headers, ("te", "trailers"), ("content-type", "application/grpc")])
         await self.flush()
         return stream

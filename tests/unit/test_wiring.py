@@ -25,7 +25,7 @@ from meshregistry.wiring import (
     source_options,
     source_rules,
 )
-from meshregistry.xds.options import AdsOptions, TlsOptions
+from meshregistry.xds.options import AdsOptions, Limits, TlsOptions
 from meshregistry.xds.selection import Selection
 
 
@@ -145,12 +145,21 @@ mcp:
 
 
 def test_tls_and_the_allowed_peers_reach_the_server() -> None:
-    tls = "{certificate: c.pem, key: k.pem, client_ca: ca.pem, client_names: [a]}"
+    tls = "{certificate: c.pem, key: k.pem, client_ca: ca.pem, client_names: [a], handshake_timeout: 3s}"
     options = ads_options_of(load(f"mcp: {{allowed_peers: [10.0.0.0/8], tls: {tls}}}").mcp)
 
     assert ("10.0.0.0/8",) == options.allowed_peers
-    assert TlsOptions("c.pem", "k.pem", "ca.pem", client_names=("a",)) == options.tls
+    assert TlsOptions("c.pem", "k.pem", "ca.pem", handshake_timeout_s=3.0, client_names=("a",)) == options.tls
     assert ads_options_of(load("").mcp).tls is None
+
+
+def test_the_bounds_of_connections_and_health_calls_reach_the_server() -> None:
+    text = "mcp: {max_connections: 5, max_health_calls: 6, health_timeout: 7s}"
+    limits = ads_options_of(load(text).mcp).limits
+
+    assert Limits(max_connections=5, max_health_calls=6, health_timeout_s=7.0) == limits
+    assert Limits() == ads_options_of(load("").mcp).limits
+    assert Limits().max_connections >= Limits().max_streams + 100, "health checks find a place beside all streams"
 
 
 def test_a_certificate_without_a_key_is_a_fault() -> None:

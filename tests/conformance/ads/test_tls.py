@@ -1,10 +1,12 @@
 """TLS: the optional listener, its reload, client certificates."""
 
 import asyncio
+import contextlib
 import errno
 import logging
 import socket
 import ssl
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,13 @@ from cryptography.hazmat.primitives import serialization
 from meshregistry.errors import ListenError
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.xds.clients import Clients
+from meshregistry.xds.listener import Listener
 from meshregistry.xds.server import AdsServer
 from meshregistry.xds.tls import Certificate
 from tests.conformance.ads.test_transport import hello
 from tests.conformance.ads.transcripts import got
 from tests.support.ads_client import AdsClient
-from tests.support.ads_rig import NODE, WireRig, serve
+from tests.support.ads_rig import NO_PAUSE, NODE, WireRig, serve
 from tests.support.ads_world import SERVICE_ENTRY, commit, make_resource, make_store, read_answer
 from tests.support.tls_files import TlsFiles, fetch_names
 
@@ -83,6 +86,21 @@ async def test_failed_handshake_hurts_nobody_else(files: TlsFiles) -> None:
             writer.transport.abort()
         commit(store, {"a": 2})
         assert [got(a=2)] == await rig.take()
+
+
+async def test_handshakes_that_fail_or_never_end_leave_nothing_behind(files: TlsFiles) -> None:
+    """Until a handshake is over nothing counts the connection, so it may not take long."""
+    listener = Listener([], replace(NO_PAUSE, tls=files.tls(handshake_timeout_s=0.2)), Metrics())
+    await listener.open()
+    for hello_bytes in (b"rubbish", b""):
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(hello_bytes)
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionError):
+                assert b"" == (await reader.read())[7:]
+        writer.transport.abort()
+    listener.refuse()
+    assert (set(), True) == (listener._handlers, listener._door.is_empty)
 
 
 async def test_new_certificate_is_used_without_dropping_streams(files: TlsFiles) -> None:

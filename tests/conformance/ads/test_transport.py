@@ -32,7 +32,7 @@ from tests.support.ads_world import (
     read_answer,
     write_request,
 )
-from tests.support.h2_client import H2Client
+from tests.support.h2_client import HEALTH, H2Client
 
 pytestmark = pytest.mark.anyio
 
@@ -169,6 +169,58 @@ async def test_addresses_that_are_not_allowed_are_refused() -> None:
     options = replace(NO_PAUSE, allowed_peers=("10.0.0.0/8", "::1/128"))
     async with serve(make_store(), options) as server, AdsClient(server.port, "sotw") as client:
         assert (grpc.StatusCode.PERMISSION_DENIED, "address 127.0.0.1 is not allowed") == await client.status()
+
+
+@pytest.mark.parametrize("call", ["Check", "Watch"])
+async def test_addresses_that_are_not_allowed_learn_nothing_of_the_health_and_have_to_go(call: str) -> None:
+    """The list is for the port, whatever is asked for; who is refused does not stay, so that no number of them does."""
+    options, metrics = replace(NO_PAUSE, allowed_peers=("10.0.0.0/8",)), Metrics()
+    async with serve(make_store(), options, metrics=metrics) as server, H2Client(server.port) as client:
+        await client.send(await client.open(call, HEALTH), b"")
+        await client.read_until("never")
+        assert (str(grpc.StatusCode.PERMISSION_DENIED.value[0]), 0, True) == (
+            client.status,
+            client.received_bytes,
+            client.closed,
+        )
+    assert 1.0 == metrics.registry.get_sample_value("meshregistry_ads_bad_requests_total", {"reason": "address"})
+
+
+async def test_one_connection_too_many_is_closed_and_the_others_are_served() -> None:
+    """Each that is open has a stream: the newcomer goes, and comes in when one of them has left."""
+    store, options = make_store(make_resource("a")), replace(NO_PAUSE, limits=Limits(max_connections=2))
+    async with serve(store, options) as server, AdsClient(server.port, "sotw") as one:
+        rigs = [WireRig("sotw", store, one, NODE)]
+        async with AdsClient(server.port, "delta") as other:
+            rigs.append(WireRig("delta", store, other, NODE))
+            for rig in rigs:
+                await rig.ask(SERVICE_ENTRY)
+                assert [got(a=1)] == await rig.take()
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            with contextlib.suppress(ConnectionError):
+                assert b"" == await reader.read()
+            writer.transport.abort()
+            commit(store, {"a": 2})
+            assert [[got(a=2)]] * 2 == [await rig.take() for rig in rigs]
+        async with AdsClient(server.port, "sotw") as late:
+            await late.send(hello("sotw"))
+            assert got(a=2) == read_answer("sotw", await late.receive())
+
+
+async def test_connections_that_ask_for_nothing_keep_nobody_out() -> None:
+    """However many of them are held open, and whether they say anything at all."""
+    store, options = make_store(make_resource("a")), replace(NO_PAUSE, limits=Limits(max_connections=5))
+    metrics = Metrics()
+    async with serve(store, options, metrics=metrics) as server, contextlib.AsyncExitStack() as stack:
+        held = [await stack.enter_async_context(H2Client(server.port)) for _ in range(5)]
+        for each in held:
+            await each.read_until("RemoteSettingsChanged")
+        clients = [await stack.enter_async_context(AdsClient(server.port, "sotw")) for _ in range(3)]
+        for client in clients:
+            await client.send(hello("sotw"))
+            assert got(a=1) == read_answer("sotw", await client.receive())
+        assert 5.0 == metrics.registry.get_sample_value("meshregistry_ads_connections")
+    assert 0.0 == metrics.registry.get_sample_value("meshregistry_ads_connections")
 
 
 async def test_mass_reconnect_is_spread_and_nobody_is_refused() -> None:
@@ -500,6 +552,41 @@ async def test_health_follows_the_snapshot_and_the_drain() -> None:
         assert b"\x08\x02" == await asyncio.to_thread(next, watched)
         assert UNAVAILABLE is await asyncio.to_thread(watched.code)
         await drain
+
+
+async def test_watches_of_the_health_are_limited_and_checks_are_answered_all_the_same() -> None:
+    """One too many is told so; when one ends there is room again."""
+    options = replace(NO_PAUSE, limits=Limits(max_health_calls=2))
+    async with serve(make_store(), options) as server, H2Client(server.port) as client:
+        watches = [await client.open("Watch", HEALTH) for _ in range(3)]
+        for watch in watches:
+            await client.send(watch, b"")
+        await client.read_until("StreamEnded")
+        assert str(EXHAUSTED.value[0]) == client.status
+        await client.send(await client.open("Check", HEALTH), b"")
+        await client.read_until("StreamEnded", 2)
+        assert "0" == client.status
+        await client.reset(watches[0])
+        answers = client.events["DataReceived"]
+        await client.send(await client.open("Watch", HEALTH), b"")
+        await client.read_until("DataReceived", answers + 1)
+        assert 2 == client.events["StreamEnded"]
+
+
+@pytest.mark.parametrize("call", ["Check", "Watch"])
+async def test_health_calls_that_never_ask_are_few_and_end(call: str) -> None:
+    """A place that is taken for nothing is given to somebody else."""
+    options = replace(NO_PAUSE, limits=Limits(max_health_calls=2, health_timeout_s=0.2))
+    async with serve(make_store(), options) as server, H2Client(server.port) as client:
+        for _ in range(3):
+            await client.open(call, HEALTH)
+        await client.read_until("StreamEnded")
+        assert str(EXHAUSTED.value[0]) == client.status
+        await client.read_until("StreamEnded", 3)
+        assert str(grpc.StatusCode.DEADLINE_EXCEEDED.value[0]) == client.status
+        await client.send(await client.open(call, HEALTH), b"")
+        await client.read_until("DataReceived")
+        assert 1 == client.events["DataReceived"]
 
 
 async def test_clients_page_tells_what_each_stream_has() -> None:
