@@ -10,7 +10,7 @@ other is stale takes places from it: two that are lost together say nothing abou
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
 import msgspec
@@ -18,7 +18,7 @@ import msgspec
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.store.contributions import Contributions
-from meshregistry.store.departures import Place, is_stated_by, place_of
+from meshregistry.store.departures import Place, covers, is_stated_by, place_of
 from meshregistry.store.given_up import GivenUp
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.hearsay import Hearsay
@@ -132,14 +132,18 @@ class Freshness:
                 dirty |= self._take_over(place, key, since, self._heard(key.scope))
         return dirty
 
-    def expire(self, now: float) -> set[str]:
-        """Drop what nobody has spoken of for `max_stale_s`, where that is set; bring back what may be older by now."""
+    def expire(self, now: float, frozen: Collection[Scope] = ()) -> set[str]:
+        """Drop what nobody has spoken of for `max_stale_s`, where that is set; bring back what may be older by now.
+
+        Nothing leaves that is within a `frozen` target.
+        """
         if now < self._expired_at + _CHECK_S:
             return set()
         self._expired_at = now
         silent = self._list_expired(now)
-        gone, back = silent - self._expired, self._expired - silent
-        self._expired = (self._expired | gone) - back
+        spared = {scope for scope in silent - self._expired if any(covers(target, scope) for target in frozen)}
+        gone, back = silent - self._expired - spared, self._expired - silent
+        self._expired = silent - spared
         names = self._contributions.resources(self._contributions.keys(back))
         for scope in sorted(gone):
             names |= self._drop(scope)

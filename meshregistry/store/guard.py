@@ -68,6 +68,11 @@ class History(msgspec.Struct, frozen=True):
     idle_ports: tuple[tuple[ServicePort, float], ...] = ()
     """Ports kept by grace, each with the time since which no instance uses it."""
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something of it goes when a time has passed."""
+        return self.empty_since is not None or bool(self.idle_ports)
+
 
 class Decision(msgspec.Struct, frozen=True):
     """What to serve now (None: nothing), what to remember, and when to ask again (None: on the next change)."""

@@ -6,6 +6,7 @@ Nothing here decides what is served: what a world holds is put back into the par
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from meshregistry.model.instance import Scope
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.address_book import AddressBook
 from meshregistry.store.contributions import Contributions
@@ -24,7 +25,7 @@ class Estate(NamedTuple):
     contributions: Contributions
     mass: MassGuard
     histories: dict[str, History]
-    owners: dict[str, str]
+    owners: dict[str, Scope]
     timers: Timers
     addresses: AddressBook
     freshness: Freshness
@@ -69,9 +70,8 @@ async def take_over(estate: Estate, world: World, at: Instant, slices: Slices) -
         await slices.breathe()
     for name, history in world.histories.items():
         estate.histories[name] = shift_history(history, world, at.clock, at.wall)
-        is_waiting = history.empty_since is not None or bool(history.idle_ports)
         is_claimed = bool(estate.contributions.claims(name) or estate.mass.claims(name))
-        estate.timers.arm(name, at.clock if is_waiting or not is_claimed else None)
+        estate.timers.arm(name, at.clock if history.is_waiting or not is_claimed else None)
         await slices.breathe()
     estate.mass.restore((shift_hold(held, world, at.clock, at.wall) for held in world.holds), at.clock)
     estate.owners.update(world.owners)

@@ -78,6 +78,11 @@ class MassGuard:
         guests = (claim for host in hosts for claim in self._departures.held_of_host(host))
         return [*kept, *(claim for claim in guests if claim.resource_name != resource_name)]
 
+    def frozen_since(self, scope: Scope) -> float | None:
+        """Return since when nothing may leave a scope, monotonic seconds; None when it may."""
+        holds = [self._holds[number] for target, number in self._frozen.items() if covers(target, scope)]
+        return min((hold.since for hold in holds), default=None)
+
     def take_events(self) -> list[GuardEvent]:
         """Return the decisions since the last call."""
         events, self._events = self._events, []

@@ -35,7 +35,7 @@ from meshregistry.store.holds import HoldReport
 from meshregistry.store.inbox import Inbox
 from meshregistry.store.journal import Journal, Origin, origin_of
 from meshregistry.store.mass import MassGuard
-from meshregistry.store.operator import OperatorDecision, ReadAgain, ServeAnyway, StoreUpdate
+from meshregistry.store.operator import OperatorDecision, ReadAgain, ServeAnyway, StoreUpdate, Thaw
 from meshregistry.store.origins import CONFIGURED, EXPIRED, HELD, NOT_READ, PODS, SUPERSEDED, TIMED
 from meshregistry.store.pods import PodPatches
 from meshregistry.store.reject_ledger import RejectLedger
@@ -46,7 +46,7 @@ from meshregistry.store.staleness import Staleness
 from meshregistry.store.store import SnapshotStore
 from meshregistry.store.timers import Timers
 from meshregistry.store.turnover import Turnover
-from meshregistry.store.world import World
+from meshregistry.store.world import NOBODY, World
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import Resource, ResourceEncoder
 
@@ -84,7 +84,7 @@ class Reducer:
         self._histories: dict[str, History] = {}
         self._freshness = Freshness(self._contributions, self._guard_of, self._given_up, clock())
         self._rules_in_use: dict[str, Rule] = {}
-        self._owners: dict[str, str] = {}
+        self._owners: dict[str, Scope] = {}
         self._rejects = RejectLedger(metrics)
         self._sidecars = SidecarShelf(store, encoder.create_time, self._rejects, metrics)
         self._timers = Timers()
@@ -208,7 +208,7 @@ class Reducer:
         dirty |= self._mark(self._confirm(synced) | self._confirm_withdrawn(), NOT_READ)
         dirty |= self._mark(self._mass.settle(self._clock()), HELD)
         dirty |= self._mark(self._freshness.overtake(self._clock()), SUPERSEDED)
-        dirty |= self._mark(self._freshness.expire(self._clock()), EXPIRED)
+        dirty |= self._mark(self._freshness.expire(self._clock(), self._mass.frozen), EXPIRED)
         events = [*self._mass.take_events(), *self._freshness.take_events()]
         self._chronicle.tell_guard(events, self._mass, self._store.current.sequence)
         steps = await self._commit(dirty, observed_at)
@@ -236,7 +236,7 @@ class Reducer:
             self._freshness.begin(source)
         if not self._store.current.complete:
             self._pending = (self._pending | update.restarted) - update.retired
-        dirty = {name for name, owner in self._owners.items() if owner in guarded}
+        dirty = {name for name, owner in self._owners.items() if owner.source in guarded}
         dirty |= self._confirm(SourceSynced(source) for source in update.retired)
         return dirty | self._withdraw(scope for scope in scopes if scope.source in update.retired)
 
@@ -263,7 +263,8 @@ class Reducer:
     def _obey(self, decision: OperatorDecision) -> set[str]:
         """Do what an operator has decided; returns the resources it touches."""
         if not isinstance(decision, ServeAnyway | ReadAgain):
-            return self._mass.obey(decision, self._clock())
+            waiting = [name for name, history in self._histories.items() if history.is_waiting]
+            return self._mass.obey(decision, self._clock()).union(waiting if isinstance(decision, Thaw) else ())
         self._chronicle.tell_decision(decision, self._store.current.sequence)
         if isinstance(decision, ServeAnyway):
             self._release(decision.sources or self.pending_sources)
@@ -372,39 +373,44 @@ class Reducer:
         if not known and history is not None and self._contributions.is_claimed(history.served.hosts[0]):
             history = None  # the host lives on under another name: two resources of it would be two services
         assembled = merge_claims(claims, self._cache, name) if claims else None
+        owner = self._own(name, claims)
+        frozen_since = self._mass.frozen_since(owner)
         decision = decide(
             history,
             assembled.entry if assembled else None,
-            self._clock(),
-            self._guard(name, claims),
+            self._clock() if frozen_since is None else frozen_since,
+            self._guard_of(owner.source),
             quarantined=assembled is not None and assembled.entry is None,
             standing=bool(claims) and not any(claim.endpoints for claim in claims),
             lost=self._given_up.of(name, claims),
         )
-        self._note(name, decision)
+        self._note(name, decision, is_frozen=frozen_since is not None)
         entry = self._addresses.settle(name, decision.entry)
         judged = self._addresses.judge(name, decision.entry)
         self._rejects.replace(name, (*assembled.rejects, *judged) if assembled else judged)
         return self._encoder.encode(entry) if entry is not None else None
 
-    def _guard(self, name: str, claims: tuple[Claim, ...]) -> GuardPolicy:
-        """Return the guard of the source that claims the resource, or claimed it last."""
+    def _own(self, name: str, claims: tuple[Claim, ...]) -> Scope:
+        """Return the scope that claims the resource, or claimed it last: its guard counts."""
         if claims:
-            self._owners[name] = claims[0].key.scope.source
-        return self._guard_of(self._owners.get(name, ""))
+            self._owners[name] = claims[0].key.scope
+        return self._owners.get(name, NOBODY)
 
     def _guard_of(self, source: str) -> GuardPolicy:
         rules = self._rules.get(source)
         return rules.guard if rules else GuardPolicy()
 
-    def _note(self, name: str, decision: Decision) -> None:
-        """Remember a decision until the next one; a resource that is served no longer is forgotten."""
+    def _note(self, name: str, decision: Decision, *, is_frozen: bool) -> None:
+        """Remember a decision until the next one; a resource that is served no longer is forgotten.
+
+        Where nothing may leave, time stands still: what waits is looked at again after the thaw.
+        """
         if decision.history is None:
             self._histories.pop(name, None)
             self._owners.pop(name, None)
         else:
             self._histories[name] = decision.history
-        self._timers.arm(name, decision.wake_at)
+        self._timers.arm(name, None if is_frozen else decision.wake_at)
         before = self._rules_in_use.pop(name, None)
         if decision.rule is not None:
             self._rules_in_use[name] = decision.rule

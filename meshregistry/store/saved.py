@@ -20,14 +20,14 @@ import xxhash
 
 from meshregistry.errors import MeshRegistryError
 from meshregistry.model.claim import Claim
-from meshregistry.model.instance import Pairs, ServiceKey
+from meshregistry.model.instance import Pairs, Scope, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.store.guard import History
 from meshregistry.store.hearsay import Hearsay
 from meshregistry.store.holds import HeldShrink
 from meshregistry.store.saved_hearsay import join_hearsay, split_hearsay
 from meshregistry.store.saved_rows import Part, Rows, read_part, write_part
-from meshregistry.store.world import World
+from meshregistry.store.world import NOBODY, World
 from meshregistry.wire.resource import Resource
 
 MAGIC: Final = b"MESHREG\n"
@@ -183,7 +183,7 @@ def _read_v1(view: memoryview, head: Head, terms: Terms) -> World:
     resources: dict[str, Resource] = {}
     claims: dict[ServiceKey, dict[int, Claim]] = {}
     histories: dict[str, History] = {}
-    owners: dict[str, str] = {}
+    owners: dict[str, Scope] = {}
     holds: list[HeldShrink] = []
     sidecars: dict[str, Resource] = {}
     hearsay: list[Hearsay] = []
@@ -224,7 +224,7 @@ def _part(world: World, claims: Mapping[str, list[tuple[int, Claim]]], names: li
         [world.resources[name] for name in names if name in world.resources],
         [claim for name in names for claim in claims.get(name, ())],
         [
-            (name, world.owners.get(name, ""), history)
+            (name, world.owners.get(name, NOBODY), history)
             for name in names
             if (history := world.histories.get(name)) is not None
         ],

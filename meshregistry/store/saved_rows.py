@@ -83,6 +83,8 @@ class HistoryRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     served: Index
     empty_since: float | None
     idle_ports: tuple[tuple[PortRow, float], ...]
+    scope: tuple[str, str, str, str] | None = None
+    """The whole of the owner, of whom older releases knew the source only."""
 
 
 class HoldRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -135,7 +137,7 @@ class Part(msgspec.Struct, frozen=True):
 
     resources: Sequence[Resource]
     claims: Sequence[tuple[int, Claim]]
-    histories: Sequence[tuple[str, str, History]]
+    histories: Sequence[tuple[str, Scope, History]]
     """Resource name, owner, history."""
 
     hold: HeldShrink | None = None
@@ -273,14 +275,15 @@ class _Writer:
             None if claim.written is None else self._entries.index(claim.written),
         )
 
-    def _write_history(self, name: str, owner: str, history: History) -> HistoryRow:
+    def _write_history(self, name: str, owner: Scope, history: History) -> HistoryRow:
         return HistoryRow(
             name,
-            owner,
+            owner.source,
             self._entries.index(history.entry),
             self._entries.index(history.served),
             history.empty_since,
             tuple((_write_port(port), since) for port, since in history.idle_ports),
+            (*owner,),
         )
 
 
@@ -356,9 +359,10 @@ class _Reader:
             None if row.written is None else self._entries[row.written],
         )
 
-    def _read_history(self, row: HistoryRow) -> tuple[str, str, History]:
+    def _read_history(self, row: HistoryRow) -> tuple[str, Scope, History]:
         idle = tuple((_read_port(port), since) for port, since in row.idle_ports)
-        return row.name, row.owner, History(self._entries[row.entry], self._entries[row.served], row.empty_since, idle)
+        owner = Scope(row.owner, "", "", "") if row.scope is None else Scope(*row.scope)
+        return row.name, owner, History(self._entries[row.entry], self._entries[row.served], row.empty_since, idle)
 
 
 def _write_hold(hold: HeldShrink) -> HoldRow:

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 import msgspec
 
 from meshregistry.model.claim import Claim
-from meshregistry.model.instance import ServiceKey
+from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.store.guard import History
 from meshregistry.store.hearsay import Hearsay
 from meshregistry.store.holds import HeldShrink
 from meshregistry.wire.resource import Resource
+
+NOBODY = Scope("", "", "", "")
+"""The owner of a resource that no source's guard counts for."""
 
 
 class World(msgspec.Struct, frozen=True):
@@ -33,8 +36,8 @@ class World(msgspec.Struct, frozen=True):
     resources: Mapping[str, Resource]
     claims: Mapping[ServiceKey, tuple[Claim, ...]]
     histories: Mapping[str, History]
-    owners: Mapping[str, str]
-    """Resource name → source kind whose guard counts for it."""
+    owners: Mapping[str, Scope]
+    """Resource name → the scope that claims it first, or did so last: its source's guard counts."""
 
     holds: tuple[HeldShrink, ...] = ()
     sidecars: Mapping[str, Resource] = {}

@@ -1,5 +1,6 @@
 """What an operator decides, and that it is done where everything is decided."""
 
+import msgspec
 import pytest
 
 from meshregistry.model.instance import Scope
@@ -14,7 +15,7 @@ from meshregistry.store.operator import (
     Thaw,
     UnknownTargetError,
 )
-from tests.support.guarded_world import OTHER_SCOPE, SCOPE, GuardedWorld, fleet, instances
+from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, fleet, instances
 
 pytestmark = pytest.mark.anyio
 
@@ -140,6 +141,96 @@ async def test_much_is_held_by_the_mass_rule_from_the_thaw_on(world: GuardedWorl
     await world.confirm_for(1)
     await world.wait(10)
     assert 0 == world.count()
+
+
+def outlived(world: GuardedWorld) -> dict[str, int]:
+    """Return the endpoints of every resource that is served."""
+    return {name: len(entry.endpoints) for name, entry in world.entries().items()}
+
+
+@pytest.mark.parametrize("target", [EVERYTHING, NACOS, SCOPE])
+async def test_a_freeze_stops_the_time_of_what_is_empty_until_the_thaw(target: Scope) -> None:
+    """One service waits for its endpoints to go, one for itself."""
+    world = GuardedWorld(msgspec.structs.replace(POLICY, mass_ratio=0.0))
+    await world.show({"orders": instances(1), "users": instances(2)})
+    await world.show({"orders": instances(1)})
+    await world.wait(300)
+    await world.show({})
+    await world.wait(9)
+    await world.take(Freeze(target))
+
+    await world.wait(600)
+    looked_at = world.metric("reduce_seconds_count")
+    for _ in range(10):
+        await world.wait(600)
+        assert {"nacos/orders.nacos": 1, "nacos/users.nacos": 0} == outlived(world)
+    assert looked_at == world.metric("reduce_seconds_count")
+    await world.take(Thaw(target))
+
+    assert {} == outlived(world)
+
+
+async def test_a_freeze_of_another_scope_stops_no_time(world: GuardedWorld) -> None:
+    await world.show({"orders": instances(1)})
+    await world.show({})
+    await world.take(Freeze(OTHER_SCOPE))
+
+    await world.wait(10)
+    assert {"nacos/orders.nacos": 0} == outlived(world)
+    await world.wait(600)
+
+    assert {} == outlived(world)
+
+
+async def test_a_freeze_keeps_ports_without_instances() -> None:
+    world = GuardedWorld(msgspec.structs.replace(POLICY, port_grace_s=300))
+    await world.show({"orders": (*instances(1), *instances(2, port=9090))})
+    await world.show({"orders": instances(1)})
+    await world.wait(100)
+    await world.take(Freeze(SCOPE))
+    (ports,) = [entry.ports for entry in world.entries().values()]
+    assert 9090 in {port.number for port in ports}
+
+    await world.wait(1000)
+    assert [ports] == [entry.ports for entry in world.entries().values()]
+    await world.take(Thaw(SCOPE))
+    await world.wait(300)
+
+    assert [{80, 8080}] == [{port.number for port in entry.ports} for entry in world.entries().values()]
+
+
+async def ageing_world() -> GuardedWorld:
+    """A service of two scopes, of which only the other one is still heard of."""
+    world = GuardedWorld(msgspec.structs.replace(POLICY, max_stale_s=300.0))
+    await world.show({"orders": instances(1)})
+    await world.show({"orders": instances(2)}, OTHER_SCOPE)
+    await world.confirm_for(270, OTHER_SCOPE)
+    assert 2 == world.count()
+    return world
+
+
+async def test_a_freeze_keeps_what_is_too_old_until_the_thaw() -> None:
+    world = await ageing_world()
+    await world.take(Freeze(SCOPE))
+
+    await world.confirm_for(400, OTHER_SCOPE)
+    assert 2 == world.count()
+    await world.take(Thaw(SCOPE))
+    await world.wait(1)
+
+    assert {"10.0.0.2"} == {address for _, address in world.endpoints()}
+
+
+async def test_what_was_too_old_before_a_freeze_does_not_come_back_with_it() -> None:
+    world = await ageing_world()
+    await world.confirm_for(30, OTHER_SCOPE)
+    assert 1 == world.count()
+
+    await world.take(Freeze(EVERYTHING))
+    await world.confirm_for(60, OTHER_SCOPE)
+    await world.show({"orders": instances(2, 3)}, OTHER_SCOPE)
+
+    assert {"10.0.0.2", "10.0.0.3"} == {address for _, address in world.endpoints()}
 
 
 async def test_serving_anyway_completes_the_snapshot(world: GuardedWorld) -> None:

@@ -24,7 +24,7 @@ from meshregistry.store.saved import FORMAT, MAGIC, Fault, SavedError, decode_wo
 from meshregistry.store.world import World
 from meshregistry.wire.resource import Resource
 from meshregistry.wire.sidecar import encode_sidecar
-from tests.support.saved_worlds import POLICY, SYNCED, Process, instance, listing, terms_of
+from tests.support.saved_worlds import POLICY, SCOPE, SYNCED, Process, instance, listing, terms_of
 
 OTHER_SCOPE = Scope("nacos", "", "public", "BATCH")
 
@@ -110,7 +110,7 @@ def test_texts_that_are_no_unicode_survive() -> None:
     entry = ServiceEntry("ns", text, (text,), (ServicePort(80, "HTTP", "http"),), endpoints)
     resource = Resource(entry.resource_name, "1", entry, b"\xff\x00")
     history = History(entry, entry)
-    world = World(0.0, 0.0, 0.0, {}, {resource.name: resource}, {}, {resource.name: history}, {resource.name: "nacos"})
+    world = World(0.0, 0.0, 0.0, {}, {resource.name: resource}, {}, {resource.name: history}, {resource.name: SCOPE})
 
     assert world == decode_world(b"".join(encode_world(world)), terms_of())
 
@@ -131,6 +131,7 @@ def test_a_file_from_before_the_times_of_registries_were_saved_is_read() -> None
 
     assert {"nacos/orders.nacos", "nacos/users.nacos"} == set(read.resources)
     assert Hearsay() == read.hearsay
+    assert {Scope("nacos", "", "", "")} == set(read.owners.values())
 
 
 def test_more_than_a_part_is_read_in_the_order_in_which_it_was_written() -> None:

@@ -9,6 +9,7 @@ from meshregistry.model.events import ScopeConfirmed, ScopeListing, SourceSynced
 from meshregistry.model.instance import Scope
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.guard import GuardPolicy
+from meshregistry.store.operator import Freeze, Thaw
 from meshregistry.store.rules import RulesReplaced, SourceRules
 from meshregistry.store.saved import decode_world
 from meshregistry.store.snapshot import Change
@@ -367,6 +368,22 @@ async def test_a_scope_that_was_stale_before_a_restart_is_so_at_once() -> None:
     await after.take(listing(OTHER_SCOPE, users=[instance(2), instance(3)]))
 
     assert ["10.0.0.1"] == after.addresses(ORDERS)
+
+
+async def test_a_freeze_goes_on_stopping_time_after_a_restart() -> None:
+    before = Process()
+    await before.take(listing(orders=[instance(1)], users=[instance(3)]), SYNCED)
+    await before.take(listing(orders=[instance(1)]))
+    await before.pass_time(100)
+    await before.pass_time(100, Freeze(SCOPE))
+    after = await restarted(before, 86_400)
+
+    await after.take()
+    await after.pass_time(600)
+    assert [] == after.addresses(USERS)
+    await after.take(Thaw(SCOPE))
+
+    assert {ORDERS} == after.wire().keys()
 
 
 async def test_the_scopes_of_an_older_file_are_as_old_as_the_file() -> None:
