@@ -28,7 +28,8 @@ class SidecarRules(NamedTuple):
     policy: SidecarPolicy
     remove_after_s: float
     self_consume: bool
-    host_suffix: str
+    conversion: ConversionPolicy
+    """What names the services, and nothing else: a change of it has the registry read again."""
 
 
 def zookeeper_policy(settings: Settings) -> ConversionPolicy:
@@ -78,7 +79,23 @@ def sidecar_rules(settings: Settings) -> SidecarRules | None:
         ),
         source.trim_dubbo_remove_dep_interval,
         source.self_consume,
-        source.host_suffix,
+        _naming_policy(zookeeper_policy(settings)),
+    )
+
+
+def _naming_policy(policy: ConversionPolicy) -> ConversionPolicy:
+    """Return the part of a policy that decides what Dubbo services are called and which of them there are."""
+    return ConversionPolicy(
+        source=policy.source,
+        profile=policy.profile,
+        selection=policy.selection,
+        relabel=policy.relabel,
+        endpoint_relabel_items=policy.endpoint_relabel_items,
+        drop_host_names=policy.drop_host_names,
+        skip_validate_label_value=policy.skip_validate_label_value,
+        max_label_value_bytes=policy.max_label_value_bytes,
+        max_labels_bytes=policy.max_labels_bytes,
+        dubbo=DubboPolicy(host_suffix=policy.dubbo.host_suffix if policy.dubbo else ""),
     )
 
 

@@ -1,7 +1,6 @@
 """From settings to the options of the ZooKeeper source: pure."""
 
 from meshregistry.errors import SettingsError
-from meshregistry.model.policy import Profile
 from meshregistry.model.service_entry import Kind
 from meshregistry.policies_zookeeper import applies_rules, ignored_params, sidecar_rules
 from meshregistry.settings.root import Settings
@@ -41,8 +40,6 @@ def zookeeper_options(settings: Settings) -> ZooKeeperOptions:
         consumers=source.consumer_path.strip("/"),
         apply_rules=applies_rules(settings),
         ignored_params=ignored_params(settings),
-        profile=Profile(settings.profile),
-        host_suffix=source.host_suffix,
         sidecars=_sidecars(settings),
     )
 
@@ -86,7 +83,12 @@ def _sidecars(settings: Settings) -> SidecarOptions | None:
     rules = sidecar_rules(settings)
     if rules is None or settings.zookeeper_source.consumer_path.strip("/") in ("", NO_CONSUMERS):
         return None
-    return SidecarOptions(policy=rules.policy, remove_after_s=rules.remove_after_s, self_consume=rules.self_consume)
+    return SidecarOptions(
+        policy=rules.policy,
+        conversion=rules.conversion,
+        remove_after_s=rules.remove_after_s,
+        self_consume=rules.self_consume,
+    )
 
 
 def _debounce(debounce: WatchingDebounce | None) -> DebounceOptions | None:

@@ -6,8 +6,10 @@ service that is gone loses its callers, and what is kept for one application doe
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
+
+from meshregistry.model.instance import ServiceKey
 
 _PRESENCE = ""
 """The dependency that every known application has: it makes an application without calls outlive a restart."""
@@ -19,6 +21,9 @@ class ServiceCalls(NamedTuple):
     service: str
     providers: frozenset[str]
     consumers: frozenset[str]
+    claimant: ServiceKey | None = None
+    """Who claims the host for itself: of several names of services the one with the smallest key has it. None shares
+    it with everybody."""
 
 
 class ApplicationCalls(NamedTuple):
@@ -39,6 +44,9 @@ class CallModel:
         self._remove_after_s = remove_after_s
         self._self_consume = self_consume
         self._by_interface: dict[str, tuple[ServiceCalls, ...]] = {}
+        self._by_host: dict[str, dict[str, tuple[ServiceCalls, ...]]] = {}
+        """By host, then by interface."""
+
         self._counts: Counter[tuple[str, str]] = Counter()
         self._links: dict[str, set[str]] = {}
         self._lingering: dict[tuple[str, str], float] = {}
@@ -46,14 +54,13 @@ class CallModel:
     def replace(self, interface: str, calls: Iterable[ServiceCalls], now: float) -> frozenset[str]:
         """Make `calls` all that is known of an interface; return the applications whose dependencies changed."""
         before = self._by_interface.get(interface, ())
-        after = tuple(sorted(calls, key=lambda each: each.service))
+        after = tuple(sorted(calls, key=lambda each: (each.service, each.claimant or ())))
         if before == after:
             return frozenset()
-        if after:
-            self._by_interface[interface] = after
-        else:
-            self._by_interface.pop(interface, None)
-        added, removed = Counter(self._list_links(after)), Counter(self._list_links(before))
+        hosts = {each.service for each in (*before, *after)}
+        removed = Counter(self._list_links(self._choose(hosts)))
+        self._put(interface, after, hosts)
+        added = Counter(self._list_links(self._choose(hosts)))
         self._counts.update(added)
         changed = {link[0] for link in added if self._bind(link)}
         self._counts.subtract(removed)
@@ -90,7 +97,7 @@ class CallModel:
         """Return what every application provides and calls now, for the debug page."""
         provides: dict[str, set[str]] = {}
         consumes: dict[str, set[str]] = {}
-        for call in (call for calls in self._by_interface.values() for call in calls):
+        for call in self._choose(self._by_host):
             for table, names in ((provides, call.providers), (consumes, call.consumers)):
                 for name in names:
                     table.setdefault(name, set()).add(call.service)
@@ -99,7 +106,27 @@ class CallModel:
             for name in sorted(provides.keys() | consumes.keys())
         }
 
-    def _list_links(self, calls: tuple[ServiceCalls, ...]) -> Iterable[tuple[str, str]]:
+    def _put(self, interface: str, calls: tuple[ServiceCalls, ...], hosts: Iterable[str]) -> None:
+        self._by_interface.pop(interface, None)
+        if calls:
+            self._by_interface[interface] = calls
+        for host in hosts:
+            own = tuple(each for each in calls if each.service == host)
+            claims = self._by_host.setdefault(host, {})
+            claims.pop(interface, None)
+            if own:
+                claims[interface] = own
+            elif not claims:
+                del self._by_host[host]
+
+    def _choose(self, hosts: Iterable[str]) -> Iterator[ServiceCalls]:
+        """Yield the calls that reach hosts: the merge leaves out services whose host is another one's."""
+        for host in hosts:
+            calls = [each for found in self._by_host.get(host, {}).values() for each in found]
+            winner = min((each.claimant for each in calls if each.claimant), default=None)
+            yield from (each for each in calls if not each.claimant or not winner or each.claimant.name == winner.name)
+
+    def _list_links(self, calls: Iterable[ServiceCalls]) -> Iterable[tuple[str, str]]:
         for call in calls:
             callers = call.consumers | call.providers if self._self_consume else call.consumers
             for application in callers:

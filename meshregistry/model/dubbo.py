@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from meshregistry.model.claim import Claim, Conversion, unify_endpoints
-from meshregistry.model.dubbo_key import DUBBO_SCHEME, parse_key, slime_key
+from meshregistry.model.dubbo_key import DUBBO_SCHEME, DubboKey, parse_key, slime_key
 from meshregistry.model.dubbo_labels import METHOD_LABEL, Described, DubboLabels
 from meshregistry.model.dubbo_naming import SERVICE_KEY_ANNOTATION, name_hosts
 from meshregistry.model.dubbo_policy import DubboPolicy, is_method_lb_enabled
@@ -39,6 +39,22 @@ class _Place(NamedTuple):
     name: str
     host: str
     scheme: str
+
+
+class NamedService(NamedTuple):
+    """One service as the mesh knows it: what Sidecars name."""
+
+    host: str
+    """Without the suffix in the slime profile, as Slime writes it there."""
+
+    key: DubboKey
+    """What consumers ask for: in the slime profile what labels make of it."""
+
+    applications: frozenset[str]
+    """The providers'; those that are switched off count."""
+
+    is_served: bool
+    """Whether a provider takes calls: others claim no host."""
 
 
 class DubboConverter:
@@ -76,6 +92,29 @@ class DubboConverter:
             path = () if self._is_istio else (("path", self._policy.merged_ports.host),)
             claims += claim_merged_ports(key, claims, self._policy, path)
         return Conversion(tuple(claims), tuple(reject for _, notes in made for reject in notes.list_rejects()))
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a service is called by what is registered, and shares its host with no other."""
+        return self._is_istio
+
+    def name_services(self, key: ServiceKey, instances: Iterable[Instance]) -> tuple[NamedService, ...]:
+        """Return what one Dubbo service is called in the mesh, in order of the hosts; equal for any order."""
+        interface = key.scope.group
+        members = self._select((key.name, interface), instances)
+        if self._is_istio:
+            groups = self._name_by_key(key, members, frozenset([member.said.scheme for member in members]))
+        else:
+            groups = self._name_as_slime(key, [member for member in members if member.said.scheme == DUBBO_SCHEME])
+        return tuple(
+            NamedService(
+                place.name,
+                parse_key(interface, key.name if self._is_istio else place.name),
+                frozenset([member.said.params.get("application", "") for member in each]) - {""},
+                any(map(self._is_wanted, each)),
+            )
+            for place, each in sorted(groups.items())
+        )
 
     def _select(self, names: tuple[str, ...], instances: Iterable[Instance]) -> list[_Member]:
         """Return the instances that selectors accept."""

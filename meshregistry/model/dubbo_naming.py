@@ -1,10 +1,8 @@
 """Hosts and resource names of Dubbo services in both profiles, and the ways Slime writes methods and tags."""
 
 import re
-from collections.abc import Mapping
 
-from meshregistry.model.dubbo_key import DubboKey, slime_key
-from meshregistry.model.grammar import is_label_value
+from meshregistry.model.dubbo_key import DubboKey
 from meshregistry.model.naming import make_legal
 
 SERVICE_KEY_ANNOTATION = "meshregistry/dubbo-service-key"
@@ -13,7 +11,6 @@ _HOST_LIMIT = 220
 """Leaves room for a scheme in front and a suffix behind."""
 
 _PREFERENCE = {"dubbo": 0, "tri": 1, "triple": 1, "grpc": 2, "rest": 3, "http": 4}
-_KEY_PARAMS = ("group", "version", "default.group", "default.version")
 _replace_underscores = re.compile(r"[_$]").sub
 _find_odd_bytes = re.compile(rb"[^A-Za-z0-9_]").sub
 
@@ -41,12 +38,6 @@ def name_hosts(key: DubboKey, schemes: frozenset[str], host_suffix: str) -> dict
         for scheme in ordered[1:]
     }
     return {ordered[0]: host, **others} if ordered else {}
-
-
-def name_as_slime(interface: str, params: Mapping[str, str]) -> str:
-    """Return the key by which Slime would name the service of a provider, but for what relabelling changes."""
-    told = {name: params[name].replace(",", "_").replace(":", "_") for name in _KEY_PARAMS if name in params}
-    return str(slime_key(interface, {name: value for name, value in told.items() if is_label_value(value)}))
 
 
 def escape_methods(value: str) -> str:

@@ -32,6 +32,11 @@ def settings(profile: str = "slime", **zookeeper: Any) -> Settings:
     return load_settings(json.dumps(document), {}).settings
 
 
+def naming(profile: Profile = Profile.SLIME, host_suffix: str = "") -> ConversionPolicy:
+    """What names services where nothing but the suffix is configured."""
+    return ConversionPolicy(source="zookeeper", profile=profile, dubbo=DubboPolicy(host_suffix=host_suffix))
+
+
 def test_dubbo_has_its_own_part() -> None:
     policy = zookeeper_policy(
         settings(
@@ -95,13 +100,13 @@ def test_rules_are_applied_where_slime_is_not_repeated() -> None:
 
 def test_sidecars_are_off_in_the_istio_profile_unless_asked_for() -> None:
     assert sidecar_rules(settings("istio")) is None
-    assert SidecarRules(SidecarPolicy(Profile.ISTIO, protocol=""), 86_400.0, False, "") == sidecar_rules(
-        settings("istio", EnableDubboSidecar=True)
-    )
+    assert SidecarRules(
+        SidecarPolicy(Profile.ISTIO, protocol=""), 86_400.0, False, naming(Profile.ISTIO)
+    ) == sidecar_rules(settings("istio", EnableDubboSidecar=True))
 
 
 def test_sidecars_are_configured_as_in_slime() -> None:
-    assert SidecarRules(SidecarPolicy(Profile.SLIME, protocol="DUBBO"), 86_400.0, False, "") == sidecar_rules(
+    assert SidecarRules(SidecarPolicy(Profile.SLIME, protocol="DUBBO"), 86_400.0, False, naming()) == sidecar_rules(
         settings()
     )
     asked = settings(
@@ -113,4 +118,4 @@ def test_sidecars_are_configured_as_in_slime() -> None:
         HostSuffix=".x",
     )
     expected = SidecarPolicy(Profile.SLIME, "rpc", "application", "GENERIC")
-    assert SidecarRules(expected, 3600.0, True, ".x") == sidecar_rules(asked)
+    assert SidecarRules(expected, 3600.0, True, naming(host_suffix=".x")) == sidecar_rules(asked)

@@ -3,6 +3,7 @@
 import pytest
 
 from meshregistry.errors import SettingsError
+from meshregistry.model.dubbo_policy import DubboPolicy
 from meshregistry.model.policy import Profile
 from meshregistry.model.service_entry import Kind
 from meshregistry.settings.load import load_settings
@@ -37,9 +38,10 @@ def test_defaults_watch_dubbo_and_applications() -> None:
 def test_the_slime_profile_polls_makes_sidecars_and_reads_neither_rules_nor_applications() -> None:
     options = zookeeper_options(load("profile: slime\n" + ZOOKEEPER % ", mode: polling"))
 
-    assert (Mode.POLLING, Profile.SLIME, False) == (options.mode, options.profile, options.apply_rules)
+    assert (Mode.POLLING, False) == (options.mode, options.apply_rules)
     assert ("", "consumers") == (options.servers[0].application_root, options.consumers)
     assert options.sidecars is not None
+    assert Profile.SLIME is options.sidecars.conversion.profile
     assert (86_400.0, False, "DUBBO") == (
         options.sidecars.remove_after_s,
         options.sidecars.self_consume,
@@ -83,6 +85,7 @@ zookeeper_source:
 
     assert options.sidecars is not None
     assert options.sidecars.self_consume
+    assert options.sidecars.conversion.dubbo == DubboPolicy(host_suffix=".x")
     session = SessionOptions(
         hosts=("a:1", "[::1]:2"),
         session_timeout_s=12.0,
@@ -107,7 +110,6 @@ zookeeper_source:
             wait_time_s=8.0,
             consumers="users",
             ignored_params=frozenset({"pid", "timestamp", "dubbo", "token"}),
-            host_suffix=".x",
             sidecars=options.sidecars,
         )
         == options

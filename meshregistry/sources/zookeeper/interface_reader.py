@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from meshregistry.model.dubbo import DubboConverter
 from meshregistry.model.dubbo_key import dubbo_scope
+from meshregistry.model.dubbo_policy import DubboPolicy
 from meshregistry.model.events import ScopeListing, Sink
 from meshregistry.model.instance import Instance
 from meshregistry.sources.slicing import run_steps
@@ -16,7 +18,10 @@ from meshregistry.sources.zookeeper.dubbo.url import decode
 from meshregistry.sources.zookeeper.equipment import Equipment
 from meshregistry.sources.zookeeper.interfaces import InterfaceBoard, InterfaceNodes
 from meshregistry.sources.zookeeper.layout import encode_interface, is_interface_node
+from meshregistry.sources.zookeeper.options import ZooKeeperOptions
 from meshregistry.sources.zookeeper.walk import InterfaceLists, Sides, Walker
+
+_CACHE_SIZE = 4096
 
 
 class Context(NamedTuple):
@@ -38,6 +43,7 @@ class InterfaceReader:
         self._nodes: dict[str, str] = {}
         self._sides: dict[str, Sides] = {}
         self._called_by: dict[str, int] = {}
+        self._converter = _build_converter(self._options)
 
     @property
     def known(self) -> frozenset[str]:
@@ -122,7 +128,7 @@ class InterfaceReader:
 
     async def _note_calls(self, interface: str, names: tuple[str, ...], *, is_new: bool) -> None:
         """Tell who calls the interface's services, if these are new or their consumers are."""
-        if self._desk is None:
+        if self._desk is None or self._converter is None:
             return
         digest = fingerprint(names)
         if not is_new and self._called_by.get(interface) == digest:
@@ -130,5 +136,13 @@ class InterfaceReader:
         self._called_by[interface] = digest
         consumers = await run_steps(read_consumers(names))
         services = self._board.services(interface)
-        calls = list_calls(interface, services, consumers, self._options.profile, self._options.host_suffix)
+        calls = list_calls(dubbo_scope(self._registry, interface), services, consumers, self._converter)
         self._desk.replace(self._registry, interface, calls)
+
+
+def _build_converter(options: ZooKeeperOptions) -> DubboConverter | None:
+    """Return what names services for Sidecars, None where there are none."""
+    if options.sidecars is None:
+        return None
+    policy = options.sidecars.conversion
+    return DubboConverter(policy, policy.dubbo or DubboPolicy(), _CACHE_SIZE)

@@ -4,7 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
-from meshregistry.model.policy import Profile
+from meshregistry.model.dubbo_policy import DubboPolicy
+from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.sidecar import SidecarPolicy
 from meshregistry.sources.polling import PollOptions
 from meshregistry.sources.zookeeper.session import SessionOptions
@@ -52,6 +53,9 @@ class SidecarOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How Sidecars come from consumers."""
 
     policy: SidecarPolicy
+    conversion: ConversionPolicy = ConversionPolicy(source="zookeeper", dubbo=DubboPolicy())
+    """What names the services: of the source's conversion that part on which hosts depend."""
+
     remove_after_s: float = 86_400.0
     self_consume: bool = False
 
@@ -100,7 +104,5 @@ class ZooKeeperOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether `configurators` and rule nodes are read and applied."""
 
     ignored_params: frozenset[str] = frozenset({"pid", "timestamp", "dubbo"})
-    profile: Profile = Profile.ISTIO
-    host_suffix: str = ""
     sidecars: SidecarOptions | None = None
     """None reads no consumers."""

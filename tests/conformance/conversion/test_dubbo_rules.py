@@ -13,6 +13,7 @@ import yaml
 from meshregistry.model.assembly import ConversionCache, convert_service, merge_claims
 from meshregistry.model.call_model import CallModel
 from meshregistry.model.claim import Claim
+from meshregistry.model.dubbo import DubboConverter
 from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.dubbo_policy import DubboPolicy
 from meshregistry.model.instance import ServiceKey
@@ -48,6 +49,7 @@ class Example(msgspec.Struct, forbid_unknown_fields=True):
     overrides: Urls = {}
     consumers: Urls = {}
     self_consume: bool = False
+    sidecar_policy: Tree = {}
     sidecars: list[Tree] = []
     rejects: list[list[str]] = []
 
@@ -84,10 +86,14 @@ def _read(example: Example, step: int) -> dict[str, InterfaceReading]:
     }
 
 
+def _policy(example: Example, profile: Profile) -> ConversionPolicy:
+    tree = {"source": "zookeeper", "vip_range": "", **shared.PROFILES[profile], **example.policy}
+    return msgspec.convert({**tree, "dubbo": msgspec.convert(example.dubbo, DubboPolicy)}, ConversionPolicy)
+
+
 def _convert(example: Example, profile: Profile, step: int) -> tuple[list[Tree], list[list[str]]]:
     """Convert the example; `step` -1 feeds everything in the opposite order."""
-    tree = {"source": "zookeeper", "vip_range": "", **shared.PROFILES[profile], **example.policy}
-    policy = msgspec.convert({**tree, "dubbo": msgspec.convert(example.dubbo, DubboPolicy)}, ConversionPolicy)
+    policy = _policy(example, profile)
     cache = ConversionCache()
     claims: dict[str, list[Claim]] = {}
     rejects: list[Reject] = []
@@ -106,11 +112,14 @@ def _convert(example: Example, profile: Profile, step: int) -> tuple[list[Tree],
 
 
 def _make_sidecars(example: Example, profile: Profile, step: int) -> list[Tree]:
-    policy = msgspec.convert({"profile": profile, **example.policy}, SidecarPolicy)
+    policy = msgspec.convert({"profile": profile, **example.sidecar_policy}, SidecarPolicy)
+    conversion = _policy(example, profile)
+    converter = DubboConverter(conversion, conversion.dubbo or DubboPolicy(), 100)
     model = CallModel(0.0, self_consume=example.self_consume)
     for interface, reading in _read(example, step).items():
         consumers = finish(read_consumers(map(encode, example.consumers.get(interface, ()))))
-        model.replace(interface, list_calls(interface, reading.services, consumers, profile, ""), 0.0)
+        scope = dubbo_scope("", interface)
+        model.replace(interface, list_calls(scope, reading.services, consumers, converter), 0.0)
     built = [build_sidecar(name, model.dependencies(name) or (), policy) for name in model.known_applications()]
     return sorted((_sidecar_tree(each.sidecar) for each in built if each.sidecar), key=lambda tree: str(tree["name"]))
 

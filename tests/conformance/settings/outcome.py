@@ -9,7 +9,9 @@ from meshregistry.http.spec_json import config_item
 from meshregistry.model.assembly import ConversionCache, convert_service, merge_claims
 from meshregistry.model.call_model import CallModel
 from meshregistry.model.claim import Claim
+from meshregistry.model.dubbo import DubboConverter
 from meshregistry.model.dubbo_key import dubbo_scope
+from meshregistry.model.dubbo_policy import DubboPolicy
 from meshregistry.model.instance import Instance, Scope, ServiceKey, sort_pairs
 from meshregistry.model.pods import PodLabels, patch_claim
 from meshregistry.model.policy import ConversionPolicy
@@ -110,7 +112,9 @@ def _sidecars(options: Any, reading: InterfaceReading | None) -> list[Any]:
     sidecars = options.sidecars
     model = CallModel(sidecars.remove_after_s, self_consume=sidecars.self_consume)
     consumers = finish(read_consumers(map(encode, CONSUMERS)))
-    model.replace("a.B", list_calls("a.B", reading.services, consumers, options.profile, options.host_suffix), 0.0)
+    naming = sidecars.conversion
+    converter = DubboConverter(naming, naming.dubbo or DubboPolicy(), 100)
+    model.replace("a.B", list_calls(dubbo_scope("", "a.B"), reading.services, consumers, converter), 0.0)
     built = [
         build_sidecar(name, model.dependencies(name) or (), sidecars.policy) for name in model.known_applications()
     ]

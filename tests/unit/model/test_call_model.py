@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshregistry.model.call_model import ApplicationCalls, CallModel, ServiceCalls
+from meshregistry.model.instance import Scope, ServiceKey
 
 DAY = 86_400.0
 
@@ -33,6 +34,28 @@ def test_with_self_consume_providers_depend_on_what_they_provide() -> None:
     model = CallModel(DAY, self_consume=True)
     model.replace("i", [calls("i", "a", "w")], 0.0)
     assert (("i",), ("i",)) == (model.dependencies("a"), model.dependencies("w"))
+
+
+def test_of_services_with_one_host_the_one_with_the_smallest_key_has_it() -> None:
+    """The merge leaves the others out, across interfaces and registries; equal names are one service."""
+
+    def claim(registry: str, name: str, consumers: str) -> ServiceCalls:
+        key = ServiceKey(Scope("zookeeper", registry, "dubbo", "I"), name)
+        return calls("h", "p", consumers)._replace(claimant=key)
+
+    model = CallModel(0.0)
+    model.replace("2", [claim("east", "I::v", "b")], 0.0)
+    model.replace("3", [calls("h", "p", "c")], 0.0)
+    assert (("h",), ("h",)) == (model.dependencies("b"), model.dependencies("c"))
+
+    assert {"a", "b"} == model.replace("1", [claim("east", "I", "a")], 1.0)
+    assert (("h",), None, ("h",)) == tuple(map(model.dependencies, "abc"))
+    model.replace("4", [claim("west", "I", "d"), claim("west", "I::v", "e")], 2.0)
+    assert (("h",), None) == (model.dependencies("d"), model.dependencies("e"))
+    assert {"a", "c", "d", "p"} == model.applications().keys()
+
+    assert {"a", "b", "d", "e"} == model.replace("1", [], 3.0)
+    assert (None, ("h",), None, ("h",)) == tuple(map(model.dependencies, "abde"))
 
 
 def test_what_says_nothing_new_changes_nothing() -> None:

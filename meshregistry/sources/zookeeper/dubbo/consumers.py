@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from meshregistry.model.dubbo_key import DubboKey, find_param
+from meshregistry.model.grammar import is_label_value
 from meshregistry.sources.steps import Steps
 from meshregistry.sources.zookeeper.dubbo.url import MAX_NAME_CHARS, BadUrl, read_head, split_name, split_params
 
@@ -27,6 +28,11 @@ class Consumer(NamedTuple):
             return False
         return self.version in ("*", key.version) or {self.version, key.version} <= _NO_VERSION
 
+    def as_labels(self) -> "Consumer":
+        """Return the reference as Slime writes it into labels, but for the lists and wildcards it would drop."""
+        groups = ",".join(map(_as_label, self.group.split(",")))
+        return self._replace(group=groups, version=_as_label(self.version))
+
 
 def read_consumers(names: Iterable[str]) -> Steps[frozenset[Consumer]]:
     """Return the references in a `consumers` node; those without an application say nothing and are left out."""
@@ -41,6 +47,11 @@ def read_consumers(names: Iterable[str]) -> Steps[frozenset[Consumer]]:
         if consumer.application:
             consumers.add(consumer)
     return frozenset(consumers)
+
+
+def _as_label(text: str) -> str:
+    escaped = text.replace(":", "_")
+    return escaped if text == "*" or is_label_value(escaped) else ""
 
 
 def _read_consumer(name: str) -> Consumer:
