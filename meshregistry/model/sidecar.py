@@ -103,9 +103,17 @@ def validate_sidecar(sidecar: Sidecar, profile: Profile) -> ValidatedSidecar:
 
 
 def is_sidecar_host(text: str) -> bool:
-    """Whether istiod takes it as a host of an egress listener: `namespace/host`, with wildcards."""
+    """Whether istiod takes it as a host of an egress listener: `namespace/host`, where a host has a dot.
+
+    Only a whole first label may be a wildcard, unlike in a ServiceEntry.
+    """
     namespace, slash, host = text.partition("/")
-    return bool(slash) and (namespace in ("*", ".", "~") or is_dns_label(namespace)) and (host == "*" or is_host(host))
+    is_namespace = namespace in ("*", ".", "~") or is_dns_label(namespace)
+    return bool(slash) and is_namespace and (host == "*" or _is_domain(host))
+
+
+def _is_domain(host: str) -> bool:
+    return "." in host and is_host(host) and ("*" not in host or host.startswith("*."))
 
 
 def _find_fault(sidecar: Sidecar, profile: Profile) -> str:

@@ -2,7 +2,8 @@
 
 Source: istiod ``pkg/config/validation/validation.go`` (ValidateServiceEntry, validateWorkloadEntry, validateExportTo,
 the metadata wrapper), ``pkg/config/labels/instance.go``, ``pkg/config/protocol/instance.go``. Warnings are left out:
-the memory store behind a configuration source drops them unread. Of other kinds only the body's type is checked.
+the memory store behind a configuration source drops them unread. A Sidecar has `watch.sidecars`;
+of other kinds only the body's type is checked.
 """
 
 import ipaddress
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from meshregistry.watch.codec import BODY_TYPES
+from meshregistry.watch.domains import LABEL, MAX_LABEL, fqdn_faults, is_label, wildcard_domain_faults
 from meshregistry.watch.families import SERVICE_ENTRY, Behaviour
 from meshregistry.watch.resources import (
     Endpoint,
@@ -20,19 +22,14 @@ from meshregistry.watch.resources import (
     ServicePort,
     Spec,
 )
+from meshregistry.watch.sidecars import SIDECAR, sidecar_faults
 
-LABEL = re.compile(r"[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?")
-WILDCARD_LABEL = re.compile(rf"\*|(?:\*-?)?{LABEL.pattern}")
 LABEL_PREFIX = re.compile(rf"{LABEL.pattern}(?:\.{LABEL.pattern})*")
 QUALIFIED_NAME = re.compile(r"[a-zA-Z0-9](?:[-a-zA-Z0-9_.]*[a-zA-Z0-9])?")
 DECIMAL = re.compile(r"0|[1-9][0-9]*")
-DIGITS = re.compile(r"[0-9]+")
 
-MAX_LABEL = 63
-MAX_HOST = 255
 MAX_LABEL_PREFIX = 253
 MAX_PORT = 65535
-MAX_INT64 = 2**63 - 1
 
 UNIX_PREFIX = "unix://"
 HTTP_LIKE = frozenset({"http", "http2", "http_proxy", "grpc", "grpc-web"})
@@ -60,7 +57,7 @@ def validate(
     if isinstance(spec, ServiceEntrySpec) and kind == SERVICE_ENTRY:
         return list(_service_entry_faults(spec, namespace, behaviour))
     if isinstance(spec, OpaqueSpec) and BODY_TYPES.get(kind) == spec.type_name:
-        return []
+        return list(sidecar_faults(spec.value)) if kind == SIDECAR else []
     return [f"cannot cast to {kind}"]
 
 
@@ -102,38 +99,6 @@ def _host_faults(hosts: tuple[str, ...]) -> Iterator[str]:
             yield "invalid host *"
         else:
             yield from wildcard_domain_faults(host)
-
-
-def wildcard_domain_faults(host: str) -> Iterator[str]:
-    """Why ``host`` is no DNS name whose first label may be or begin with a wildcard."""
-    first, dot, rest = host.partition(".")
-    if not 1 <= len(host.encode()) <= MAX_HOST:
-        yield f"domain name {host!r} must have 1 to {MAX_HOST} bytes"
-    elif not _is_label(first, WILDCARD_LABEL):
-        yield f"domain name {host!r} invalid (label {first!r} invalid)"
-    elif dot:
-        yield from _labels_faults(rest)
-
-
-def fqdn_faults(host: str) -> Iterator[str]:
-    """Why ``host`` is no fully qualified domain name; wildcards are not allowed."""
-    if not 1 <= len(host.encode()) <= MAX_HOST:
-        yield f"domain name {host!r} must have 1 to {MAX_HOST} bytes"
-    else:
-        yield from _labels_faults(host)
-
-
-def _labels_faults(domain: str) -> Iterator[str]:
-    *parents, last = domain.split(".")
-    if DIGITS.fullmatch(last) and int(last) <= MAX_INT64:
-        yield f"domain name {domain!r} invalid (top level domain {last!r} cannot be all-numeric)"
-    for label in (*parents, last) if last else parents:
-        if not _is_label(label):
-            yield f"domain name {domain!r} invalid (label {label!r} invalid)"
-
-
-def _is_label(text: str, pattern: re.Pattern[str] = LABEL) -> bool:
-    return len(text) <= MAX_LABEL and pattern.fullmatch(text) is not None
 
 
 def _address_faults(spec: ServiceEntrySpec) -> Iterator[str]:
@@ -182,7 +147,7 @@ def _repeated(values: Iterable[str | int]) -> list[str | int]:
 
 
 def _port_name_faults(name: str) -> Iterator[str]:
-    if not _is_label(name):
+    if not is_label(name):
         yield f"invalid port name: {name!r}"
 
 
@@ -290,7 +255,7 @@ def _export_faults(export_to: tuple[str, ...], namespace: str) -> Iterator[str]:
     targets = [namespace if target == "." else target for target in export_to]
     yield from (f"duplicate entries in exportTo: {target}" for target in _repeated(targets))
     for target in export_to:
-        if target not in (".", "*", "~") and not _is_label(target):
+        if target not in (".", "*", "~") and not is_label(target):
             yield f"only '.', '*', '~' and namespace names are allowed in exportTo, not {target!r}"
     if len(set(targets)) > 1:
         yield from (f"exportTo {alone} must stand alone" for alone in ("*", "~") if alone in targets)

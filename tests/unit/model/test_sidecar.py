@@ -115,6 +115,9 @@ def test_a_valid_sidecar_comes_back_as_it_is(profile: Profile) -> None:
         ("*/a:b", False),
         ("n_s/a.b", False),
         ("*/", False),
+        ("*/orders", False),
+        ("*/*-orders.dubbo", False),
+        ("*/*", True),
     ],
 )
 def test_an_egress_host_is_a_namespace_and_a_host(text: str, expected: bool) -> None:

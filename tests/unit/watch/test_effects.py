@@ -264,7 +264,7 @@ class TestEmptied:
 def test_a_config_of_another_kind_is_a_full_push() -> None:
     mesh = Mesh(ISTIOD_124)
     mesh.url = "networking.istio.io/v1/Sidecar"
-    sidecar = replace(resource(), spec=OpaqueSpec("istio.networking.v1alpha3.Sidecar", b""))
+    sidecar = replace(resource(), spec=OpaqueSpec("istio.networking.v1alpha3.Sidecar", b"\x1a\x05\x22\x03*/*"))
     assert [Effect(Push.FULL, "a config of another kind")] == mesh.push(sidecar)
 
 

@@ -205,7 +205,8 @@ class TestRules:
         model = new_model()
         model.handle(response(resource()))
         sidecar = DecodedResource(
-            ResourceMetadata("demo/orders", "1"), OpaqueSpec("istio.networking.v1alpha3.Sidecar", b"")
+            ResourceMetadata("demo/orders", "1"),
+            OpaqueSpec("istio.networking.v1alpha3.Sidecar", b"\x1a\x05\x22\x03*/*"),
         )
         model.handle(response(sidecar, type_url="networking.istio.io/v1/Sidecar"))
         model.handle(response(type_url="networking.istio.io/v1/Gateway"))

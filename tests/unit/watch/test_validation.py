@@ -267,7 +267,7 @@ def test_metadata_any_other_annotation_is_allowed() -> None:
 
 
 def test_a_body_of_another_known_kind_fails_the_cast() -> None:
-    sidecar = OpaqueSpec("istio.networking.v1alpha3.Sidecar", b"")
+    sidecar = OpaqueSpec("istio.networking.v1alpha3.Sidecar", b"\x1a\x05\x22\x03*/*")
     assert ["cannot cast to ServiceEntry"] == faults(sidecar)
     assert [] == faults(sidecar, kind="Sidecar")
     assert ["cannot cast to Sidecar"] == faults(service_entry(), kind="Sidecar")
