@@ -77,14 +77,18 @@ class PollLoop:
         if self._resting is not None:
             self._resting.reschedule(asyncio.get_running_loop().time())
 
+    async def wait_to_start(self) -> None:
+        """Wait before the first reading as long as configured, or until woken. Cancelling it is safe."""
+        if self._options.start_delay_s > 0:
+            await self._rest(self._options.start_delay_s)
+
     async def run(self, poll: Callable[[], Awaitable[float | None]]) -> None:
         """Call `poll` for ever. A SourceError is one failure; `poll` itself has told of it.
 
         `poll` may return the period that fits what it read, seconds; None is the configured one.
         Anything else `poll` raises ends the loop. Cancelling it is safe whenever cancelling `poll` is.
         """
-        if self._options.start_delay_s > 0:
-            await self._rest(self._options.start_delay_s)
+        await self.wait_to_start()
         while True:
             self._is_woken = False
             started = self._clock.now()

@@ -5,6 +5,9 @@ import asyncio
 from meshregistry.model.events import SourceUpdate
 from meshregistry.sources.polling import Clock
 
+_TURNS = 200
+"""Turns of the loop in which what was woken has come to rest: no test needs a tenth of them."""
+
 
 class ManualClock:
     """Time that passes only by sleeping; `pauses` lists the sleeps asked for. Chance is always `dice`."""
@@ -18,6 +21,36 @@ class ManualClock:
         self.pauses.append(seconds)
         self.time += seconds
         await asyncio.sleep(0)
+
+
+class SteppedClock:
+    """Time that passes only when the test says so. Chance is always `dice`."""
+
+    def __init__(self, dice: float = 0.0) -> None:
+        self.time = 100.0
+        self.clock = Clock(now=lambda: self.time, unix=lambda: 1e9 + self.time, sleep=self._sleep, dice=lambda: dice)
+        self._sleeping: list[tuple[float, asyncio.Future[None]]] = []
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass: who sleeps wakes in order, and acts before the next one does."""
+        await self._settle()
+        end = self.time + seconds
+        while due := [(at, each) for at, each in self._sleeping if at <= end and not each.done()]:
+            self.time, sleeper = min(due, key=lambda pair: pair[0])
+            sleeper.set_result(None)
+            await self._settle()
+        self.time = end
+        await self._settle()
+
+    async def _sleep(self, seconds: float) -> None:
+        sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleeping = [(at, each) for at, each in self._sleeping if not each.done()]
+        self._sleeping.append((self.time + seconds, sleeper))
+        await sleeper
+
+    async def _settle(self) -> None:
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
 
 
 class RecordingSink:

@@ -124,6 +124,7 @@ class ZooKeeperRegistry:
 
     async def _watch(self, sink: Sink, readiness: Readiness) -> None:
         """Read everything whenever there is a reason, at first to connect."""
+        await self._loop.wait_to_start()
         failures = 0
         cause = Cause.CONNECTED
         while True:

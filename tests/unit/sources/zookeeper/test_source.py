@@ -9,8 +9,9 @@ import pytest
 from meshregistry.errors import SourceUnavailable
 from meshregistry.model.events import ScopeConfirmed, ScopeListing, SidecarChanges, SourceSynced
 from meshregistry.model.sidecar import SidecarPolicy
-from meshregistry.sources.polling import PollOptions
+from meshregistry.sources.polling import REAL_CLOCK, Clock, PollOptions
 from meshregistry.sources.zookeeper.options import (
+    DebounceOptions,
     Mode,
     ResyncOptions,
     SidecarOptions,
@@ -21,7 +22,7 @@ from meshregistry.sources.zookeeper.session import AccessRefused, AuthRefused, S
 from meshregistry.sources.zookeeper.source import ZooKeeperSource
 from meshregistry.telemetry.metrics import Metrics
 from tests.support.dubbo_names import encode, provider
-from tests.support.source_fakes import RecordingSink
+from tests.support.source_fakes import RecordingSink, SteppedClock
 from tests.support.zookeeper_fake import FakeTree
 
 pytestmark = pytest.mark.anyio
@@ -39,11 +40,11 @@ def path_of(address: str, interface: str = ORDERS) -> str:
 class Running:
     """A source, its tree and what it published."""
 
-    def __init__(self, tree: FakeTree, options: ZooKeeperOptions) -> None:
+    def __init__(self, tree: FakeTree, options: ZooKeeperOptions, clock: Clock) -> None:
         self.tree = tree
         self.sink = RecordingSink()
         self.metrics = Metrics()
-        self.source = ZooKeeperSource(options, self.metrics, open_session=tree.open_session)
+        self.source = ZooKeeperSource(options, self.metrics, clock, open_session=tree.open_session)
 
     @property
     def listings(self) -> list[ScopeListing]:
@@ -68,9 +69,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(tree: FakeTree, **changes: object) -> AsyncIterator[Running]:
+async def running(tree: FakeTree, clock: Clock = REAL_CLOCK, **changes: object) -> AsyncIterator[Running]:
     fields: dict[str, object] = {"servers": (SERVER,), "polling": RHYTHM, "resync": QUIET, **changes}
-    made = Running(tree, ZooKeeperOptions(**fields))  # type: ignore[arg-type]
+    made = Running(tree, ZooKeeperOptions(**fields), clock)  # type: ignore[arg-type]
     async with asyncio.TaskGroup() as group:
         task = group.create_task(made.source.run(made.sink))
         yield made
@@ -173,6 +174,75 @@ async def test_an_event_that_got_lost_is_found_by_interval_and_counted() -> None
         tree.put(path_of("10.0.0.2"))
         await made.until(lambda: len(made.addresses[ORDERS]) == 2)
         assert 1 == made.page["missed_events_total"]
+
+
+async def test_a_cron_line_has_everything_read_each_time_it_is_due() -> None:
+    time = SteppedClock()
+    resync = ResyncOptions(period_s=0.0, cron=("@every 60s", "@every 90s"), jitter_s=0.0)
+    tree = FakeTree()
+    async with running(tree, time.clock, resync=resync) as made:
+        await made.until(lambda: made.is_synced)
+        tree.is_mute = True
+        tree.put(path_of("10.0.0.1"))
+        await time.advance(59.0)
+        assert ({"connected": 1}, {}) == (_readings(made), made.addresses)
+        await time.advance(1.0)
+        assert ({"connected": 1, "cron": 1}, {ORDERS: ["10.0.0.1"]}) == (_readings(made), made.addresses)
+        await time.advance(60.0)
+        assert {"connected": 1, "cron": 3} == _readings(made)
+
+
+async def test_replicas_spread_what_a_cron_line_asks_for() -> None:
+    time = SteppedClock(dice=0.5)
+    resync = ResyncOptions(period_s=0.0, cron=("@every 60s",), jitter_s=20.0)
+    async with running(FakeTree(), time.clock, resync=resync) as made:
+        await made.until(lambda: made.is_synced)
+        await time.advance(69.0)
+        assert {"connected": 1} == _readings(made)
+        await time.advance(1.0)
+        assert {"connected": 1, "cron": 1} == _readings(made)
+
+
+async def test_an_interface_that_changes_too_often_is_read_later() -> None:
+    time = SteppedClock()
+    debounce = DebounceOptions(trigger_count=2, duration_s=10.0, delay_s=5.0, max_delay_s=60.0)
+    tree = FakeTree()
+    tree.put(path_of("10.0.0.1"))
+    async with running(tree, time.clock, debounce=debounce) as made:
+        await made.until(lambda: made.is_synced)
+        await time.advance(1.0)
+        tree.put(path_of("10.0.0.2"))
+        await time.advance(0.0)
+        assert {ORDERS: ["10.0.0.1", "10.0.0.2"]} == made.addresses
+        tree.put(path_of("10.0.0.3"))
+        tree.put(path_of("10.0.0.4", USERS))
+        await time.advance(4.9)
+        assert {ORDERS: ["10.0.0.1", "10.0.0.2"], USERS: ["10.0.0.4"]} == made.addresses
+        await time.advance(0.1)
+        assert {ORDERS: ["10.0.0.1", "10.0.0.2", "10.0.0.3"], USERS: ["10.0.0.4"]} == made.addresses
+
+
+@pytest.mark.parametrize("mode", Mode)
+async def test_the_start_delay_comes_before_the_first_reading(mode: Mode) -> None:
+    time = SteppedClock()
+    polling = PollOptions(refresh_period_s=3600.0, start_delay_s=30.0, jitter=0.0)
+    tree = FakeTree()
+    async with running(tree, time.clock, mode=mode, polling=polling) as made:
+        await time.advance(29.0)
+        assert ([], {}) == (tree.reads, _readings(made))
+        await time.advance(1.0)
+        assert (1, True) == (sum(_readings(made).values()), made.is_synced)
+
+
+@pytest.mark.parametrize("mode", Mode)
+async def test_an_operator_ends_the_start_delay(mode: Mode) -> None:
+    time = SteppedClock()
+    polling = PollOptions(refresh_period_s=3600.0, start_delay_s=30.0, jitter=0.0)
+    async with running(FakeTree(), time.clock, mode=mode, polling=polling) as made:
+        await time.advance(1.0)
+        made.source.read_again()
+        await made.until(lambda: made.is_synced)
+        assert 1 == sum(_readings(made).values())
 
 
 async def test_without_tree_watches_every_node_is_watched() -> None:
