@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NamedTuple
 
+import msgspec
 import pytest
 
 from meshregistry.sim.nacos.faults import Fault
@@ -30,6 +32,60 @@ CATALOGUE = {
 NAMESPACES = "/v3/admin/core/namespace/list"
 QUICK = RpcOptions(push_delay_s=0.02)
 QUICK_FUZZY = FuzzyOptions(first_sync_s=0.05, finish_s=0.02, change_s=0.02)
+
+
+class Failure(NamedTuple):
+    """One way in which a part of a registry fails, over HTTP and over gRPC."""
+
+    over_http: Fault
+    over_grpc: RpcFault
+
+    def http(self, **part: str) -> Fault:
+        """Return the fault of a part."""
+        return msgspec.structs.replace(self.over_http, **part)
+
+    def rpc(self, **part: str) -> tuple[RpcFault, ...]:
+        """Return the faults of a part; of its changes nothing is pushed."""
+        silence = RpcFault(type="NotifySubscriberRequest", stall=True)
+        return tuple(msgspec.structs.replace(fault, **part) for fault in (silence, self.over_grpc))
+
+
+class Rung(NamedTuple):
+    """How a registry is read, and what makes that the best way it offers."""
+
+    name: str
+    options: Mode
+    refused: tuple[Fault, ...] = ()
+
+    def apply(self, sim: SimNacos, *faults: Fault, rpc: tuple[RpcFault, ...] = ()) -> None:
+        """Have the simulator offer this, and misbehave in these ways beside."""
+        sim.set_faults(*faults, *self.refused)
+        sim.set_rpc_faults(*rpc)
+
+    def is_used(self, view: View) -> bool:
+        """Whether everything is read in this way."""
+        return {self.name} == {scope["rung"] for scope in _scopes(view)}
+
+
+SOON: Mode = {"settle_s": 0.3, "request_timeout_s": 0.3}
+BULK = Rung("bulk", SOON)
+PUSHED = Rung("bulk", {**MODES["watching"], **SOON})
+PER_SERVICE = Rung("per_service", SOON, (Fault(path=CATALOGUE[Dialect.V3], status=403),))
+GRPC = Rung(
+    "grpc",
+    {**MODES["watching"], **SOON},
+    (*PER_SERVICE.refused, Fault(path="/v1/ns/service/list", status=403)),
+)
+RUNGS = pytest.mark.parametrize(
+    "rung", [BULK, PUSHED, PER_SERVICE, GRPC], ids=["bulk", "pushed", "per_service", "grpc"]
+)
+_FAILURES = {
+    "503": Failure(Fault(status=503), RpcFault(error_code=500)),
+    "403": Failure(Fault(status=403), RpcFault(error_code=403)),
+    "stall": Failure(Fault(delay_s=5.0), RpcFault(stall=True)),
+}
+FAILURES = pytest.mark.parametrize("failure", _FAILURES.values(), ids=_FAILURES)
+OUTAGES = pytest.mark.parametrize("failure", [None, *_FAILURES.values()], ids=["down", *_FAILURES])
 
 
 @pytest.fixture(params=MODES.values(), ids=list(MODES))
@@ -88,6 +144,10 @@ def _sample(view: View, name: str, **labels: str) -> float | None:
     return view.metrics.registry.get_sample_value(name, {"source": "nacos", **labels})
 
 
+def _healthy(view: View) -> dict[tuple[object, object], object]:
+    return {(scope["namespace"], scope["group"]): scope["healthy"] for scope in _scopes(view)}
+
+
 def _is_healthy(registry: dict[str, object]) -> bool:
     scopes = registry["scopes"]
     assert isinstance(scopes, list)
@@ -123,21 +183,29 @@ async def test_registries_take_nothing_from_each_other(mode: Mode, ids: tuple[st
     assert 1 == len(view.synced)
 
 
-async def test_a_registry_that_is_away_loses_nothing_while_another_without_an_id_changes(mode: Mode) -> None:
+@OUTAGES
+async def test_an_outage_of_one_registry_without_an_id_is_its_own(mode: Mode, failure: Failure | None) -> None:
     async with _simulated(Dialect.V2, Dialect.V3) as (first, second):
         _register(first, "both", "10.0.0.1")
         _register(second, "both", "10.0.0.2")
         _register(second, "only-second", "10.0.0.3")
         union = {"both": ["10.0.0.1", "10.0.0.2"], "only-second": ["10.0.0.3"]}
-        async with reading(*_only(first, second), **mode) as view:
+        async with reading(*_only(first, second), **{**mode, **SOON}) as view:
             await _until_union(view, union)
             await view.until(lambda view: bool(view.synced))
 
-            await second.stop()
+            if failure is None:
+                await second.stop()
+            else:
+                second.set_faults(failure.http())
+                second.set_rpc_faults(*failure.rpc())
+            _deregister(first, "both", "10.0.0.1")
+            _deregister(second, "both", "10.0.0.2")
             _register(first, "late", "10.0.0.4")
-            await _until_union(view, {**union, "late": ["10.0.0.4"]})
+            changed = {**union, "both": ["10.0.0.2"], "late": ["10.0.0.4"]}
+            await _until_union(view, changed)
             await view.next_reading(3, failed=True)
-            assert {**union, "late": ["10.0.0.4"]} == view.union
+            assert changed == view.union
             assert [True, False] == [_is_healthy(registry) for registry in view.source.registries()]
 
     assert 1 == len(view.synced)
@@ -363,3 +431,100 @@ async def test_a_namespace_in_doubt_holds_no_other_one_back() -> None:
 
             assert [False, False] == [namespace["settling"] for namespace in _namespaces(view)]
             assert sims[0].base_url == view.registry["address"]
+
+
+# Outages of parts.
+
+
+@FAILURES
+@RUNGS
+async def test_an_outage_of_one_namespace_is_its_own(failure: Failure, rung: Rung) -> None:
+    async with _simulated(Dialect.V3) as (sim,):
+        for namespace in ("ns-1", "ns-2"):
+            for name in ("a", "b"):
+                _register(sim, f"{name}-{namespace}", "10.0.0.1", namespace=namespace)
+                _register(sim, f"{name}-{namespace}", "10.0.0.2", namespace=namespace)
+        both = ["10.0.0.1", "10.0.0.2"]
+        union = {"a-ns-1": both, "b-ns-1": both, "a-ns-2": both, "b-ns-2": both}
+        rung.apply(sim)
+        async with reading(_named(sim, "ns-1", "ns-2"), **rung.options) as view:
+            await _until_union(view, union)
+            await view.until(lambda view: bool(view.synced) and rung.is_used(view))
+
+            rung.apply(sim, failure.http(namespace="ns-1"), rpc=failure.rpc(namespace="ns-1"))
+            await view.until(lambda view: not _healthy(view)["ns-1", "DEFAULT_GROUP"])
+            for namespace in ("ns-1", "ns-2"):
+                _deregister(sim, f"a-{namespace}", "10.0.0.1", ns=namespace)
+                _register(sim, f"late-{namespace}", "10.0.0.3", namespace=namespace)
+            changed = {**union, "a-ns-2": ["10.0.0.2"], "late-ns-2": ["10.0.0.3"]}
+            await _until_union(view, changed)
+            await view.next_reading(2, failed=True)
+            assert changed == view.union
+            assert {("ns-1", "DEFAULT_GROUP"): False, ("ns-2", "DEFAULT_GROUP"): True} == _healthy(view)
+
+            rung.apply(sim)
+            await _until_union(view, {**changed, "a-ns-1": ["10.0.0.2"], "late-ns-1": ["10.0.0.3"]})
+            await view.until(lambda view: all(_healthy(view).values()))
+
+
+@FAILURES
+@pytest.mark.parametrize("rung", [PER_SERVICE, GRPC], ids=["per_service", "grpc"])
+async def test_an_outage_of_one_group_is_its_own(failure: Failure, rung: Rung) -> None:
+    async with _simulated(Dialect.V3) as (sim,):
+        for group in ("G1", "G2"):
+            for name in ("a", "b"):
+                _register(sim, f"{name}-{group}", "10.0.0.1", group)
+                _register(sim, f"{name}-{group}", "10.0.0.2", group)
+        both = ["10.0.0.1", "10.0.0.2"]
+        union = {"a-G1": both, "b-G1": both, "a-G2": both, "b-G2": both}
+        rung.apply(sim)
+        scopes = (NacosScope("", "G1"), NacosScope("", "G2"))
+        options = NacosServerOptions(addresses=(sim.base_url,), scopes=scopes)
+        async with reading(options, **rung.options) as view:
+            await _until_union(view, union)
+            await view.until(lambda view: bool(view.synced) and rung.is_used(view))
+
+            rung.apply(sim, failure.http(group="G1"), rpc=failure.rpc(group="G1"))
+            await view.until(lambda view: not _healthy(view)["public", "G1"])
+            for group in ("G1", "G2"):
+                _deregister(sim, f"a-{group}", "10.0.0.1", group)
+                _register(sim, f"late-{group}", "10.0.0.3", group)
+            changed = {**union, "a-G2": ["10.0.0.2"], "late-G2": ["10.0.0.3"]}
+            await _until_union(view, changed)
+            await view.next_reading(2, failed=True)
+            assert changed == view.union
+            assert {("public", "G1"): False, ("public", "G2"): True} == _healthy(view)
+
+            rung.apply(sim)
+            await _until_union(view, {**changed, "a-G1": ["10.0.0.2"], "late-G1": ["10.0.0.3"]})
+            await view.until(lambda view: all(_healthy(view).values()))
+
+
+@pytest.mark.parametrize("status", [503, 403])
+@pytest.mark.parametrize("part", [{"namespace": "ns-1"}, {"group": "G1"}], ids=["namespace", "group"])
+@pytest.mark.parametrize("rung", [BULK, PER_SERVICE], ids=["bulk", "per_service"])
+async def test_what_no_member_of_a_cluster_gives_holds_nothing_else_back(
+    rung: Rung, part: dict[str, str], status: int
+) -> None:
+    """Each reading goes round all members for it; only a member that others are read from has to be trusted first."""
+    async with _simulated(Dialect.V3, Dialect.V3) as sims:
+        for sim in sims:
+            for namespace, group in (("ns-1", "G1"), ("ns-2", "G2"), ("ns-1", "G2")):
+                for address in ("10.0.0.1", "10.0.0.2"):
+                    _register(sim, f"{namespace}-{group}", address, group, namespace)
+            rung.apply(sim)
+        scopes = (NacosScope("ns-1", "G1"), NacosScope("ns-1", "G2"), NacosScope("ns-2", "G2"))
+        options = NacosServerOptions(addresses=tuple(sim.base_url for sim in sims), scopes=scopes)
+        both = ["10.0.0.1", "10.0.0.2"]
+        async with reading(options, settle_s=3600.0) as view:
+            await _until_union(view, {"ns-1-G1": both, "ns-1-G2": both, "ns-2-G2": both})
+            for sim in sims:
+                rung.apply(sim, Fault(status=status, **part))  # type: ignore[arg-type]
+            await view.next_reading(2, failed="group" not in part or rung is not BULK)
+            for sim in sims:
+                _deregister(sim, "ns-2-G2", "10.0.0.1", "G2", "ns-2")
+            await _until_union(view, {"ns-1-G1": both, "ns-1-G2": both, "ns-2-G2": ["10.0.0.2"]})
+            for sim in sims:
+                _deregister(sim, "ns-1-G2", "10.0.0.1", "G2", "ns-1")
+            expected = both if "namespace" in part else ["10.0.0.2"]
+            await _until_union(view, {"ns-1-G1": both, "ns-1-G2": expected, "ns-2-G2": ["10.0.0.2"]})

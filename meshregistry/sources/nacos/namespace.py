@@ -3,14 +3,14 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 from meshregistry.errors import SourceDataError, SourceError, SourceUnavailable
 from meshregistry.model.events import Sink
 from meshregistry.model.instance import Scope
 from meshregistry.sources.nacos.absence import SEVERAL
 from meshregistry.sources.nacos.bulk import BulkReader, look_again_at_suspects
-from meshregistry.sources.nacos.client import AccessDenied, NotOffered
+from meshregistry.sources.nacos.client import AccessDenied, Endpoint, NotOffered
 from meshregistry.sources.nacos.connection import Connection
 from meshregistry.sources.nacos.discovery import Rung
 from meshregistry.sources.nacos.groups import Catalogue, Groups, find_groups, without_catalogue
@@ -82,6 +82,7 @@ class NamespaceReader:
         self._trusts_pushes = True
         self._seen_turns = 0
         self._listed_at: float | None = None
+        self._nodes: dict[str, Endpoint] = {}
         self.watch: NamespaceWatch | None = None
 
     # What BulkReader and NamespaceWatch ask.
@@ -139,16 +140,16 @@ class NamespaceReader:
         """Monotonic seconds from which on a reading may confirm what an earlier one took away; None when none did."""
         return min((due for scope in self.scopes.values() if (due := scope.absences.due_at) is not None), default=None)
 
-    async def read(self, connection: Connection, sink: Sink) -> dict[str, Outcome]:
-        """Read every scope from a node and publish what changed; returns what came of each group.
+    async def read(self, connection: Connection, sink: Sink, only: Set[str] | None = None) -> dict[str, Outcome]:
+        """Read every scope, or those of some groups, from a node; publish what changed, return what came of each.
 
         Raises SourceError when the node gives no authoritative listing of any. Cancelling it is safe.
         """
         self._note_connection()
         self._forget_empty_groups()
-        listings, calls = await self._list(connection)
+        listings, calls = await self._list(connection, only)
         listings = self._without_unproven(listings)
-        outcomes = await self._take(listings, calls, sink)
+        outcomes = await self._take(listings, calls, sink, connection.endpoint)
         await asyncio.sleep(0)
         await self._tell_watch({group: listing for group, listing in listings.items() if isinstance(listing, Listing)})
         return outcomes
@@ -226,9 +227,13 @@ class NamespaceReader:
         return scope
 
     async def _take(
-        self, listings: "Mapping[str, Listing | SourceError]", calls: "Calls", sink: Sink
+        self,
+        listings: "Mapping[str, Listing | SourceError]",
+        calls: "Calls",
+        sink: Sink,
+        node: Endpoint | None = None,
     ) -> dict[str, Outcome]:
-        """Publish what the listings of one reading change; return what came of each group."""
+        """Publish what the listings of one reading of a node change; return what came of each group."""
         outcomes: dict[str, Outcome] = {}
         read: dict[str, Listing] = {}
         for group, listing in listings.items():
@@ -240,6 +245,7 @@ class NamespaceReader:
         for group, listing in read.items():
             # Once more: a node that is being restarted may have answered in between.
             self._note_connection()
+            self._note_node(group, node)
             self.settling.come_back()
             self._listed_at = self._clock.now()
             is_watched = self._is_watched(group)
@@ -282,7 +288,9 @@ class NamespaceReader:
             self.watch.begin()
         return {group: error if isinstance(each, Listing) else each for group, each in listings.items()}
 
-    async def _list(self, connection: Connection) -> "tuple[dict[str, Listing | SourceError], Calls]":
+    async def _list(
+        self, connection: Connection, only: Set[str] | None
+    ) -> "tuple[dict[str, Listing | SourceError], Calls]":
         def over_http(scope: Scope) -> ServiceCalls:
             return HttpCalls(connection, scope, self._options)
 
@@ -294,27 +302,30 @@ class NamespaceReader:
                 whole = await self._bulk.list_namespace(connection, path, known, self._clock)
             except (AccessDenied, NotOffered) as error:
                 if isinstance(error, NotOffered) and await connection.probe_again():
-                    return await self._list(connection)
+                    return await self._list(connection, only)
                 refusal = Refusal(error, connection, self._options.bulk_retry_polls)
             else:
                 self._step_to(BULK, None)
                 self._note_groups(Groups())
                 self._exists = self._exists or not whole.is_empty
                 self._metrics.source_unchanged.labels("nacos").inc(whole.unchanged)
-                return dict(whole.groups), over_http
+                return {group: each for group, each in whole.groups.items() if only is None or group in only}, over_http
         refusal = refusal or self._refusal
         await self._look_for_groups(connection, refusal)
         calls = self._best_calls(over_http)
-        listings, calls = await self._list_one_by_one(calls)
+        listings, calls = await self._list_one_by_one(calls, only)
         self._step_to(PUSHED if calls is not over_http else PER_SERVICE, refusal)
         return {group: explained(listing, refusal) for group, listing in listings.items()}, calls
 
-    async def _list_one_by_one(self, calls: "Calls") -> "tuple[dict[str, Listing | SourceError], Calls]":
+    async def _list_one_by_one(
+        self, calls: "Calls", only: Set[str] | None = None
+    ) -> "tuple[dict[str, Listing | SourceError], Calls]":
         self._cycle = (self._cycle + 1) % _ROTATION
         rests, self._trusts_pushes = self._rests if self._trusts_pushes else _never, True
         listings: dict[str, Listing | SourceError] = {}
         least = {DEFAULT_GROUP} if self.groups_unknown else set()
-        for group in sorted(self._groups or self._found.names | self.scopes.keys() or least):
+        groups = self._groups or self._found.names | self.scopes.keys() or least
+        for group in sorted(groups if only is None else groups & only):
             scope = self._scope(group)
             one_by_one = self._one_by_one(scope, calls(scope.scope))
             try:
@@ -382,6 +393,14 @@ class NamespaceReader:
         if self._seen_turns or self._may_have_been_restarted():
             self.settling.begin()
         self._seen_turns = self.watch.turns
+
+    def _note_node(self, group: str, node: Endpoint | None) -> None:
+        """Let nothing shrink for a while when a group is read from another node than before, whose view may differ."""
+        if node is None:
+            return
+        if self._nodes.setdefault(group, node) != node:
+            self.settling.begin()
+        self._nodes[group] = node
 
     def _may_have_been_restarted(self) -> bool:
         """Whether the first connection leads to a server that could have been restarted since the latest listing."""

@@ -33,7 +33,7 @@ class NacosServer:
     """Reads one registry. Owner of the choice of node, of the connection to it, and of the namespaces.
 
     A node that fails is left for the next one within the same reading, and the one that answered is asked first
-    from then on. A reading of a namespace never mixes nodes: their views may differ for seconds.
+    from then on. A reading of a group never mixes nodes: their views may differ for seconds.
     """
 
     def __init__(
@@ -229,28 +229,26 @@ class NacosServer:
         return min(period_s, max(due_s / (1 - polling.jitter), _LEAST_PERIOD_S))
 
     async def _read(self, reader: NamespaceReader, sink: Sink, readiness: Readiness) -> list[SourceError]:
-        """Read a namespace from the first node that gives all of it, else over gRPC; return what went wrong."""
-        outcomes: dict[str, Outcome] | None = None
+        """Read a namespace, each group from the first node that gives it, else over gRPC; return what went wrong."""
+        outcomes: dict[str, Outcome] = {}
         errors: list[SourceError] = []
         failed: dict[str, list[SourceError]] = {}
+        wanted: frozenset[str] | None = None
         for _ in self._endpoints:
             try:
-                outcomes = await reader.read(await self._connected(), sink)
+                read = await reader.read(await self._connected(), sink, wanted)
             except SourceError as error:
-                outcomes = None
                 errors.append(error)
             else:
-                partly = {
-                    group: each
-                    for group, each in outcomes.items()
-                    if isinstance(each, SourceError) and each is not reader.error_if_empty
-                }
+                outcomes |= read
+                partly = _failures(read, reader)
                 for group, outcome in partly.items():
                     failed.setdefault(group, []).append(outcome)
+                wanted = frozenset(partly)
                 if not partly:
                     break
             self._leave_node()
-        if outcomes is None:
+        if wanted is None:
             try:
                 outcomes = await reader.read_pushed(sink)
             except SourceError:
@@ -297,12 +295,9 @@ class NacosServer:
         raise worst(errors)
 
     def _leave_node(self) -> None:
-        """Ask the next node from now on; its view may differ for a while, so nothing shrinks by it at once."""
+        """Ask the next node from now on."""
         self._connection = None
-        if len(self._endpoints) > 1:
-            self._current = (self._current + 1) % len(self._endpoints)
-            for reader in self._readers.values():
-                reader.settling.begin()
+        self._current = (self._current + 1) % len(self._endpoints)
 
     async def _connected(self) -> Connection:
         if self._connection is None:
@@ -312,6 +307,15 @@ class NacosServer:
             await self._login.prepare(self._connection.endpoint, self._connection.dialect.login_paths)
         self._last_seen = self._connection
         return self._connection
+
+
+def _failures(outcomes: Mapping[str, Outcome], reader: NamespaceReader) -> dict[str, SourceError]:
+    """Return the groups that another node may give: not those whose namespace may be none."""
+    return {
+        group: each
+        for group, each in outcomes.items()
+        if isinstance(each, SourceError) and each is not reader.error_if_empty
+    }
 
 
 def _deliverer(reader: NamespaceReader, sink: Sink) -> Callable[[Content, float], Awaitable[None]]:
