@@ -3,14 +3,17 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from meshregistry.model.instance import Scope
 from meshregistry.model.rejects import print_subject
+from meshregistry.model.service_entry import ServiceEntry
 from meshregistry.store.guard import Rule
 from meshregistry.store.holds import GuardEvent, Verdict
 from meshregistry.store.journal import Journal, Moment, Origin
 from meshregistry.store.mass import MassGuard
 from meshregistry.store.operator import ReadAgain, ServeAnyway
+from meshregistry.store.origins import MERGED
 from meshregistry.store.snapshot import Change, Snapshot
 from meshregistry.store.tally import count_commit
 from meshregistry.telemetry.metrics import Metrics
@@ -28,7 +31,17 @@ _LEVELS = {
 }
 """What goes on for a while is told at its end; what is not here is a warning."""
 
-_MERGE = Origin("merge")
+
+class RuleChange(NamedTuple):
+    """Another rule keeps a resource, or none."""
+
+    name: str
+    before: Rule | None
+    after: Rule | None
+    entry: ServiceEntry | None
+    """What is served by it; None for nothing any more."""
+
+    owner: Scope
 
 
 class Chronicle:
@@ -70,7 +83,7 @@ class Chronicle:
             self.journal.note_change(
                 was.entry if was else None,
                 now.entry if now else None,
-                origins.get(name, _MERGE),
+                origins.get(name, MERGED),
                 rules[name].value if name in rules else "",
                 at,
             )
@@ -94,13 +107,24 @@ class Chronicle:
         self._metrics.held_shrinks.set(mass.hold_count)
         self._metrics.frozen.set(len(mass.frozen))
 
-    def tell_rule(self, name: str, before: Rule | None, rule: Rule | None) -> None:
-        """Count and log that another rule, or none, keeps a resource from now on."""
-        for each, step in ((before, -1), (rule, 1)):
+    def tell_rule(self, change: RuleChange, sequence: int) -> None:
+        """Count, log and write down that another rule, or none, keeps a resource from now on.
+
+        That it is emptied or removed is a change of what is served, which has a line of its own.
+        """
+        before, after = change.before, change.after
+        for each, step in ((before, -1), (after, 1)):
             if each is not None:
                 self._metrics.held_services.labels(each.value).inc(step)
-        shown = print_subject(name)
-        _log.info("guard.changed resource=%s rule=%s before=%s", shown, rule or "none", before or "none")
+        if after is not None:
+            self._metrics.guard_decisions.labels(after.value).inc()
+        shown = print_subject(change.name)
+        _log.info("guard.changed resource=%s rule=%s before=%s", shown, after or "none", before or "none")
+        if change.entry is None or (after or before) is Rule.EMPTIED:
+            return
+        what, detail = (after.value, "") if after is not None else ("rule_ended", before.value if before else "")
+        origin = Origin("guard", change.owner, detail)
+        self.journal.note_rule(what, change.entry, origin, after.value if after else "", Moment(self._wall(), sequence))
 
     def tell_decision(self, decision: ServeAnyway | ReadAgain, sequence: int) -> None:
         """Write down what an operator decided that is no decision about a shrink."""

@@ -53,6 +53,8 @@ class Rule(StrEnum):
     EMPTY_GRACE = "empty_grace"
     EMPTIED = "emptied"
     QUARANTINE = "quarantine"
+    PORT_GRACE = "port_grace"
+    """Of its ports only: the endpoints are those that the registries name."""
 
 
 class History(msgspec.Struct, frozen=True):
@@ -136,7 +138,7 @@ def _serve(history: History | None, entry: ServiceEntry, now: float, policy: Gua
     idle = _idle_ports(history, entry, now, policy) if history and policy.port_grace_s > 0 else ()
     served = _keep_ports(entry, tuple(port for port, _ in idle))
     wake_at = min((since + policy.port_grace_s for _, since in idle), default=None)
-    return Decision(served, History(entry, served, None, idle), wake_at)
+    return Decision(served, History(entry, served, None, idle), wake_at, Rule.PORT_GRACE if idle else None)
 
 
 def _idle_ports(

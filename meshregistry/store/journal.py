@@ -58,7 +58,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     resource: str
     host: str
     what: str
-    """`created`, `updated`, `emptied`, `removed`; for decisions of guard and operators their own word."""
+    """`created`, `updated`, `emptied`, `removed`; for decisions of guard and operators their own word: for a rule that
+    keeps a resource that of the rule, `rule_ended` for the end of the one in `detail`."""
 
     why: str
     rule: str
@@ -118,6 +119,13 @@ class Journal:
                 list_alterations(before, after, old, new) if before is not None and after is not None else (),
             )
         )
+
+    def note_rule(self, what: str, entry: ServiceEntry, origin: Origin, rule: str, at: Moment) -> None:
+        """Add a line about the rule by which the guard serves a resource, in this form, from now on."""
+        self._last += 1
+        about = (*_describe(origin.scope), print_subject(entry.resource_name), print_subject(entry.hosts[0]))
+        texts = (*about, what, origin.why, rule, origin.detail)
+        self._entries.append(Entry(self._last, at.time, at.sequence, *texts, len(entry.endpoints)))
 
     def note_decision(self, what: str, origin: Origin, endpoints: int, resources: Iterable[str], at: Moment) -> None:
         """Add a line about a decision of the guard or of an operator; it takes the place of the same one just before.

@@ -24,7 +24,7 @@ from meshregistry.model.pods import PodsChanged
 from meshregistry.model.rejects import Reject as Rejected
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.address_book import AddressBook
-from meshregistry.store.chronicle import Chronicle
+from meshregistry.store.chronicle import Chronicle, RuleChange
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.explainer import Explainer, Parts
 from meshregistry.store.freshness import Freshness
@@ -36,7 +36,7 @@ from meshregistry.store.inbox import Inbox
 from meshregistry.store.journal import Journal, Origin, origin_of
 from meshregistry.store.mass import MassGuard
 from meshregistry.store.operator import OperatorDecision, ReadAgain, ServeAnyway, StoreUpdate, Thaw
-from meshregistry.store.origins import CONFIGURED, EXPIRED, HELD, NOT_READ, PODS, SUPERSEDED, TIMED
+from meshregistry.store.origins import CONFIGURED, EXPIRED, HELD, MERGED, NOT_READ, PODS, SUPERSEDED, TIMED
 from meshregistry.store.pods import PodPatches
 from meshregistry.store.reject_ledger import RejectLedger
 from meshregistry.store.rules import RulesReplaced, SourceRules
@@ -384,7 +384,9 @@ class Reducer:
             standing=bool(claims) and not any(claim.endpoints for claim in claims),
             lost=self._given_up.of(name, claims),
         )
-        self._note(name, decision, is_frozen=frozen_since is not None)
+        origin = self._origins.get(name, MERGED)
+        self._origins[name] = origin if origin.scope or owner == NOBODY else origin._replace(scope=owner)
+        self._note(name, decision, owner, is_frozen=frozen_since is not None)
         entry = self._addresses.settle(name, decision.entry)
         judged = self._addresses.judge(name, decision.entry)
         self._rejects.replace(name, (*assembled.rejects, *judged) if assembled else judged)
@@ -400,7 +402,7 @@ class Reducer:
         rules = self._rules.get(source)
         return rules.guard if rules else GuardPolicy()
 
-    def _note(self, name: str, decision: Decision, *, is_frozen: bool) -> None:
+    def _note(self, name: str, decision: Decision, owner: Scope, *, is_frozen: bool) -> None:
         """Remember a decision until the next one; a resource that is served no longer is forgotten.
 
         Where nothing may leave, time stands still: what waits is looked at again after the thaw.
@@ -415,7 +417,8 @@ class Reducer:
         if decision.rule is not None:
             self._rules_in_use[name] = decision.rule
         if before is not decision.rule:
-            self._chronicle.tell_rule(name, before, decision.rule)
+            change = RuleChange(name, before, decision.rule, decision.entry, owner)
+            self._chronicle.tell_rule(change, self._store.current.sequence)
 
     def _wait_s(self) -> float | None:
         deadline = self._timers.next()

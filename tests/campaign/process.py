@@ -30,7 +30,7 @@ _SETTINGS = """
 aux_addr: 127.0.0.1:{http}
 http: {{head_timeout: 2s, send_timeout: 2s, max_connections: 150}}
 mcp: {{server_url: "xds://127.0.0.1:{ads}", drain_timeout: 2s, send_timeout: 3s}}
-guard: {{empty_grace: {grace}s, delete_after: {delete}s, mass_hold: {guard}s}}
+guard: {{empty_grace: {grace}s, port_grace: {grace}s, delete_after: {delete}s, mass_hold: {guard}s}}
 data_dir: "{data_dir}"
 save_interval: 0.2s
 """

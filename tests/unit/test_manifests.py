@@ -12,6 +12,7 @@ import yaml
 
 from meshregistry.http.pages import process_pages
 from meshregistry.settings.load import load_settings
+from meshregistry.store.guard import Rule
 from meshregistry.telemetry.metrics import Metrics
 from tests.support.http_pages import store_of, views_of
 
@@ -124,6 +125,13 @@ def test_alerts_and_panels_name_metrics_that_exist() -> None:
 
     assert set() == named - known
     assert len(named) >= 15
+
+
+def test_no_alert_asks_for_a_rule_of_the_guard_that_there_is_not() -> None:
+    rules = [rule["expr"] for rule in read("monitoring/prometheusrule.yaml")["spec"]["groups"][0]["rules"]]
+
+    assert {each.value for each in Rule} >= {name for text in rules for name in re.findall(r'rule="(\w+)"', text)}
+    assert 1 == len([text for text in rules if "meshregistry_held_endpoints" in text])
 
 
 def test_the_settings_load_without_a_warning_and_name_the_replicas_and_the_volume() -> None:

@@ -306,6 +306,24 @@ async def test_what_waits_for_a_valid_entry_is_said_to_be_so() -> None:
     assert ("quarantine", {"10.0.0.1": "served", "10.0.0.2": "quarantine"}) == (answer.rule, outcomes(answer))
     details = {each.address: each.detail for service in answer.services for each in service.instances}
     assert "(export_to: no such namespace! no legal visibility; held back)" in details["10.0.0.2"]
+    assert [("quarantine", "nacos/public/DEFAULT_GROUP")] == [
+        (line.what, line.scope) for line in world.reducer.journal.list_newest("", 20) if line.rule
+    ]
+    assert [1.0, 1.0] == [
+        world.metric("guard_decisions_total", verdict="quarantine"),
+        world.metric("held_services", rule="quarantine"),
+    ]
+
+
+async def test_an_endpoint_behind_a_kept_port_is_not_said_to_be_kept() -> None:
+    world = GuardedWorld(msgspec.structs.replace(POLICY, port_grace_s=300))
+    await world.show({"orders": (*instances(1), *instances(2, port=7070))})
+    services = {"orders": instances(1)}
+    await world.show(services)
+
+    (answer,) = ask(world, services)
+
+    assert ("port_grace", {"10.0.0.1": "served"}, ()) == (answer.rule, outcomes(answer), answer.kept)
 
 
 async def test_a_service_that_lost_its_host_to_another_is_said_to_be_so() -> None:

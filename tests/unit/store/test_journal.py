@@ -11,7 +11,7 @@ from meshregistry.model.instance import Scope
 from meshregistry.model.service_entry import Location, Resolution, ServiceEntry, ServicePort, WorkloadEntry
 from meshregistry.store.journal import Journal, Moment, Origin
 from meshregistry.store.operator import EVERYTHING, Accept, Freeze, ServeAnyway
-from tests.support.guarded_world import SCOPE, GuardedWorld, fleet, instances
+from tests.support.guarded_world import POLICY, SCOPE, GuardedWorld, fleet, instances
 
 pytestmark = pytest.mark.anyio
 
@@ -133,9 +133,59 @@ async def test_the_registry_and_then_the_guard_change_a_service() -> None:
 
     assert [
         ("created", "registry", str(SCOPE)),
-        ("emptied", "guard", ""),
-        ("removed", "guard", ""),
+        ("empty_grace", "guard", str(SCOPE)),
+        ("emptied", "guard", str(SCOPE)),
+        ("removed", "guard", str(SCOPE)),
     ] == lines(world)
+    _, line, *_ = world.reducer.journal.list_newest("nacos/orders.nacos", 9)
+    told = line.source, line.host, line.rule, line.endpoints
+    assert ("nacos", "orders.nacos.svc.cluster.local", "empty_grace", 1) == told
+    rules = ("empty_grace", "emptied")
+    assert [1.0, 1.0] == [world.metric("guard_decisions_total", verdict=rule) for rule in rules]
+    assert [0.0, 0.0] == [world.metric("held_services", rule=rule) for rule in rules]
+
+
+async def test_a_grace_that_ends_with_a_return_is_written_down() -> None:
+    world = GuardedWorld()
+    await world.show({"orders": instances(1)})
+    await world.show({})
+    assert 1.0 == world.metric("held_services", rule="empty_grace")
+
+    assert [] == await world.show({"orders": instances(1)})
+
+    assert [("empty_grace", "empty_grace", ""), ("rule_ended", "", "empty_grace")] == [
+        (line.what, line.rule, line.detail) for line in world.reducer.journal.list_since(1, "", 10)
+    ]
+    assert 0.0 == world.metric("held_services", rule="empty_grace")
+
+
+async def test_a_port_that_outlives_its_instances_is_written_down_and_counted() -> None:
+    world = GuardedWorld(replace(POLICY, port_grace_s=300))
+    await world.show({"orders": (*instances(1), *instances(2, port=9090))})
+
+    await world.show({"orders": instances(1)})
+    await world.wait(100)
+    assert 1.0 == world.metric("held_services", rule="port_grace")
+    await world.wait(200)
+
+    assert [
+        ("port_grace", "guard", str(SCOPE)),
+        ("updated", "registry", str(SCOPE)),
+        ("rule_ended", "guard", str(SCOPE)),
+        ("updated", "guard", str(SCOPE)),
+    ] == lines(world)[1:]
+    assert 1.0 == world.metric("guard_decisions_total", verdict="port_grace")
+    assert 0.0 == world.metric("held_services", rule="port_grace")
+
+
+async def test_what_moves_with_an_operators_decision_names_its_scope() -> None:
+    world = GuardedWorld()
+    await world.show(fleet(1, 3))
+    await world.read("s0", instances(0))
+
+    await world.take(Freeze(EVERYTHING, "ann"))
+
+    assert [("frozen", "operator", ""), ("updated", "operator", str(SCOPE))] == lines(world)[2:]
 
 
 async def test_decisions_about_a_shrink_are_written_down() -> None:
@@ -144,8 +194,9 @@ async def test_decisions_about_a_shrink_are_written_down() -> None:
     await world.show({})
     await world.take(Accept("1", "ann"))
 
-    assert [("held", "guard", str(SCOPE)), ("accepted", "operator", str(SCOPE))] == lines(world)[3:]
-    assert ["hold 1", "hold 1, ann"] == [entry.detail for entry in world.reducer.journal.list_since(3, "", 10)]
+    assert [("held", "guard", str(SCOPE)), ("accepted", "operator", str(SCOPE))] == lines(world)[3:5]
+    assert [("empty_grace", "guard", str(SCOPE))] * 3 == lines(world)[5:]
+    assert ["hold 1", "hold 1, ann"] == [entry.detail for entry in world.reducer.journal.list_since(3, "", 2)]
 
 
 async def test_operators_are_named() -> None:
