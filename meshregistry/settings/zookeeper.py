@@ -100,7 +100,8 @@ class ZookeeperSource(ZookeeperServer, Source):
     watching_resync_cron: str = setting(
         "",
         "When to read everything again while watching: comma-separated cron lines of five fields, or six with seconds "
-        "first, or @every 5m, @daily, …; local time; empty = none.",
+        "first, or @every 5m, @daily, …; local time unless a line begins with TZ=Asia/Shanghai or the like; empty = "
+        "none.",
         slime="WatchingResyncCron",
     )
     watching_resync_jitter: Duration = setting(60.0, "What a cron line asks for happens up to so much later.")
