@@ -111,10 +111,16 @@ class Metrics:
         )
         self.stale_pushes = self._counter("stale_pushes", "Pushes older than what was held.", "source")
         self.missed_events = self._counter("missed_events", "Changes that a listing showed and no push did.", "source")
+        self.source_held_instances = self._gauge(
+            "source_held_instances",
+            "Instances that a registry does not show and its source keeps: it was away, or the loss is doubted.",
+            *("source", "scope"),
+        )
 
     def forget_source(self, kind: str) -> None:
         """Drop what is told of the scopes of a source that does not run any more."""
-        for gauge in (self.source_last_success, self.source_failing, self.push_connected, self.subscriptions):
+        kept_by_scope = (self.source_last_success, self.source_failing, self.source_held_instances)
+        for gauge in (*kept_by_scope, self.push_connected, self.subscriptions):
             gauge.remove_by_labels({"source": kind})
 
     def _declare_store(self) -> None:

@@ -64,6 +64,7 @@ class ScopeReader:
         self._doubts: dict[str, float] = {}
         self._missed = 0
         self._is_in_doubt = False
+        self._held = 0
         self.absences = Absences(settling.settle_s)
 
     @property
@@ -121,11 +122,11 @@ class ScopeReader:
             if not kept.held:
                 self.absences.forget(name)
             if before is not None and before.content_digest == known.content_digest:
-                self.memory.put(name, known)
+                self._remember(name, known)
                 return False
             self._count_bad(harvest.bad)
             await sink.publish(ServiceReading(ServiceKey(self.scope, name), kept.instances, arrived_at))
-            self.memory.put(name, known)
+            self._remember(name, known)
             if before is None and self._published is not None:
                 self._published |= {name}
             return True
@@ -142,7 +143,7 @@ class ScopeReader:
             "last_error": self.status.last_error,
             "services": len(known),
             "instances": sum(len(each.instances) for each in known),
-            "held_instances": sum(each.held for each in known),
+            "held_instances": self._held,
             "doubted_services": len(self.absences),
             "bad_records": sum(each.bad for each in known),
             "bad_records_total": self._bad_records,
@@ -151,6 +152,16 @@ class ScopeReader:
             "unchanged_skips_total": self._skipped,
             "missed_events_total": self._missed,
         }
+
+    def _remember(self, name: str, known: Known) -> None:
+        before = self.memory.known.get(name)
+        self.memory.put(name, known)
+        self._tell_held(self._held + known.held - (before.held if before is not None else 0))
+
+    def _tell_held(self, held: int) -> None:
+        if held != self._held:
+            self._metrics.source_held_instances.labels("nacos", str(self.scope)).set(held)
+        self._held = held
 
     def _note(self, listing: Listing) -> None:
         self._skipped += listing.unchanged
@@ -199,6 +210,7 @@ class ScopeReader:
             await sink.publish(ScopeListing(self.scope, names, news, unread, listing.observed_at))
         self._published = names
         self.memory.adopt(draft)
+        self._tell_held(sum(each.held for each in self.memory.known.values()))
         self.absences.keep_only(names)
         self._tell_doubt()
 

@@ -32,7 +32,8 @@ class _Scope:
         self.is_watched = True
         place = Scope("nacos", "", "public", "DEFAULT_GROUP")
         self.reader = InstanceReader()
-        self.scope = ScopeReader(place, self.reader, self.settling, Metrics(), self.clock.clock)
+        self.metrics = Metrics()
+        self.scope = ScopeReader(place, self.reader, self.settling, self.metrics, self.clock.clock)
 
     async def take(
         self, services: Mapping[str, Iterable[int]], *, started_at: float | None = None, nameless: int = 0
@@ -74,7 +75,14 @@ class _Scope:
     def held(self) -> tuple[object, object]:
         """Instances that are published and not shown, and the services in doubt."""
         page = self.scope.describe()
+        assert sum(each.held for each in self.scope.memory.known.values()) == page["held_instances"]
+        assert (self.held_metric or 0.0) == page["held_instances"]
         return page["held_instances"], page["doubted_services"]
+
+    @property
+    def held_metric(self) -> float | None:
+        labels = {"source": "nacos", "scope": "nacos/public/DEFAULT_GROUP"}
+        return self.metrics.registry.get_sample_value("meshregistry_source_held_instances", labels)
 
     @property
     def missed(self) -> object:
@@ -272,13 +280,13 @@ async def test_while_the_registry_settles_things_are_added_and_none_goes_and_the
     await scope.take({"orders": [9]})
     await scope.push("users")
     assert {"orders": [1, 9], "users": [2]} == scope.services
-    assert 2 == scope.scope.describe()["held_instances"]
+    assert 2 == scope.held[0]
     assert not any(scope.scope.memory.has_item(name, DIGEST) for name in ("orders", "users"))
 
     scope.clock.time += SETTLE_S
     await scope.take({"orders": [9], "users": []})
     assert {"orders": [9], "users": []} == scope.services
-    assert 0 == scope.scope.describe()["held_instances"]
+    assert (0, 0) == scope.held
 
 
 async def test_a_change_that_is_listed_and_not_pushed_in_time_is_counted_once() -> None:
@@ -291,3 +299,18 @@ async def test_a_change_that_is_listed_and_not_pushed_in_time_is_counted_once() 
         await scope.take({"orders": [1, 3], "users": [2, 4]})
 
     assert 1 == scope.missed
+
+
+async def test_what_is_held_is_measured_from_the_first_hold_until_the_source_ends() -> None:
+    scope = _Scope()
+    await scope.take({"orders": [1, 2], "users": [3]})
+    measured = [scope.held_metric]
+    scope.settling.begin()
+    for lasts in ((1,), (), (1, 2)):
+        await scope.push("orders", *lasts)
+        measured.append(scope.held_metric)
+    await scope.take({"orders": [1]})
+    measured.append(scope.held_metric)
+    scope.metrics.forget_source("nacos")
+
+    assert [None, 1.0, 2.0, 0.0, 2.0, None] == [*measured, scope.held_metric]
