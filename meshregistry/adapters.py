@@ -149,6 +149,13 @@ class DubboPage:
         source = self._source()
         return source.instances(interface) if source else ()
 
+    def why_no_calls(self) -> str:
+        """Return why nothing is known of calls, "" where it is looked for."""
+        source = self._source()
+        if source is None:
+            return "no ZooKeeper source"
+        return "" if source.reads_consumers else "consumers are read for Sidecars only, and they are off"
+
     def calls(self) -> Mapping[str, ApplicationCalls]:
         """Return what every application provides and calls now."""
         source = self._source()

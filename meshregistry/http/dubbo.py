@@ -19,6 +19,9 @@ from meshregistry.model.service_entry import Kind
 from meshregistry.wire.resource import Resource
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
+NOTE_HEADER = "X-Meshregistry-Note"
+"""Says why an answer of Slime's shape is empty."""
+
 _YAML = {"Content-Type": "text/yaml; charset=utf-8"}
 _MARK = ("registry", "zookeeper")
 _METHODS = "methods"
@@ -66,11 +69,25 @@ class DubboPages:
 
     async def calls(self, request: web.Request) -> web.Response:
         """Return who provides and calls what now; of one `app`."""
-        return _answer_calls(self._dubbo.calls(), request.query.get("app", ""))
+        return self._answer_calls(self._dubbo.calls(), request)
 
     async def sidecar_calls(self, request: web.Request) -> web.Response:
         """Return the same as it stands in the Sidecars."""
-        return _answer_calls(self._dubbo.used_calls(), request.query.get("app", ""))
+        return self._answer_calls(self._dubbo.used_calls(), request)
+
+    def _answer_calls(self, calls: Mapping[str, ApplicationCalls], request: web.Request) -> web.Response:
+        application = request.query.get("app", "")
+        found = {
+            name: {
+                "application": name,
+                "provideservices": list(each.provides),
+                "consumeservices": list(each.consumes),
+            }
+            for name, each in calls.items()
+            if application in ("", name)
+        }
+        why = self._dubbo.why_no_calls()
+        return web.Response(body=yaml_text(found), headers={**_YAML, **({NOTE_HEADER: why} if why else {})})
 
     def _table(self) -> _Table:
         table: _Table = {}
@@ -140,19 +157,6 @@ def _list_instances(dubbo: DubboView, interface: str) -> list[JsonObject]:
         for found, _, instances in dubbo.instances(interface)
         for instance in instances
     ]
-
-
-def _answer_calls(calls: Mapping[str, ApplicationCalls], application: str) -> web.Response:
-    found = {
-        name: {
-            "application": name,
-            "provideservices": list(each.provides),
-            "consumeservices": list(each.consumes),
-        }
-        for name, each in calls.items()
-        if application in ("", name)
-    }
-    return web.Response(body=yaml_text(found), headers=_YAML)
 
 
 def _slice(table: _Table) -> Iterator[list[str]]:

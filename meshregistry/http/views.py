@@ -150,6 +150,10 @@ class DubboView(Protocol):
         """Yield interface, service and instances of everything that was read; "" is all interfaces."""
         ...
 
+    def why_no_calls(self) -> str:
+        """Return why nothing is known of calls, "" where it is looked for."""
+        ...
+
     def calls(self) -> Mapping[str, ApplicationCalls]:
         """Return what every application provides and calls now."""
         ...

@@ -54,6 +54,7 @@ class PlainViews:
     registered: Sequence[tuple[str, str, tuple[Instance, ...]]] = ()
     called: Mapping[str, ApplicationCalls] = field(default_factory=dict)
     called_by_sidecars: Mapping[str, ApplicationCalls] = field(default_factory=dict)
+    without_calls: str = ""
     journal: Journal = field(default_factory=lambda: Journal(100))
     answers: Mapping[Question, Sequence[Why]] = field(default_factory=dict)
     pod_cache: Mapping[str, object] = field(default_factory=dict)
@@ -70,6 +71,9 @@ class PlainViews:
 
     def instances(self, interface: str) -> Iterable[tuple[str, str, tuple[Instance, ...]]]:
         return [each for each in self.registered if interface in ("", each[0])]
+
+    def why_no_calls(self) -> str:
+        return self.without_calls
 
     def calls(self) -> Mapping[str, ApplicationCalls]:
         return self.called

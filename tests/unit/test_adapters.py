@@ -4,11 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
-from meshregistry.adapters import WhyDesk
+from meshregistry.adapters import DubboPage, WhyDesk
 from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
+from meshregistry.model.sidecar import SidecarPolicy
+from meshregistry.sources.zookeeper.options import SidecarOptions, ZooKeeperOptions
+from meshregistry.sources.zookeeper.source import ZooKeeperSource
 from meshregistry.store.explain import Question
 from meshregistry.store.reducer import Reducer
+from meshregistry.telemetry.metrics import Metrics
 from meshregistry.xds.clients import Clients, ConnectedStream
 from tests.support.ads_rig import MachineRig
 from tests.support.ads_world import SERVICE_ENTRY
@@ -95,3 +99,12 @@ async def test_of_what_never_was_served_no_client_is_told() -> None:
     (answer,) = desk(world.reducer, services, rig).explain(Question(ORDERS, ""))
 
     assert ((), ()) == (answer.changes, answer.clients)
+
+
+def test_the_page_of_calls_knows_why_there_are_none() -> None:
+    without = ZooKeeperSource(ZooKeeperOptions(servers=()), Metrics())
+    reading = ZooKeeperSource(ZooKeeperOptions(servers=(), sidecars=SidecarOptions(policy=SidecarPolicy())), Metrics())
+
+    assert "no ZooKeeper source" == DubboPage({}).why_no_calls()
+    assert "Sidecars" in DubboPage({"zookeeper": without}).why_no_calls()
+    assert "" == DubboPage({"zookeeper": reading}).why_no_calls()

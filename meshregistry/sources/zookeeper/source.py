@@ -75,6 +75,11 @@ class ZooKeeperSource:
         for registry in self._registries:
             yield from registry.reader.known()
 
+    @property
+    def reads_consumers(self) -> bool:
+        """Whether consumers are read, for Sidecars."""
+        return self._desk is not None
+
     def calls(self) -> Mapping[str, ApplicationCalls]:
         """Return which application provides and calls what now; nothing where no Sidecars are made."""
         return self._desk.calls() if self._desk else {}

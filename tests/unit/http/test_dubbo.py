@@ -121,3 +121,11 @@ async def test_call_models_are_yaml() -> None:
         assert {"shop": shop} == await read(client, "dubboCallModel", app="shop")
         assert {"shop", "store"} == set(await read(client, "dubboCallModel"))
         assert {"shop": {**shop, "consumeservices": [ORDERS, USERS]}} == await read(client, "sidecarDubboCallModel")
+
+
+@pytest.mark.parametrize("page", ["dubboCallModel", "sidecarDubboCallModel"])
+async def test_an_answer_without_calls_says_in_a_header_why(page: str) -> None:
+    for why, expected in (("they are off", "they are off"), ("", None)):
+        async with serving(views_of(store_of(), PlainViews(without_calls=why))) as client:
+            response = await client.get(f"/meshregistry/{page}")
+            assert ("{}\n", expected) == (await response.text(), response.headers.get("X-Meshregistry-Note"))

@@ -303,7 +303,7 @@ async def test_without_sidecars_no_consumers_are_read() -> None:
     async with running(tree) as made:
         await made.until(lambda: made.is_synced)
         assert [] == [path for path in tree.reads if "consumers" in path]
-        assert ({}, {}) == (made.source.calls(), made.source.used_calls())
+        assert (False, {}, {}) == (made.source.reads_consumers, made.source.calls(), made.source.used_calls())
 
 
 async def test_an_unread_source_is_complete_after_the_wait_time() -> None:
