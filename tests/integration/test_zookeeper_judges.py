@@ -1,25 +1,12 @@
 """Dubbo 2.7, Dubbo 3 and Spring Cloud register themselves; judged by what the mesh is offered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from meshregistry.model.dubbo_naming import SERVICE_KEY_ANNOTATION
-from meshregistry.model.events import SourceUpdate
-from meshregistry.model.service_entry import Kind, ServiceEntry
-from meshregistry.model.sidecar import Sidecar
-from meshregistry.settings.load import load_settings
-from meshregistry.sources.zookeeper.source import ZooKeeperSource
-from meshregistry.store.reducer import Reducer
+from meshregistry.model.service_entry import ServiceEntry
 from meshregistry.store.snapshot import Change
-from meshregistry.store.store import SnapshotStore
-from meshregistry.telemetry.metrics import Metrics
-from meshregistry.wire.resource import Resource, ResourceEncoder
-from meshregistry.wiring import source_rules
-from meshregistry.wiring_zookeeper import zookeeper_options
 from tests.support.dubbo_apps import (
     Application,
     DubboOptions,
@@ -30,6 +17,7 @@ from tests.support.dubbo_apps import (
     spring_application,
 )
 from tests.support.dubbo_names import encode
+from tests.support.zookeeper_mesh import Mesh
 from tests.support.zookeeper_rig import RealRig
 
 pytestmark = [
@@ -63,80 +51,6 @@ HOSTS_3 = (
 
 STATIC = "lab.api.UserService:users:1.0.0"
 """Registered with weight 0: in the slime profile it takes calls, in the istio profile nobody is sent there."""
-
-
-class Mesh:
-    """A source and the store behind it; the guard holds nothing back but last endpoints, for `grace_s`."""
-
-    def __init__(self, hosts: str, profile: str, extra: str = "", grace_s: int = 0) -> None:
-        guard = f"guard: {{empty_grace: {grace_s}s, delete_after: 0s, port_grace: 0s, mass_ratio: 0}}"
-        source = f"zookeeper_source: {{enabled: true, address: ['{hosts}'], refresh_period: 1s, {extra}}}"
-        settings = load_settings(f"profile: {profile}\n{guard}\n{source}\n", {}).settings
-        metrics = Metrics()
-        self.store = SnapshotStore([Kind.SERVICE_ENTRY, Kind.SIDECAR])
-        self._news = asyncio.Event()
-        self.store.listen(lambda _change: self._news.set())
-        encoder = ResourceEncoder(settings.mcp.create_time)
-        self._reducer = Reducer(self.store, encoder, source_rules(settings), metrics)
-        self.source = ZooKeeperSource(zookeeper_options(settings), metrics)
-
-    async def publish(self, update: SourceUpdate) -> None:
-        """Reduce an update at once."""
-        async with self._lock:
-            await self._reducer.reduce([update])
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator["Mesh"]:
-        """Run the source."""
-        self._lock = asyncio.Lock()
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(self.source.run(self))
-            yield self
-            task.cancel()
-
-    @property
-    def resources(self) -> Mapping[str, Resource]:
-        """What is served, by namespace and name."""
-        return self.store.current.collection(Kind.SERVICE_ENTRY).resources
-
-    def weights(self, interface: str) -> set[float]:
-        """The weights of an interface's instances, as registered and ruled."""
-        return {each.weight for _, _, instances in self.source.instances(interface) for each in instances}
-
-    @property
-    def entries(self) -> dict[str, ServiceEntry]:
-        """Entries with endpoints, by name."""
-        return {each.entry.name: each.entry for each in self.resources.values() if each.endpoint_count}
-
-    @property
-    def sidecars(self) -> dict[str, Sidecar]:
-        """Sidecars by name."""
-        found = [each.record for each in self.store.current.collection(Kind.SIDECAR).resources.values()]
-        return {each.name: each for each in found if isinstance(each, Sidecar)}
-
-    def protocols(self) -> dict[tuple[str, str], set[tuple[str, int]]]:
-        """Service key and protocol of the port → address and port of every endpoint."""
-        return {
-            (dict(entry.annotations).get(SERVICE_KEY_ANNOTATION, entry.name), entry.ports[0].protocol): {
-                (endpoint.address, endpoint.ports[0][1]) for endpoint in entry.endpoints
-            }
-            for entry in self.entries.values()
-        }
-
-    async def until_names(self, names: Iterable[str]) -> None:
-        """Wait until exactly these entries have endpoints; else the comparison is the failure."""
-        expected = set(names)
-        try:
-            await self.until(lambda: set(self.entries) == expected)
-        except TimeoutError:
-            assert expected == set(self.entries)
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        """Wait for commits until the condition holds."""
-        async with asyncio.timeout(TIMEOUT_S):
-            while not condition():
-                self._news.clear()
-                await self._news.wait()
 
 
 async def test_a_dubbo_27_provider_has_slimes_shape_or_is_reachable_by_name(
