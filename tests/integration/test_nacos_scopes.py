@@ -528,3 +528,23 @@ async def test_what_no_member_of_a_cluster_gives_holds_nothing_else_back(
                 _deregister(sim, "ns-1-G2", "10.0.0.1", "G2", "ns-1")
             expected = both if "namespace" in part else ["10.0.0.2"]
             await _until_union(view, {"ns-1-G1": both, "ns-1-G2": expected, "ns-2-G2": ["10.0.0.2"]})
+
+
+async def test_what_was_never_pushed_is_found_by_turns_while_no_member_gives_a_group() -> None:
+    names = [f"s{number}" for number in range(24)]
+    async with _simulated(Dialect.V3, Dialect.V3) as sims:
+        for sim in sims:
+            for name in names:
+                _register(sim, name, "10.0.0.1", "G2")
+            GRPC.apply(sim, rpc=(RpcFault(type="ServiceListRequest", group="G1", error_code=500),))
+        scopes = (NacosScope("", "G1"), NacosScope("", "G2"))
+        options = NacosServerOptions(addresses=tuple(sim.base_url for sim in sims), scopes=scopes)
+        async with reading(options, **GRPC.options) as view:
+            await _until_union(view, {name: ["10.0.0.1"] for name in names})
+            await view.until(lambda view: _namespaces(view)[0]["subscriptions_waiting"] == 0)
+            for sim in sims:
+                sim.set_rpc_faults(*sim.rpc_faults.armed(), RpcFault(type="NotifySubscriberRequest", stall=True))
+                for name in names:
+                    _register(sim, name, "10.0.0.2", "G2")
+
+            await _until_union(view, {name: ["10.0.0.1", "10.0.0.2"] for name in names})

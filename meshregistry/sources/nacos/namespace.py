@@ -320,7 +320,9 @@ class NamespaceReader:
     async def _list_one_by_one(
         self, calls: "Calls", only: Set[str] | None = None
     ) -> "tuple[dict[str, Listing | SourceError], Calls]":
-        self._cycle = (self._cycle + 1) % _ROTATION
+        if only is None:
+            # What another member is asked for in the same reading is no turn of the others.
+            self._cycle = (self._cycle + 1) % _ROTATION
         rests, self._trusts_pushes = self._rests if self._trusts_pushes else _never, True
         listings: dict[str, Listing | SourceError] = {}
         least = {DEFAULT_GROUP} if self.groups_unknown else set()
