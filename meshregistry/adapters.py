@@ -1,6 +1,7 @@
 """What the pages see of the other rooms: the Protocols of `http.views`, satisfied."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
@@ -8,18 +9,20 @@ from typing import Protocol
 import msgspec
 
 from meshregistry.http.views import ClientHolding, Why
-from meshregistry.model.call_model import ApplicationCalls
+from meshregistry.model.call_model import CallSteps
 from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.service_entry import Kind
 from meshregistry.persistence import Keeper
 from meshregistry.sources.zookeeper.source import ZooKeeperSource
-from meshregistry.store.explain import Question, ResourceAnswer
+from meshregistry.store.explain import Question
+from meshregistry.store.explainer import Explained
 from meshregistry.store.reducer import Reducer
 from meshregistry.store.staleness import Staleness
-from meshregistry.xds.clients import Clients
-from meshregistry.xds.holdings import Subject, list_holdings
+from meshregistry.xds.clients import Clients, describe_as_slime, describe_stream
+from meshregistry.xds.holdings import Holding, Subject, list_holdings
 
 _CHANGES_SHOWN = 10
+_CLIENTS_SHOWN = 100
 
 
 class DescribedSource(Protocol):
@@ -47,24 +50,39 @@ class WhyDesk:
         for source in self._sources.values():
             yield from source.known()
 
-    def explain(self, question: Question) -> list[Why]:
-        """Return one answer per resource."""
-        found = self._reducer.explainer.explain(question, self)
-        return [self._complete(name, answer) for name, answer in found.items()]
+    def explain(self, question: Question) -> Iterator[Why | None]:
+        """Yield one answer per resource; None for a step that found none yet."""
+        for each in self._reducer.explainer.explain(question, self):
+            yield each and self._complete(each)
 
-    def _complete(self, name: str, answer: ResourceAnswer) -> Why:
+    def _complete(self, explained: Explained) -> Why:
+        answer = explained.answer
         changes = tuple(self._reducer.journal.list_newest(answer.resource, _CHANGES_SHOWN))
         sequence, is_gone = answer.sequence, False
         if not answer.version and changes and changes[-1].what == "removed":
             sequence, is_gone = changes[-1].sequence, True
-        subject = Subject(Kind.SERVICE_ENTRY, name, sequence, is_gone=is_gone)
-        return Why(answer, changes, tuple(self._list_holdings(subject)) if sequence else ())
+        subject = Subject(Kind.SERVICE_ENTRY, explained.name, sequence, is_gone=is_gone)
+        holdings = list(list_holdings(self._clients, subject, time.monotonic())) if sequence else []
+        if len(holdings) > _CLIENTS_SHOWN:
+            holdings.sort(key=lambda each: each.held_s is not None)
+        return Why(
+            answer,
+            changes,
+            tuple(map(_show_holding, holdings[:_CLIENTS_SHOWN])),
+            Counter(each.state.value for each in holdings),
+            explained.more_resources,
+        )
 
-    def _list_holdings(self, subject: Subject) -> Iterator[ClientHolding]:
-        for each in list_holdings(self._clients, subject, time.monotonic()):
-            yield ClientHolding(
-                each.connection, each.state, each.version_acked, each.acked_age_s, each.held_s, each.is_held_longer
-            )
+
+def _show_holding(holding: Holding) -> ClientHolding:
+    return ClientHolding(
+        holding.connection,
+        holding.state,
+        holding.version_acked,
+        holding.acked_age_s,
+        holding.held_s,
+        holding.is_held_longer,
+    )
 
 
 class Readiness:
@@ -118,13 +136,12 @@ class ClientsPage:
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
 
-    def clients(self) -> Mapping[str, object]:
-        """Return connection id → the client."""
-        details = {stream.connection: stream for stream in self._clients.streams()}
-        return {
-            connection: {**msgspec.structs.asdict(client), "Stream": details.get(connection)}
-            for connection, client in self._clients.slime().items()
-        }
+    def clients(self) -> Iterator[tuple[str, object]]:
+        """Yield each client that has said who it is, by its connection id."""
+        for row in self._clients:
+            if row.machine.node.id:
+                record = msgspec.structs.asdict(describe_as_slime(row))
+                yield row.connection, {**record, "Stream": describe_stream(row)}
 
 
 class SourcesPage:
@@ -133,9 +150,10 @@ class SourcesPage:
     def __init__(self, sources: Mapping[str, DescribedSource]) -> None:
         self._sources = sources
 
-    def sources(self) -> Mapping[str, object]:
-        """Return source kind → the status of its registries."""
-        return {kind: source.registries() for kind, source in self._sources.items()}
+    def sources(self) -> Iterator[tuple[str, Iterable[object]]]:
+        """Yield each source kind and the status of its registries."""
+        for kind, source in tuple(self._sources.items()):
+            yield kind, source.registries()
 
 
 class DubboPage:
@@ -156,15 +174,15 @@ class DubboPage:
             return "no ZooKeeper source"
         return "" if source.reads_consumers else "consumers are read for Sidecars only, and they are off"
 
-    def calls(self) -> Mapping[str, ApplicationCalls]:
-        """Return what every application provides and calls now."""
+    def calls(self) -> CallSteps:
+        """Find out in steps what every application provides and calls now."""
         source = self._source()
-        return source.calls() if source else {}
+        return (yield from source.calls()) if source else {}
 
-    def used_calls(self) -> Mapping[str, ApplicationCalls]:
-        """Return the same as it stands in the Sidecars that are served."""
+    def used_calls(self) -> CallSteps:
+        """Do the same as it stands in the Sidecars that are served."""
         source = self._source()
-        return source.used_calls() if source else {}
+        return (yield from source.used_calls()) if source else {}
 
     def _source(self) -> ZooKeeperSource | None:
         source = self._sources.get("zookeeper")

@@ -4,15 +4,16 @@ Parameters and shapes: Slime pkg/source/zookeeper, the handlers of /zk, /zks and
 in the istio profile an interface has one entry per protocol, told apart by its host behind the service key.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from itertools import chain
 
 from aiohttp import web
 
 from meshregistry.http.spec_json import JsonObject, spec_json
-from meshregistry.http.streaming import send_slices
-from meshregistry.http.text import json_members, json_text, yaml_text
+from meshregistry.http.streaming import send_slices, step_through
+from meshregistry.http.text import json_array, json_members, json_object, json_text, yaml_text
 from meshregistry.http.views import DubboView, Views
-from meshregistry.model.call_model import ApplicationCalls
+from meshregistry.model.call_model import ApplicationCalls, CallSteps
 from meshregistry.model.dubbo_naming import SERVICE_KEY_ANNOTATION, escape_methods
 from meshregistry.model.instance import Instance
 from meshregistry.model.service_entry import Kind
@@ -26,6 +27,12 @@ _YAML = {"Content-Type": "text/yaml; charset=utf-8"}
 _MARK = ("registry", "zookeeper")
 _METHODS = "methods"
 _SLICE_SIZE = 500
+_STEP_SIZE = 1000
+"""Resources looked at in one turn."""
+
+_CALLS_SIZE = 200
+"""Services per slice of a call model: YAML takes 20 us for each."""
+
 _CACHE_OPENING, _CACHE_CLOSING = b'{\n  "cache": {', b"\n  }\n}"
 
 _Table = dict[str, dict[str, Resource]]
@@ -44,61 +51,69 @@ class DubboPages:
         """Return what every interface has become; of one `interfaceName`; with `registry_services` its instances."""
         interface = request.query.get("interfaceName", "")
         if request.query.get("registry_services") == "true":
-            return web.Response(body=json_text(_list_instances(self._dubbo, interface)), headers=_JSON)
-        table = self._table()
-        if interface:
-            return web.Response(body=json_text(self._items(interface, table.get(interface, {}))), headers=_JSON)
-        return await send_slices(request, self._cache_slices(table), _JSON, self._send_timeout_s)
+            slices = json_array(_list_instances(self._dubbo, interface))
+        elif interface:
+            slices = self._interface_slices(interface)
+        else:
+            slices = self._cache_slices()
+        return await send_slices(request, slices, _JSON, self._send_timeout_s)
 
     async def zks(self, request: web.Request) -> web.StreamResponse:
         """Return the number of endpoints by service key; the entries of one `iface`, or of `all`."""
-        table, wanted = self._table(), request.query.get("iface", "")
-        if wanted:
-            found = {
-                key: item
-                for interface, resources in table.items()
-                if interface in (wanted, wanted.partition(":")[0])
-                for key, item in self._items(interface, resources).items()
-                if wanted in (interface, key)
-            }
-            return web.Response(body=json_text(found), headers=_JSON)
-        if "all" in request.query:
-            return await send_slices(request, json_members(self._all_slices(table)), _JSON, self._send_timeout_s)
-        counts = {key: each.endpoint_count for resources in table.values() for key, each in resources.items()}
-        return web.Response(body=json_text({**counts, "count-iface": len(table)}), headers=_JSON)
+        if wanted := request.query.get("iface", ""):
+            slices = self._wanted_slices(wanted)
+        else:
+            slices = self._all_slices() if "all" in request.query else self._count_slices()
+        return await send_slices(request, slices, _JSON, self._send_timeout_s)
 
-    async def calls(self, request: web.Request) -> web.Response:
+    async def calls(self, request: web.Request) -> web.StreamResponse:
         """Return who provides and calls what now; of one `app`."""
-        return self._answer_calls(self._dubbo.calls(), request)
+        return await self._send_calls(request, self._dubbo.calls())
 
-    async def sidecar_calls(self, request: web.Request) -> web.Response:
+    async def sidecar_calls(self, request: web.Request) -> web.StreamResponse:
         """Return the same as it stands in the Sidecars."""
-        return self._answer_calls(self._dubbo.used_calls(), request)
+        return await self._send_calls(request, self._dubbo.used_calls())
 
-    def _answer_calls(self, calls: Mapping[str, ApplicationCalls], request: web.Request) -> web.Response:
-        application = request.query.get("app", "")
-        found = {
-            name: {
-                "application": name,
-                "provideservices": list(each.provides),
-                "consumeservices": list(each.consumes),
-            }
-            for name, each in calls.items()
-            if application in ("", name)
-        }
+    async def _send_calls(self, request: web.Request, steps: CallSteps) -> web.StreamResponse:
+        slices = _call_slices(steps, request.query.get("app", ""))
         why = self._dubbo.why_no_calls()
-        return web.Response(body=yaml_text(found), headers={**_YAML, **({NOTE_HEADER: why} if why else {})})
+        headers = {**_YAML, **({NOTE_HEADER: why} if why else {})}
+        return await send_slices(request, slices, headers, self._send_timeout_s)
 
-    def _table(self) -> _Table:
+    def _make_table(self) -> Generator[bytes, None, _Table]:
+        """Find the entries of Dubbo in steps, each of them an empty slice."""
         table: _Table = {}
-        for _, resource in sorted(self._store.current.collection(Kind.SERVICE_ENTRY).resources.items()):
+        resources = sorted(self._store.current.collection(Kind.SERVICE_ENTRY).resources.items())
+        for number, (_, resource) in enumerate(resources):
             if _MARK in resource.record.labels:
                 interface, key = _identify(resource)
                 by_key = table.setdefault(interface, {})
                 by_key[key if key not in by_key else f"{key}@{resource.entry.hosts[0]}"] = resource
+            if not (number + 1) % _STEP_SIZE:
+                yield b""
         return table
 
-    def _cache_slices(self, table: _Table) -> Iterator[bytes]:
+    def _interface_slices(self, interface: str) -> Iterator[bytes]:
+        table = yield from self._make_table()
+        yield from json_object(self._items(interface, table.get(interface, {})).items())
+
+    def _wanted_slices(self, wanted: str) -> Iterator[bytes]:
+        table = yield from self._make_table()
+        found = [each for each in dict.fromkeys((wanted, wanted.partition(":")[0])) if each in table]
+        yield from json_object(
+            (key, item)
+            for interface in sorted(found)
+            for key, item in self._items(interface, table[interface]).items()
+            if wanted in (interface, key)
+        )
+
+    def _count_slices(self) -> Iterator[bytes]:
+        table = yield from self._make_table()
+        counts = ((key, each.endpoint_count) for resources in table.values() for key, each in resources.items())
+        yield from json_object(chain(counts, [("count-iface", len(table))]))
+
+    def _cache_slices(self) -> Iterator[bytes]:
+        table = yield from self._make_table()
         opening, closing = _CACHE_OPENING, _CACHE_CLOSING
         for run in _slice(table):
             text = json_text({"cache": {interface: self._items(interface, table[interface]) for interface in run}})
@@ -106,9 +121,12 @@ class DubboPages:
             opening = b","
         yield closing if opening == b"," else json_text({"cache": {}})
 
-    def _all_slices(self, table: _Table) -> Iterator[dict[str, JsonObject]]:
-        for run in _slice(table):
-            yield {key: item for interface in run for key, item in self._items(interface, table[interface]).items()}
+    def _all_slices(self) -> Iterator[bytes]:
+        table = yield from self._make_table()
+        yield from json_members(
+            {key: item for interface in run for key, item in self._items(interface, table[interface]).items()}
+            for run in _slice(table)
+        )
 
     def _items(self, interface: str, resources: Mapping[str, Resource]) -> dict[str, JsonObject]:
         methods = {service: _unite_methods(instances) for _, service, instances in self._dubbo.instances(interface)}
@@ -146,17 +164,39 @@ def _unite_methods(instances: tuple[Instance, ...]) -> str:
     return escape_methods(",".join(methods))
 
 
-def _list_instances(dubbo: DubboView, interface: str) -> list[JsonObject]:
-    return [
-        {
-            "interface": found,
-            "address": instance.address,
-            "port": instance.port,
-            "metadata": dict(instance.metadata),
-        }
-        for found, _, instances in dubbo.instances(interface)
-        for instance in instances
-    ]
+def _list_instances(dubbo: DubboView, interface: str) -> Iterator[JsonObject]:
+    for found, _, instances in dubbo.instances(interface):
+        for instance in instances:
+            yield {
+                "interface": found,
+                "address": instance.address,
+                "port": instance.port,
+                "metadata": dict(instance.metadata),
+            }
+
+
+def _call_slices(steps: CallSteps, application: str) -> Iterator[bytes]:
+    calls = yield from step_through(steps)
+    names = calls if not application else {application} & calls.keys()
+    for name in names:
+        yield from _print_calls(name, calls[name])
+    if not names:
+        yield yaml_text({})
+
+
+def _print_calls(name: str, calls: ApplicationCalls) -> Iterator[bytes]:
+    """Yield the document of one application; an application may call all services there are."""
+    yield yaml_text({name: {"application": name}})
+    for key, services in (("consumeservices", calls.consumes), ("provideservices", calls.provides)):
+        if not services:
+            yield _indent({key: []}, 0)
+        for start in range(0, len(services), _CALLS_SIZE):
+            yield _indent({key: list(services[start : start + _CALLS_SIZE])}, 1 if start else 0)
+
+
+def _indent(value: Mapping[str, Sequence[str]], skipped: int) -> bytes:
+    """Return a member of an inner mapping as YAML, without so many lines at its beginning."""
+    return b"".join(b"  " + line for line in yaml_text(value).splitlines(keepends=True)[skipped:])
 
 
 def _slice(table: _Table) -> Iterator[list[str]]:

@@ -2,7 +2,9 @@
 
 from aiohttp import web
 
-from meshregistry.http.debug import json_answer, read_limit, read_number
+from meshregistry.http.debug import JSON, read_limit, read_number
+from meshregistry.http.streaming import send_slices
+from meshregistry.http.text import json_report
 from meshregistry.http.views import JournalView
 
 _DEFAULT_LIMIT = 200
@@ -12,10 +14,11 @@ _MAX_LIMIT = 5000
 class JournalPage:
     """Answers from the journal: the newest lines, or those after a number."""
 
-    def __init__(self, journal: JournalView) -> None:
+    def __init__(self, journal: JournalView, send_timeout_s: float) -> None:
         self._journal = journal
+        self._send_timeout_s = send_timeout_s
 
-    async def get(self, request: web.Request) -> web.Response:
+    async def get(self, request: web.Request) -> web.StreamResponse:
         """Return at most `limit` lines, of one `host` (or resource) when asked.
 
         With `since` the oldest ones after that number, so that a reader that asks again with the `next` of an answer
@@ -30,4 +33,5 @@ class JournalPage:
             entries = self._journal.list_newest(host, limit)
         is_whole = len(entries) < limit
         last = self._journal.last if is_whole or not entries else entries[-1].number
-        return json_answer({"last": self._journal.last, "next": last, "entries": entries})
+        slices = json_report({"last": self._journal.last, "next": last}, "entries", entries)
+        return await send_slices(request, slices, {"Content-Type": JSON}, self._send_timeout_s)

@@ -52,8 +52,9 @@ class Page(msgspec.Struct, frozen=True):
 
 def module_pages(views: Views, send_timeout_s: float) -> list[Page]:
     """Return the pages of the module, with paths relative to its prefix."""
-    debug, probes = DebugPages(views), ProbePages(views.readiness, views.staleness)
-    dubbo, pods = DubboPages(views, send_timeout_s), PodPages(views.pods)
+    debug, probes = DebugPages(views, send_timeout_s), ProbePages(views.readiness, views.staleness)
+    dubbo, pods = DubboPages(views, send_timeout_s), PodPages(views.pods, send_timeout_s)
+    journal, why = JournalPage(views.journal, send_timeout_s), WhyPage(views.why, send_timeout_s)
     pages = [
         Page(
             "/xdsCache",
@@ -64,8 +65,12 @@ def module_pages(views: Views, send_timeout_s: float) -> list[Page]:
         Page("/clients", "the connected xDS clients", debug.clients),
         Page("/sources", "the state of all sources", debug.sources),
         Page("/rejects", "what was dropped or repaired: resource, reason, limit", debug.rejects),
-        Page("/journal", "what changed lately, and why: since, host, limit", JournalPage(views.journal).get),
-        Page("/why", "why a host has an endpoint or not: host, address, port, format=json", WhyPage(views.why).get),
+        Page("/journal", "what changed lately, and why: since, host, limit", journal.get),
+        Page(
+            "/why",
+            "why a host has an endpoint or not: host, address, port, format=json",
+            why.get,
+        ),
         Page("/zk", "what Dubbo interfaces have become: interfaceName, registry_services=true", dubbo.zk),
         Page("/zks", "endpoints by Dubbo service: iface, all", dubbo.zks),
         Page("/dubboCallModel", "which application provides and calls what now: app", dubbo.calls),

@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from typing import TypeVar
 
 from aiohttp import hdrs, web
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -16,6 +19,8 @@ async def send_slices(
     request: web.Request, slices: Iterator[bytes], headers: Mapping[str, str], send_timeout_s: float
 ) -> web.StreamResponse:
     """Send the slices as one chunked answer, letting other tasks run after each; answers of one application take turns.
+
+    An empty slice is a step of work that has nothing to send yet.
 
     A client that reads nothing for `send_timeout_s` seconds is cut off, and so is one whose answer fails half-way:
     a truncated body must not look complete. Whatever fails before the first slice raises. Cancelling cuts off.
@@ -40,10 +45,12 @@ async def send_slices(
 
 
 async def _take(request: web.Request, slices: Iterator[bytes]) -> bytes | None:
-    """Make the next slice, alone in its turn of the event loop; None after the last."""
-    async with request.app[TURNS]:
-        part = next(slices, None)
-        await asyncio.sleep(0)
+    """Make the next slice, its steps alone in their turns of the event loop; None after the last."""
+    part: bytes | None = b""
+    while part == b"":
+        async with request.app[TURNS]:
+            part = next(slices, None)
+            await asyncio.sleep(0)
     return part
 
 
@@ -55,3 +62,14 @@ async def _send(response: web.StreamResponse, part: bytes, send_timeout_s: float
 def _cut_off(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.abort()
+
+
+def step_through(steps: Generator[None, None, T]) -> Generator[bytes, None, T]:
+    """Do work in steps, each of them an empty slice; returns its result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        yield b""

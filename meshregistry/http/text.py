@@ -2,10 +2,17 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 import msgspec
 import orjson
 import yaml
+
+SLICE_BYTES = 65_536
+"""How long the parts of a bounded document are: that much is a millisecond of work, plus one member."""
+
+PAUSE: Final = None
+"""Among the members of a bounded document: a step of work that has nothing to tell. It is an empty part."""
 
 _YAML_WIDTH = 1 << 20
 """Characters per line: never fold a scalar."""
@@ -69,6 +76,64 @@ def json_members(slices: Iterable[Mapping[str, object]]) -> Iterator[bytes]:
     yield b"{}" if opening == b"{" else b"\n}"
 
 
+def json_object(members: Iterable[tuple[str, object] | None]) -> Iterator[bytes]:
+    """Yield the parts of one JSON object; its members may be `PAUSE`."""
+    texts = (PAUSE if each is PAUSE else _json_member(*each, depth=1) for each in members)
+    return _enclose(b"{", texts, b"\n}")
+
+
+def json_array(items: Iterable[object]) -> Iterator[bytes]:
+    """Yield the parts of one JSON list; its items may be `PAUSE`."""
+    texts = (PAUSE if each is PAUSE else _json_items([each], depth=1) for each in items)
+    return _enclose(b"[", texts, b"\n]")
+
+
+def json_report(head: Mapping[str, object], name: str, items: Iterable[object]) -> Iterator[bytes]:
+    """Yield the parts of one JSON object whose last member is a list."""
+    yield json_text({**head, name: []})[: -len("[]\n}")]
+    yield from _enclose(b"[", (_json_items([each], depth=2) for each in items), b"\n  ]")
+    yield b"\n}"
+
+
+def json_objects(groups: Iterable[tuple[str, Iterable[tuple[str, object]]]]) -> Iterator[bytes]:
+    """Yield the parts of one JSON object of objects."""
+    return _nest(
+        (key, _enclose(b"{", (_json_member(*each, depth=2) for each in members), b"\n  }")) for key, members in groups
+    )
+
+
+def json_arrays(groups: Iterable[tuple[str, Iterable[object]]]) -> Iterator[bytes]:
+    """Yield the parts of one JSON object of lists."""
+    return _nest(
+        (key, _enclose(b"[", (_json_items([each], depth=2) for each in items), b"\n  ]")) for key, items in groups
+    )
+
+
+def _nest(groups: Iterable[tuple[str, Iterator[bytes]]]) -> Iterator[bytes]:
+    opening = b"{"
+    for key, parts in groups:
+        yield opening + b"\n  " + json_text(key) + b": "
+        yield from parts
+        opening = b","
+    yield b"{}" if opening == b"{" else b"\n}"
+
+
+def _enclose(opening: bytes, texts: Iterable[bytes | None], closing: bytes) -> Iterator[bytes]:
+    """Yield the parts of a document of some members, each not much longer than `SLICE_BYTES`."""
+    run, size, separator = list[bytes](), 0, opening
+    for text in texts:
+        if text is None:
+            yield b""
+            continue
+        run += (separator, text)
+        size += len(text)
+        separator = b","
+        if size >= SLICE_BYTES:
+            yield b"".join(run)
+            run, size = [], 0
+    yield opening + closing.strip() if separator is opening else b"".join((*run, closing))
+
+
 def yaml_list(slices: Iterable[Sequence[object]]) -> Iterator[bytes]:
     """Yield the parts of one YAML list."""
     part = b"[]\n"
@@ -101,6 +166,13 @@ def _json_items(items: Sequence[object], *, depth: int) -> bytes:
     if depth == 1:
         return json_text(items)[1:-2]
     return json_text([items])[len("[\n  [") : -len("\n  ]\n]")]
+
+
+def _json_member(key: str, value: object, *, depth: int) -> bytes:
+    """Return a member of an object at a depth of one or two, indented as in the whole document."""
+    if depth == 1:
+        return json_text({key: value})[1:-2]
+    return json_text([{key: value}])[len("[\n  {") : -len("\n  }\n]")]
 
 
 def _dump_yaml(value: object) -> bytes:

@@ -4,14 +4,14 @@ Nothing behind a view may hand out a secret; the pages print what they are given
 JSON-able: strings, numbers, booleans, None, sequences and mappings of these, or msgspec records of them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
-from meshregistry.model.call_model import ApplicationCalls
+from meshregistry.model.call_model import CallSteps
 from meshregistry.model.instance import Instance
 from meshregistry.model.rejects import Reject
 from meshregistry.store.explain import Question, ResourceAnswer
@@ -59,16 +59,16 @@ class StalenessView(Protocol):
 class ClientsView(Protocol):
     """The connected xDS clients."""
 
-    def clients(self) -> Mapping[str, object]:
-        """Return connection id → what is known of that client."""
+    def clients(self) -> Iterable[tuple[str, object]]:
+        """Yield the connection id of each client and what is known of it; others may come and go meanwhile."""
         ...
 
 
 class SourcesView(Protocol):
     """The state of all sources."""
 
-    def sources(self) -> Mapping[str, object]:
-        """Return source kind → its status: scopes, last success, failures."""
+    def sources(self) -> Iterable[tuple[str, Iterable[object]]]:
+        """Yield each source kind and the status of its registries: scopes, last success, failures."""
         ...
 
 
@@ -83,8 +83,8 @@ class RegistriesView(Protocol):
 class RejectsView(Protocol):
     """What is dropped or repaired in the current snapshot."""
 
-    def rejects(self) -> Sequence[Reject]:
-        """Return every reject, sorted."""
+    def walk_rejects(self) -> Iterator[Reject]:
+        """Yield every reject in any order; what comes or goes meanwhile may be missing."""
         ...
 
 
@@ -133,13 +133,20 @@ class Why(msgspec.Struct, frozen=True):
     """Its newest lines in the journal, the oldest first."""
 
     clients: tuple[ClientHolding, ...]
+    """Not all where there are many: then those that do not hold its present version come first."""
+
+    client_states: Mapping[str, int]
+    """All clients counted by their state."""
+
+    more_resources: int = 0
+    """Resources that were asked about, too, and have no answer, as there are too many."""
 
 
 class WhyView(Protocol):
     """Answers why a host has its endpoints."""
 
-    def explain(self, question: Question) -> Sequence[Why]:
-        """Return one answer per resource of a host, of an address, or of both."""
+    def explain(self, question: Question) -> Iterator[Why | None]:
+        """Yield one answer per resource of a host, of an address, or of both; None for a step that found none yet."""
         ...
 
 
@@ -154,24 +161,24 @@ class DubboView(Protocol):
         """Return why nothing is known of calls, "" where it is looked for."""
         ...
 
-    def calls(self) -> Mapping[str, ApplicationCalls]:
-        """Return what every application provides and calls now."""
+    def calls(self) -> CallSteps:
+        """Find out in steps what every application provides and calls now; returns them by name, sorted."""
         ...
 
-    def used_calls(self) -> Mapping[str, ApplicationCalls]:
-        """Return the same as it stands in the Sidecars that are served."""
+    def used_calls(self) -> CallSteps:
+        """Do the same as it stands in the Sidecars that are served."""
         ...
 
 
 class PodsView(Protocol):
     """The cache of Kubernetes' pods and nodes; empty while nothing needs it."""
 
-    def pods(self) -> Mapping[str, object]:
-        """Return cluster → IP → `Meta` and `NodeName`."""
+    def pods(self) -> Iterable[tuple[str, Iterable[tuple[str, object]]]]:
+        """Yield each cluster and its IPs with `Meta` and `NodeName`; these may come and go meanwhile."""
         ...
 
-    def nodes(self) -> Mapping[str, object]:
-        """Return cluster → node → its metadata."""
+    def nodes(self) -> Iterable[tuple[str, Iterable[tuple[str, object]]]]:
+        """Yield each cluster and its nodes with their metadata."""
         ...
 
 

@@ -5,7 +5,7 @@ what is known of it. Different on purpose: clusters are asked in a fixed order, 
 are told at once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -100,9 +100,10 @@ class ClusterBook:
         return sort_pairs(dict(meta.labels or {})) if meta else ()
 
     def list_winners(self) -> Iterator[tuple[str, Pod]]:
-        """Yield every address with its pod."""
+        """Yield every address with its pod; without those that go meanwhile."""
         for address in sorted(self._by_address):
-            yield address, max(self._by_address[address].values(), key=_age_order)
+            if (pod := self.find(address)) is not None:
+                yield address, pod
 
     def _addresses_on(self, node: str) -> set[str]:
         pods = (pod for pod in self.pods.values() if pod.spec.node_name == node)
@@ -145,22 +146,15 @@ class PodBook:
                 return PodLabels(labels, cluster.node_labels(pod.spec.node_name))
         return None
 
-    def pods(self) -> Mapping[str, object]:
-        """Return cluster → address → the pod's metadata and node, as Slime's `/pc` shows them."""
-        return {
-            name: {
-                address: {"Meta": _shown(pod.metadata), "NodeName": pod.spec.node_name}
-                for address, pod in cluster.list_winners()
-            }
-            for name, cluster in self.clusters.items()
-        }
+    def pods(self) -> Iterator[tuple[str, Iterator[tuple[str, object]]]]:
+        """Yield each cluster and its addresses with the pod's metadata and node, as Slime's `/pc` shows them."""
+        for name, cluster in tuple(self.clusters.items()):
+            yield name, ((address, _show_pod(pod)) for address, pod in cluster.list_winners())
 
-    def nodes(self) -> Mapping[str, object]:
-        """Return cluster → node → its metadata, as Slime's `/nc` shows them."""
-        return {
-            name: {node: _shown(meta) for node, meta in sorted(cluster.nodes.items())}
-            for name, cluster in self.clusters.items()
-        }
+    def nodes(self) -> Iterator[tuple[str, Iterator[tuple[str, object]]]]:
+        """Yield each cluster and its nodes with their metadata, as Slime's `/nc` shows them."""
+        for name, cluster in tuple(self.clusters.items()):
+            yield name, ((node, _shown(meta)) for node, meta in sorted(cluster.nodes.items()))
 
 
 def _key(pod: Pod) -> PodKey:
@@ -169,6 +163,10 @@ def _key(pod: Pod) -> PodKey:
 
 def _age_order(pod: Pod) -> tuple[str, str]:
     return (pod.metadata.creation_timestamp or "", pod.metadata.uid)
+
+
+def _show_pod(pod: Pod) -> object:
+    return {"Meta": _shown(pod.metadata), "NodeName": pod.spec.node_name}
 
 
 def _shown(meta: Meta) -> object:

@@ -6,10 +6,13 @@ service that is gone loses its callers, and what is kept for one application doe
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from meshregistry.model.instance import ServiceKey
+
+_STEP_SIZE = 200
+"""Services looked at in one step: as many times a hundred applications are some milliseconds."""
 
 _PRESENCE = ""
 """The dependency that every known application has: it makes an application without calls outlive a restart."""
@@ -31,6 +34,10 @@ class ApplicationCalls(NamedTuple):
 
     provides: tuple[str, ...]
     consumes: tuple[str, ...]
+
+
+CallSteps = Generator[None, None, Mapping[str, ApplicationCalls]]
+"""Work in steps of some milliseconds; returns application → its calls, sorted."""
 
 
 class CallModel:
@@ -93,18 +100,24 @@ class CallModel:
         """Return the applications that have dependencies to tell, gone ones included until their time is over."""
         return frozenset(self._links)
 
-    def applications(self) -> Mapping[str, ApplicationCalls]:
-        """Return what every application provides and calls now, for the debug page."""
+    def walk_applications(self) -> CallSteps:
+        """Find out in steps what every application provides and calls, for the debug page; returns them sorted."""
         provides: dict[str, set[str]] = {}
         consumes: dict[str, set[str]] = {}
-        for call in self._choose(self._by_host):
+        for number, call in enumerate(self._choose(tuple(self._by_host))):
             for table, names in ((provides, call.providers), (consumes, call.consumers)):
                 for name in names:
                     table.setdefault(name, set()).add(call.service)
-        return {
-            name: ApplicationCalls(tuple(sorted(provides.get(name, ()))), tuple(sorted(consumes.get(name, ()))))
-            for name in sorted(provides.keys() | consumes.keys())
-        }
+            if not (number + 1) % _STEP_SIZE:
+                yield
+        applications: dict[str, ApplicationCalls] = {}
+        for name in sorted(provides.keys() | consumes.keys()):
+            applications[name] = ApplicationCalls(
+                tuple(sorted(provides.get(name, ()))), tuple(sorted(consumes.get(name, ())))
+            )
+            if not len(applications) % _STEP_SIZE:
+                yield
+        return applications
 
     def _put(self, interface: str, calls: tuple[ServiceCalls, ...], hosts: Iterable[str]) -> None:
         self._by_interface.pop(interface, None)

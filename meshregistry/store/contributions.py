@@ -3,7 +3,7 @@
 Owned by the reducer. Holds converted claims only; it decides nothing about merging or shrinking.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
 from meshregistry.model.claim import Claim
@@ -53,13 +53,10 @@ class Contributions:
         """Return every scope that contributes something."""
         return frozenset(self._by_scope)
 
-    def resources_of_host(self, host: str) -> set[str]:
-        """Return the resources that somebody claims with a host, or under that very name."""
-        return {
-            name
-            for name, by_key in self._by_resource.items()
-            if name == host or any(host in claim.hosts for claim in by_key.values())
-        }
+    def walk_hosts(self) -> Iterator[tuple[str, list[str]]]:
+        """Yield each resource that somebody claims with its hosts; what comes or goes meanwhile may be missing."""
+        for name, by_key in tuple(self._by_resource.items()):
+            yield name, [host for claim in by_key.values() for host in claim.hosts]
 
     def names(self, scope: Scope) -> frozenset[str]:
         """Return the services of a scope that contribute something."""

@@ -19,9 +19,13 @@ from meshregistry.model.validation import HELD_BACK
 from meshregistry.store.departures import Place, place_of
 from meshregistry.wire.resource import Resource
 
+MAX_HOSTS = 20
+MAX_SERVICES = 50
 MAX_INSTANCES = 100
+"""Of all services of a resource together, as each costs a conversion."""
+
 MAX_REJECTS = 50
-MAX_REWRITES = 20
+MAX_REWRITES = 5
 _WITHHELD = {
     "expired": "nothing was heard of its scope for guard.max_stale",
     "gave_way": "nothing was heard of its scope for a while, and another service registered the address and port",
@@ -63,6 +67,9 @@ class ServiceAnswer(msgspec.Struct, frozen=True):
     held: int
     holds: tuple[str, ...]
     instances: tuple[InstanceAnswer, ...]
+    """Those asked about, at most `MAX_INSTANCES`; where there are more, what is not served comes first."""
+
+    more_instances: int = 0
 
 
 class ResourceAnswer(msgspec.Struct, frozen=True):
@@ -85,6 +92,10 @@ class ResourceAnswer(msgspec.Struct, frozen=True):
 
     services: tuple[ServiceAnswer, ...]
     rejects: tuple[Reject, ...]
+    more_hosts: int = 0
+    more_kept: int = 0
+    more_services: int = 0
+    more_rejects: int = 0
 
 
 class Evidence(NamedTuple):
@@ -118,6 +129,15 @@ class Question(NamedTuple):
         """Whether it is about an address and port."""
         return self.address in ("", place[0]) and self.port in (0, place[1])
 
+    def names(self, instance: Instance) -> bool:
+        """Whether it is about an instance, by either of its ports."""
+        return any(self.covers((instance.address, port)) for port in (instance.port, instance.secure_port))
+
+    def is_at(self, endpoints: Iterable[WorkloadEntry]) -> bool:
+        """Whether one of the endpoints answers at the address and port."""
+        found = [each for each in endpoints if each.address == self.address]
+        return any(map(self.covers, reach(found)))
+
 
 def explain_resource(
     evidence: Evidence,
@@ -132,19 +152,28 @@ def explain_resource(
     """
     entry = evidence.resource.entry if evidence.resource is not None else None
     endpoints = entry.endpoints if entry is not None else ()
+    hosts = entry.hosts if entry is not None else tuple(sorted({claim.hosts[0] for claim in evidence.claims}))
     keys = sorted({claim.key for claim in evidence.claims} | evidence.held.keys() | registered.keys())
     teller = _Teller(evidence, question, {place_of(each) for each in endpoints}, reach(endpoints), policies, cache)
-    services = tuple([teller.tell(key, registered.get(key)) for key in keys])
+    services: list[ServiceAnswer] = []
+    for key in keys[:MAX_SERVICES]:
+        room = MAX_INSTANCES - sum(len(each.instances) for each in services)
+        services.append(teller.tell(key, registered.get(key), room))
+    left = teller.list_left()
     return ResourceAnswer(
         print_subject(evidence.name),
-        entry.hosts if entry is not None else tuple(sorted({claim.hosts[0] for claim in evidence.claims})),
+        tuple(map(print_subject, hosts[:MAX_HOSTS])),
         evidence.resource.version if evidence.resource is not None else "",
         evidence.sequence,
         len(endpoints),
         evidence.rule,
-        tuple(teller.list_left()[:MAX_INSTANCES]),
-        services,
+        tuple(left[:MAX_INSTANCES]),
+        tuple(services),
         evidence.rejects[:MAX_REJECTS],
+        more_hosts=max(0, len(hosts) - MAX_HOSTS),
+        more_kept=max(0, len(left) - MAX_INSTANCES),
+        more_services=max(0, len(keys) - MAX_SERVICES),
+        more_rejects=max(0, len(evidence.rejects) - MAX_REJECTS),
     )
 
 
@@ -158,13 +187,16 @@ class _Teller(NamedTuple):
     policies: Mapping[str, ConversionPolicy]
     cache: ConversionCache
 
-    def tell(self, key: ServiceKey, registered: tuple[Instance, ...] | None) -> ServiceAnswer:
+    def tell(self, key: ServiceKey, registered: tuple[Instance, ...] | None, room: int) -> ServiceAnswer:
         own = [claim for claim in self.evidence.claims if claim.key == key]
-        held = self.evidence.held.get(key, ())
+        held = _places(self.evidence.held.get(key, ()))
         contributed = _places(own)
-        answers = [self._judge(key, each, own) for each in registered or () if self._is_asked(each)]
-        answers += self._list_kept(contributed, _places(held), registered)
-        if self.question.address and registered is not None and not answers:
+        asked = [each for each in registered or () if self.question.names(each)]
+        kept = self._list_kept(contributed, held, registered)
+        if len(asked) > room:
+            asked.sort(key=lambda each: (each.address, each.port) in self.reached)
+        answers = [self._judge(key, each, own) for each in asked[:room]] + kept[: max(0, room - len(asked))]
+        if self.question.address and registered is not None and not asked and not kept:
             shown = print_subject(self.question.address)
             answers = [InstanceAnswer(shown, self.question.port, "unregistered", "its registry does not name it")]
         return ServiceAnswer(
@@ -173,9 +205,10 @@ class _Teller(NamedTuple):
             print_subject(str(key.scope)),
             None if registered is None else len(registered),
             len(contributed),
-            len(_places(held)),
+            len(held),
             self.evidence.holds.get(key, ()),
-            tuple(answers[:MAX_INSTANCES]),
+            tuple(answers),
+            max(0, len(asked) + len(kept) - len(answers)),
         )
 
     def list_left(self) -> list[InstanceAnswer]:
@@ -187,9 +220,6 @@ class _Teller(NamedTuple):
             for place in sorted(left)
             if self.question.covers(place)
         ]
-
-    def _is_asked(self, instance: Instance) -> bool:
-        return any(self.question.covers((instance.address, port)) for port in (instance.port, instance.secure_port))
 
     def _judge(self, key: ServiceKey, instance: Instance, own: Sequence[Claim]) -> InstanceAnswer:
         fate = tell_fate(key, instance, self.policies[key.scope.source], self.cache)
@@ -257,13 +287,10 @@ def _places(claims: Iterable[Claim]) -> set[Place]:
     return {place_of(endpoint) for claim in claims for endpoint in claim.endpoints}
 
 
-def reach(endpoints: Iterable[WorkloadEntry], address: str = "") -> set[Place]:
-    """Return every address and port at which endpoints answer, of one address when asked."""
+def reach(endpoints: Iterable[WorkloadEntry]) -> set[Place]:
+    """Return every address and port at which endpoints answer."""
     return {
-        (each.address, number)
-        for each in endpoints
-        if address in ("", each.address)
-        for number in (*(own for _, own in each.ports), place_of(each)[1])
+        (each.address, number) for each in endpoints for number in (*(own for _, own in each.ports), place_of(each)[1])
     }
 
 

@@ -1,6 +1,6 @@
 """Gathers what is known of a host from the reducer's parts, for `store/explain.py` to judge. Reads only."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Generator, Iterable, Iterator, Mapping, Set
 from typing import NamedTuple
 
 from meshregistry.model.assembly import ConversionCache
@@ -10,7 +10,7 @@ from meshregistry.model.naming import name_service, name_service_namespace
 from meshregistry.model.rejects import print_subject
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.contributions import Contributions
-from meshregistry.store.explain import Evidence, Question, ResourceAnswer, Testimony, explain_resource, reach
+from meshregistry.store.explain import Evidence, Question, ResourceAnswer, Testimony, explain_resource
 from meshregistry.store.freshness import Freshness
 from meshregistry.store.guard import Rule
 from meshregistry.store.mass import MassGuard
@@ -20,6 +20,18 @@ from meshregistry.store.store import SnapshotStore
 
 _CACHED = 1000
 MAX_RESOURCES = 20
+_STEP_WEIGHT = 5000
+"""Services and instances looked at in one step: a few milliseconds."""
+
+_CLAIM_WEIGHT = 5
+
+
+class Explained(NamedTuple):
+    """The answer about one resource, by its name as it is, and how many resources there is no answer about."""
+
+    name: str
+    answer: ResourceAnswer
+    more_resources: int
 
 
 class Parts(NamedTuple):
@@ -40,49 +52,84 @@ class Explainer:
         self._store = store
         self._parts = parts
 
-    def explain(self, question: Question, testimony: Testimony) -> dict[str, ResourceAnswer]:
-        """Return resource name → why each resource of a host (or the one of that name) has the endpoints that it has.
+    def explain(self, question: Question, testimony: Testimony) -> Iterator[Explained | None]:
+        """Yield why each resource of a host (or the one of that name) has the endpoints that it has, None for steps.
 
-        At most `MAX_RESOURCES`; none for a host that nobody knows. Without a host, those that serve the address.
+        At most `MAX_RESOURCES`; none for a host that nobody knows. Without a host, those that serve the address, and
+        those of services that name it. Others may change what is asked about between two steps.
         """
-        names = sorted(self._find_names(question))[:MAX_RESOURCES]
-        evidences = [each for each in map(self._collect, names) if not each.is_empty]
-        wanted = {claim.key for each in evidences for claim in each.claims}.union(*(each.held for each in evidences))
-        known, hidden = self._hear(testimony, wanted, question.host)
+        names = yield from self._find_served(question)
+        claimed, hidden = yield from self._find_named(question, testimony)
+        names |= claimed
+        shown = sorted(names)[:MAX_RESOURCES]
+        evidences = [each for each in map(self._collect, shown) if not each.is_empty]
+        unserved = self._collect(question.host or question.address)
+        if hidden and not (question.host and evidences):
+            evidences.append(unserved)
+        known = yield from self._hear(evidences, hidden, testimony)
         cache = ConversionCache(_CACHED)
         policies = {source: rules.conversion for source, rules in self._parts.rules.items()}
-        answers = {}
-        for evidence in evidences or ([self._collect(question.host)] if hidden else []):
-            keys = {claim.key for claim in evidence.claims} | evidence.held.keys() | hidden
-            registered: dict[ServiceKey, tuple[Instance, ...]] = {key: known[key] for key in keys if key in known}
-            answers[evidence.name] = explain_resource(evidence, question, registered, policies, cache)
-        return answers
+        for evidence in evidences:
+            of_hidden = hidden if question.host or evidence is unserved else ()
+            keys = {claim.key for claim in evidence.claims} | evidence.held.keys() | {*of_hidden}
+            registered = {key: known[key] for key in keys if key in known}
+            answer = explain_resource(evidence, question, registered, policies, cache)
+            yield Explained(evidence.name, answer, len(names) - len(shown))
+
+    def _find_served(self, question: Question) -> Generator[None, None, set[str]]:
+        """Find the resources that serve the address, or what somebody serves or claims with the host."""
+        found: set[str] = set()
+        steps = _Steps()
+        for name, each in self._store.current.collection(Kind.SERVICE_ENTRY).resources.items():
+            if question.host in (name, *each.entry.hosts) if question.host else question.is_at(each.entry.endpoints):
+                found.add(name)
+            if steps.is_over(1 + each.endpoint_count):
+                yield
+        for name, hosts in self._parts.contributions.walk_hosts() if question.host else ():
+            if question.host in (name, *hosts):
+                found.add(name)
+            if steps.is_over(_CLAIM_WEIGHT):
+                yield
+        return found
+
+    def _find_named(
+        self, question: Question, testimony: Testimony
+    ) -> Generator[None, None, tuple[set[str], set[ServiceKey]]]:
+        """Find the resources of services that name the address, and services that contribute nothing.
+
+        The latter are those that name the address, or would have the host.
+        """
+        claimed: set[str] = set()
+        hidden: set[ServiceKey] = set()
+        steps = _Steps()
+        for key, found in testimony.known():
+            if key.scope.source not in self._parts.rules:
+                continue
+            if question.host:
+                hidden.update([key] if self._is_hidden(key, question.host) else ())
+            elif any(map(question.names, found)):
+                resources = self._parts.contributions.resources([key])
+                claimed |= resources
+                hidden.update(() if resources else [key])
+            if steps.is_over(1 + len(found)):
+                yield
+        return claimed, hidden
 
     def _hear(
-        self, testimony: Testimony, wanted: Set[ServiceKey], host: str
-    ) -> tuple[dict[ServiceKey, tuple[Instance, ...]], set[ServiceKey]]:
-        """Return what is remembered of the wanted services and of those that would have the host; the latter again."""
+        self, evidences: Iterable[Evidence], hidden: Set[ServiceKey], testimony: Testimony
+    ) -> Generator[None, None, dict[ServiceKey, tuple[Instance, ...]]]:
+        """Return what is remembered of the services in question."""
+        wanted = set(hidden)
+        for each in evidences:
+            wanted.update(each.held, (claim.key for claim in each.claims))
         known: dict[ServiceKey, tuple[Instance, ...]] = {}
-        hidden: set[ServiceKey] = set()
+        steps = _Steps()
         for key, found in testimony.known():
             if key in wanted and key.scope.source in self._parts.rules:
                 known[key] = found
-            elif host and self._is_hidden(key, host):
-                known[key] = found
-                hidden.add(key)
-        return known, hidden
-
-    def _find_names(self, question: Question) -> set[str]:
-        resources = self._store.current.collection(Kind.SERVICE_ENTRY).resources
-        if not question.host:
-            return {
-                name
-                for name, each in resources.items()
-                if any(map(question.covers, reach(each.entry.endpoints, question.address)))
-            }
-        host = question.host
-        served = {name for name, each in resources.items() if host in (name, *each.entry.hosts)}
-        return served | self._parts.contributions.resources_of_host(host)
+            if steps.is_over(1):
+                yield
+        return known
 
     def _is_hidden(self, key: ServiceKey, host: str) -> bool:
         """Whether a service contributes nothing and would have the host if it did, as far as its name tells."""
@@ -114,3 +161,17 @@ class Explainer:
             self._parts.rejects.about(print_subject(name)),
             self._parts.freshness.explain,
         )
+
+
+class _Steps:
+    """Counts work, and tells when it was enough for one turn."""
+
+    def __init__(self) -> None:
+        self._weight = 0
+
+    def is_over(self, weight: int) -> bool:
+        self._weight += weight
+        if self._weight < _STEP_WEIGHT:
+            return False
+        self._weight = 0
+        return True

@@ -7,7 +7,7 @@ only yields between slices of a large update, so that streams stay served.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from meshregistry.model.assembly import ConversionCache, convert_entry, convert_service, merge_claims
 from meshregistry.model.claim import Claim
@@ -162,6 +162,10 @@ class Reducer:
     def rejects(self) -> list[Rejected]:
         """Return everything that is dropped or repaired in the current snapshot, sorted by resource."""
         return self._rejects.all()
+
+    def walk_rejects(self) -> Iterator[Rejected]:
+        """Yield the same in any order, for who has other things to do in between."""
+        return self._rejects.walk()
 
     async def run(self, inbox: Inbox) -> None:
         """Reduce for ever: the first update at once, then at most one commit in `COMMIT_PAUSE_S`.

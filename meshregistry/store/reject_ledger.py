@@ -1,5 +1,7 @@
 """What is dropped or repaired right now, kept for inspection and counted by reason."""
 
+from collections.abc import Iterator
+
 from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.model.rejects import Reject
 from meshregistry.telemetry.metrics import Metrics
@@ -31,6 +33,11 @@ class RejectLedger:
         return tuple(
             sorted(each for rejects in self._by_origin.values() for each in rejects if each.resource == resource)
         )
+
+    def walk(self) -> Iterator[Reject]:
+        """Yield every reject in any order; what comes or goes meanwhile may be missing."""
+        for rejects in tuple(self._by_origin.values()):
+            yield from rejects
 
     def all(self) -> list[Reject]:
         """Return every reject, sorted by resource, reason and subject."""

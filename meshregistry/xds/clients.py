@@ -114,14 +114,15 @@ class Clients:
 
     def slime(self) -> dict[str, SlimeClient]:
         """Return the clients in the shape of Slime's `/meshregistry/clients`, by connection id."""
-        return {stream.connection: _describe_as_slime(stream) for stream in self if stream.machine.node.id}
+        return {stream.connection: describe_as_slime(stream) for stream in self if stream.machine.node.id}
 
     def streams(self) -> list[StreamStatus]:
         """Return everything known of each stream, oldest first."""
-        return [_describe(stream) for stream in self]
+        return [describe_stream(stream) for stream in self]
 
 
-def _describe_as_slime(stream: ConnectedStream) -> SlimeClient:
+def describe_as_slime(stream: ConnectedStream) -> SlimeClient:
+    """Return Slime's record of one client."""
     return SlimeClient(
         ClientId=stream.machine.node.id[:_MAX_ID],
         ConnId=stream.connection,
@@ -134,7 +135,8 @@ def _describe_as_slime(stream: ConnectedStream) -> SlimeClient:
     )
 
 
-def _describe(stream: ConnectedStream) -> StreamStatus:
+def describe_stream(stream: ConnectedStream) -> StreamStatus:
+    """Return everything known of one stream."""
     node = stream.machine.node
     return StreamStatus(
         connection=stream.connection,

@@ -1,6 +1,6 @@
 """A running HTTP server over plain views and a filled store, and a client for it."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from aiohttp import ClientSession
 
 from meshregistry.http.server import HttpOptions, HttpServer
 from meshregistry.http.views import RegistriesView, Views, Why
-from meshregistry.model.call_model import ApplicationCalls
+from meshregistry.model.call_model import ApplicationCalls, CallSteps
 from meshregistry.model.instance import Instance
 from meshregistry.model.rejects import Reject
 from meshregistry.model.service_entry import Kind, ServiceEntry, ServicePort, WorkloadEntry
@@ -48,7 +48,7 @@ class PlainViews:
     stale_sources: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     connected: Mapping[str, object] = field(default_factory=dict)
-    states: Mapping[str, object] = field(default_factory=dict)
+    states: Mapping[str, Sequence[object]] = field(default_factory=dict)
     servers: Sequence[Mapping[str, object]] = ()
     rejected: Sequence[Reject] = ()
     registered: Sequence[tuple[str, str, tuple[Instance, ...]]] = ()
@@ -57,14 +57,14 @@ class PlainViews:
     without_calls: str = ""
     journal: Journal = field(default_factory=lambda: Journal(100))
     answers: Mapping[Question, Sequence[Why]] = field(default_factory=dict)
-    pod_cache: Mapping[str, object] = field(default_factory=dict)
-    node_cache: Mapping[str, object] = field(default_factory=dict)
+    pod_cache: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    node_cache: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
-    def clients(self) -> Mapping[str, object]:
-        return self.connected
+    def clients(self) -> Iterable[tuple[str, object]]:
+        return self.connected.items()
 
-    def sources(self) -> Mapping[str, object]:
-        return self.states
+    def sources(self) -> Iterable[tuple[str, Iterable[object]]]:
+        return self.states.items()
 
     def registries(self) -> Sequence[Mapping[str, object]]:
         return self.servers
@@ -75,23 +75,26 @@ class PlainViews:
     def why_no_calls(self) -> str:
         return self.without_calls
 
-    def calls(self) -> Mapping[str, ApplicationCalls]:
+    def calls(self) -> CallSteps:
+        yield
         return self.called
 
-    def used_calls(self) -> Mapping[str, ApplicationCalls]:
+    def used_calls(self) -> CallSteps:
+        yield
         return self.called_by_sidecars
 
-    def pods(self) -> Mapping[str, object]:
-        return self.pod_cache
+    def pods(self) -> Iterable[tuple[str, Iterable[tuple[str, object]]]]:
+        return [(cluster, pods.items()) for cluster, pods in self.pod_cache.items()]
 
-    def nodes(self) -> Mapping[str, object]:
-        return self.node_cache
+    def nodes(self) -> Iterable[tuple[str, Iterable[tuple[str, object]]]]:
+        return [(cluster, nodes.items()) for cluster, nodes in self.node_cache.items()]
 
-    def explain(self, question: Question) -> Sequence[Why]:
-        return self.answers.get(question, ())
+    def explain(self, question: Question) -> Iterator[Why | None]:
+        yield None
+        yield from self.answers.get(question, ())
 
-    def rejects(self) -> Sequence[Reject]:
-        return self.rejected
+    def walk_rejects(self) -> Iterator[Reject]:
+        return iter(self.rejected)
 
 
 def store_of(*entries: ServiceEntry) -> SnapshotStore:

@@ -106,8 +106,8 @@ class RegistryReader:
         raise SourceUnavailable(text)
 
     def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
-        """Yield every service with its instances as last published."""
-        for name, instances in (self._published or {}).items():
+        """Yield every service with its instances as last published; others may come and go meanwhile."""
+        for name, instances in tuple((self._published or {}).items()):
             yield ServiceKey(self.scope, name), instances
 
     def read_again(self) -> None:

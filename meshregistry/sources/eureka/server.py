@@ -74,7 +74,7 @@ class EurekaServer:
         self._reader.read_again()
 
     def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
-        """Yield every service with its instances as last published."""
+        """Yield every service with its instances as last published; others may come and go meanwhile."""
         return self._reader.known()
 
     def describe(self) -> dict[str, object]:

@@ -200,10 +200,11 @@ class NamespaceReader:
         for scope in self.scopes.values():
             scope.status.fail(error)
 
-    def describe_scopes(self) -> list[dict[str, object]]:
-        """Return the scopes' parts of the status page."""
+    def describe_scopes(self, most: int) -> list[dict[str, object]]:
+        """Return the scopes' parts of the status page, at most so many, those that fail before the others."""
+        scopes = sorted(self.scopes.values(), key=lambda scope: scope.status.healthy)[:most]
         rung = {"rung": self._rung, "bulk_refused": self._refusal.why if self._refusal else None}
-        return [scope.describe() | rung for scope in self.scopes.values()]
+        return [scope.describe() | rung for scope in scopes]
 
     def describe_watch(self) -> dict[str, object]:
         """Return the push side's part of the status page."""

@@ -17,6 +17,7 @@ from meshregistry.sources.nacos.messages import Content
 from meshregistry.sources.nacos.namespace import NamespaceReader, Outcome
 from meshregistry.sources.nacos.namespaces import NamespaceNames, list_namespaces
 from meshregistry.sources.nacos.options import NacosOptions
+from meshregistry.sources.nacos.overview import MOST, describe_namespaces
 from meshregistry.sources.nacos.registry import Registry
 from meshregistry.sources.nacos.watch import NamespaceWatch, WatchPlace
 from meshregistry.sources.polling import Clock, PollLoop
@@ -110,16 +111,14 @@ class NacosServer:
             raise errors[0]
 
     def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
-        """Yield every service with its instances as last published."""
-        for reader in self._readers.values():
-            for scope in reader.scopes.values():
-                for name, known in scope.memory.known.items():
-                    yield ServiceKey(scope.scope, name), known.instances
+        """Yield every service with its instances as last published; others may come and go meanwhile."""
+        for scope in [scope for reader in self._readers.values() for scope in reader.scopes.values()]:
+            for name, known in tuple(scope.memory.known.items()):
+                yield ServiceKey(scope.scope, name), known.instances
 
     def describe(self) -> dict[str, object]:
         """Return the registry's part of the status page: no secrets, addresses without credentials."""
         seen, refused = self._last_seen, self._names.refused
-        readers = self._readers.values()
         return {
             "registry_id": self._server.registry_id,
             "addresses": [displayed(address) for address in self._server.addresses],
@@ -129,9 +128,8 @@ class NacosServer:
             "mode": "polling" if self._options.watch is None else "watching",
             "login_refused": self._login.refusal,
             "namespaces_refused": self._namespaces_error or (str(refused) if refused else None),
-            "vanished_namespaces": sorted(self._vanished),
-            "namespaces": [reader.describe_watch() for reader in readers],
-            "scopes": [described for reader in readers for described in reader.describe_scopes()],
+            "vanished_namespaces": sorted(self._vanished)[:MOST],
+            **describe_namespaces(self._readers.values()),
         }
 
     def _configured(self) -> dict[str, tuple[str, ...] | None]:

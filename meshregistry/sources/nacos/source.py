@@ -52,7 +52,7 @@ class NacosSource:
         return [server.describe() for server in self._servers]
 
     def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
-        """Yield every service with its instances as last published."""
+        """Yield every service with its instances as last published; others may come and go meanwhile."""
         for server in self._servers:
             yield from server.known()
 

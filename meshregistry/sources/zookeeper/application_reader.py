@@ -48,7 +48,7 @@ class ApplicationReader:
 
     def spring_services(self) -> Iterable[tuple[str, tuple[Instance, ...]]]:
         """Return the published Spring Cloud applications."""
-        return self._board.spring_services().items()
+        return tuple(self._board.spring_services().items())
 
     def outdate(self, place: str = "", event: WatchEvent | None = None) -> None:
         """Have nodes read again: of everything, of a top node, or those that an event is about."""

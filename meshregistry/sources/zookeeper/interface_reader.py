@@ -113,7 +113,7 @@ class InterfaceReader:
     def instances(self, interface: str = "") -> Iterator[tuple[str, str, tuple[Instance, ...]]]:
         """Yield interface, service and instances of everything published, or of one interface."""
         for each in [interface] if interface else list(self._board):
-            for service, instances in self._board.services(each).items():
+            for service, instances in tuple(self._board.services(each).items()):
                 yield each, service, instances
 
     async def _publish_end(self, interface: str, sink: Sink, observed_at: float) -> bool:

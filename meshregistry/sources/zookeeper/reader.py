@@ -139,7 +139,7 @@ class RegistryReader:
                 yield name, name, instances
 
     def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
-        """Yield every service with its instances as last published."""
+        """Yield every service with its instances as last published; others may come and go meanwhile."""
         for interface, service, instances in self._interfaces.instances():
             yield ServiceKey(dubbo_scope(self._registry, interface), service), instances
         for name, instances in self._applications.spring_services():

@@ -2,9 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from meshregistry.model.call_model import ApplicationCalls, CallModel, ServiceCalls
+from meshregistry.model.call_model import ApplicationCalls, CallModel, CallSteps, ServiceCalls
 from meshregistry.model.events import SidecarChanges, Sink
 from meshregistry.model.sidecar import ValidatedSidecar, build_sidecar
 from meshregistry.sources.polling import Clock
@@ -51,13 +51,13 @@ class SidecarDesk:
             await self._publish(sink)
             await self._clock.sleep(_PAUSE_S)
 
-    def calls(self) -> Mapping[str, ApplicationCalls]:
-        """Return who provides and calls what now."""
-        return self._model.applications()
+    def calls(self) -> CallSteps:
+        """Find out in steps who provides and calls what now."""
+        return self._model.walk_applications()
 
-    def used_calls(self) -> Mapping[str, ApplicationCalls]:
-        """Return the same as it stands in the published Sidecars."""
-        now = self._model.applications()
+    def used_calls(self) -> CallSteps:
+        """Do the same as it stands in the published Sidecars."""
+        now = yield from self._model.walk_applications()
         return {
             name: ApplicationCalls(now[name].provides if name in now else (), hosts)
             for name, hosts in sorted(self._used.items())

@@ -1,9 +1,9 @@
 """The ZooKeeper source: every configured registry, each read on its own."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from meshregistry.model.call_model import ApplicationCalls
+from meshregistry.model.call_model import CallSteps
 from meshregistry.model.events import Sink
 from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.sources.polling import REAL_CLOCK, Clock
@@ -71,7 +71,7 @@ class ZooKeeperSource:
             yield from registry.reader.instances(interface)
 
     def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
-        """Yield every service with its instances as last published."""
+        """Yield every service with its instances as last published; others may come and go meanwhile."""
         for registry in self._registries:
             yield from registry.reader.known()
 
@@ -80,13 +80,13 @@ class ZooKeeperSource:
         """Whether consumers are read, for Sidecars."""
         return self._desk is not None
 
-    def calls(self) -> Mapping[str, ApplicationCalls]:
-        """Return which application provides and calls what now; nothing where no Sidecars are made."""
-        return self._desk.calls() if self._desk else {}
+    def calls(self) -> CallSteps:
+        """Find out in steps who provides and calls what now; nothing where no Sidecars are made."""
+        return (yield from self._desk.calls()) if self._desk else {}
 
-    def used_calls(self) -> Mapping[str, ApplicationCalls]:
-        """Return the same as it stands in the published Sidecars."""
-        return self._desk.used_calls() if self._desk else {}
+    def used_calls(self) -> CallSteps:
+        """Do the same as it stands in the published Sidecars."""
+        return (yield from self._desk.used_calls()) if self._desk else {}
 
     def _status(self) -> float:
         return float(all(registry.healthy for registry in self._registries))

@@ -29,7 +29,7 @@ async def read(client: ClientSession, path: str, **query: str) -> Any:
 
 async def test_clients_and_sources_are_shown_as_their_views_tell() -> None:
     clients = {"sidecar~10.0.0.1~istiod~x-1": {"Addr": "10.0.0.1:5000", "PushStatus": {}}}
-    sources = {"nacos": {"scopes": [{"namespace": "公共", "last_success": None}]}}
+    sources = {"nacos": [{"scopes": [{"namespace": "公共", "last_success": None}]}, {}], "files": []}
     async with serving(views_of(store_of(), PlainViews(connected=clients, states=sources))) as client:
         assert clients == await read(client, "/meshregistry/clients")
         assert sources == await read(client, "/meshregistry/sources")

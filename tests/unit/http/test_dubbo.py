@@ -7,6 +7,7 @@ import pytest
 import yaml
 from aiohttp import ClientSession
 
+from meshregistry.http.text import yaml_text
 from meshregistry.model.call_model import ApplicationCalls
 from meshregistry.model.instance import Instance
 from meshregistry.model.service_entry import ServiceEntry, ServicePort, WorkloadEntry
@@ -129,3 +130,21 @@ async def test_an_answer_without_calls_says_in_a_header_why(page: str) -> None:
         async with serving(views_of(store_of(), PlainViews(without_calls=why))) as client:
             response = await client.get(f"/meshregistry/{page}")
             assert ("{}\n", expected) == (await response.text(), response.headers.get("X-Meshregistry-Note"))
+
+
+async def test_a_call_model_in_slices_is_the_whole_one() -> None:
+    many = tuple(f"com.acme.S{number:04}" for number in range(450))
+    calls = {
+        "all": ApplicationCalls(many, many[:200]),
+        "none": ApplicationCalls((), ()),
+        "yes": ApplicationCalls((), many),
+    }
+    expected = {
+        name: {"application": name, "provideservices": list(each.provides), "consumeservices": list(each.consumes)}
+        for name, each in calls.items()
+    }
+    async with serving(views_of(store_of(), PlainViews(called=calls))) as client:
+        response = await client.get("/meshregistry/dubboCallModel")
+        assert yaml_text(expected) == await response.read()
+        response = await client.get("/meshregistry/dubboCallModel", params={"app": "nobody"})
+        assert b"{}\n" == await response.read()

@@ -1,6 +1,7 @@
 """The application made of the table: methods, aliases, token, errors, the list of pages."""
 
 import logging
+from collections.abc import Iterable
 
 import pytest
 from aiohttp import ClientSession, web
@@ -129,7 +130,7 @@ def test_an_alias_that_cannot_be_is_passed_over_with_a_warning(
 
 async def test_a_broken_page_is_a_short_500_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(PlainViews):
-        def clients(self) -> dict[str, object]:
+        def clients(self) -> Iterable[tuple[str, object]]:
             raise RuntimeError("a detail for the log only")
 
     async with serving(views_of(store_of(), Broken())) as client:

@@ -57,6 +57,13 @@ async def test_no_slices_are_an_empty_body() -> None:
         assert (200, b"") == (response.status, await response.read())
 
 
+async def test_an_empty_slice_is_work_and_sends_nothing() -> None:
+    async with answering(lambda: iter([b"", b"a", b"", b"", b"b", b""])) as (host, port), ClientSession() as client:
+        response = await client.get(f"http://{host}:{port}/slices")
+
+        assert [(b"a", True), (b"b", True)] == [each async for each in response.content.iter_chunks() if each[0]]
+
+
 async def test_many_answers_take_turns() -> None:
     """Ten answers at once keep other tasks waiting no longer than one does."""
     ticks, made = 0, Counter[int]()

@@ -10,10 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshregistry.http.text import (
+    PAUSE,
     documents,
+    json_array,
+    json_arrays,
     json_list,
     json_lists,
     json_members,
+    json_object,
+    json_objects,
+    json_report,
     json_text,
     yaml_list,
     yaml_lists,
@@ -52,6 +58,45 @@ def test_sliced_json_members_are_the_whole_object(members: dict[str, dict[str, o
     keys = list(members)
     cut = [{key: members[key] for key in keys[start : start + size]} for start in range(0, len(keys), size)]
     assert json.dumps(members, indent=2, ensure_ascii=False) == joined(json_members(cut))
+
+
+def cut_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have parts end after some bytes, so that small documents have many."""
+    monkeypatch.setattr("meshregistry.http.text.SLICE_BYTES", 10)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 50])
+def test_bounded_documents_are_the_whole_ones(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_small(monkeypatch)
+    members = {f"k{number}": {"a": [number, "\u4e3b\n"], "b": {}} for number in range(size)}
+    listed = list(members.values())
+    groups = {"first": members, "none": {}, "last": members}
+    lists = {"first": listed, "none": [], "last": listed}
+
+    for expected, parts in (
+        (members, json_object(members.items())),
+        (listed, json_array(listed)),
+        (groups, json_objects((key, each.items()) for key, each in groups.items())),
+        (lists, json_arrays(lists.items())),
+        ({"total": size, "items": listed}, json_report({"total": size}, "items", listed)),
+    ):
+        told = list(parts)
+        assert json.dumps(expected, indent=2, ensure_ascii=False) == joined(iter(told))
+        assert size < 50 or len(told) > 25
+    assert "{}" == joined(json_objects(())) == joined(json_arrays(()))
+
+
+def test_pauses_are_empty_parts_and_no_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_small(monkeypatch)
+
+    assert [b"", b"", b'{\n  "a": 1\n}'] == list(json_object([PAUSE, ("a", 1), PAUSE]))
+    assert [b"", b"", b"{}"] == list(json_object([PAUSE, PAUSE]))
+    assert [b"", b"[\n  1,\n  2\n]"] == list(json_array([1, PAUSE, 2]))
+
+
+def test_a_key_that_is_not_unicode_hides_nothing() -> None:
+    assert '{\n  "?": 1\n}' == joined(json_object([("\ud800", 1)]))
+    assert '{\n  "?": {\n    "?": 1\n  }\n}' == joined(json_objects([("\ud800", [("\ud800", 1)])]))
 
 
 @settings(max_examples=50)

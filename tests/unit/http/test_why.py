@@ -1,5 +1,6 @@
 """The page that answers why: as text for people, as JSON for tools."""
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -57,7 +58,7 @@ def answer() -> Why:
         ClientHolding("istiod-3", "holds an older version", "v0", 7.0),
         ClientHolding("istiod-4", "has nothing yet", "", None),
     )
-    return Why(resource, tuple(journal.list_newest("", 5)), clients)
+    return Why(resource, tuple(journal.list_newest("", 5)), clients, Counter(each.state for each in clients))
 
 
 async def get(path: str) -> tuple[int, Any]:

@@ -1,5 +1,6 @@
 """Who has an address: running pods of their own network, the youngest of them, the local cluster first."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -23,6 +24,10 @@ def book_of(*pods: Pod) -> PodBook:
     book = PodBook()
     book.note(book.cluster("Kubernetes").replace_pods(pods))
     return book
+
+
+def shown(clusters: Iterable[tuple[str, Iterable[tuple[str, object]]]]) -> dict[str, dict[str, object]]:
+    return {name: dict(members) for name, members in clusters}
 
 
 def test_a_pod_is_found_by_its_address_with_its_labels_and_its_nodes() -> None:
@@ -119,5 +124,5 @@ def test_the_pages_have_slimes_shapes() -> None:
                 "NodeName": "n1",
             }
         }
-    } == book.pods()
-    assert {"Kubernetes": {"n1": {"name": "n1", "labels": {"zone": "a"}}}} == book.nodes()
+    } == shown(book.pods())
+    assert {"Kubernetes": {"n1": {"name": "n1", "labels": {"zone": "a"}}}} == shown(book.nodes())

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from meshregistry.model.call_model import ApplicationCalls, CallModel, ServiceCalls
 from meshregistry.model.instance import Scope, ServiceKey
+from tests.support.steps import finish
 
 DAY = 86_400.0
 
@@ -27,7 +28,7 @@ def test_consumers_depend_on_what_they_call_and_providers_on_nothing() -> None:
         "a": ApplicationCalls(("i", "i:g"), ()),
         "b": ApplicationCalls(("i:g",), ()),
         "w": ApplicationCalls((), ("i", "i:g")),
-    } == model.applications()
+    } == finish(model.walk_applications())
 
 
 def test_with_self_consume_providers_depend_on_what_they_provide() -> None:
@@ -52,7 +53,7 @@ def test_of_services_with_one_host_the_one_with_the_smallest_key_has_it() -> Non
     assert (("h",), None, ("h",)) == tuple(map(model.dependencies, "abc"))
     model.replace("4", [claim("west", "I", "d"), claim("west", "I::v", "e")], 2.0)
     assert (("h",), None) == (model.dependencies("d"), model.dependencies("e"))
-    assert {"a", "c", "d", "p"} == model.applications().keys()
+    assert {"a", "c", "d", "p"} == finish(model.walk_applications()).keys()
 
     assert {"a", "b", "d", "e"} == model.replace("1", [], 3.0)
     assert (None, ("h",), None, ("h",)) == tuple(map(model.dependencies, "abde"))
@@ -72,7 +73,7 @@ def test_a_dependency_that_is_gone_stays_for_the_interval() -> None:
     model.replace("j", [calls("j", "a", "w")], 0.0)
     assert frozenset() == model.replace("i", [calls("i", "a")], 100.0)
     assert (("i", "j"), 100.0 + DAY) == (model.dependencies("w"), model.next_expiry)
-    assert ("j",) == model.applications()["w"].consumes
+    assert ("j",) == finish(model.walk_applications())["w"].consumes
     assert frozenset() == model.expire(99.0 + DAY)
     assert {"w"} == model.expire(100.0 + DAY)
     assert (("j",), math.inf) == (model.dependencies("w"), model.next_expiry)
@@ -104,7 +105,7 @@ def test_an_application_that_is_gone_loses_its_place_after_the_interval() -> Non
     assert {"a", "w"} == model.known_applications()
     assert {"a", "w"} == model.expire(1.0 + DAY)
     assert (None, None, frozenset()) == (model.dependencies("a"), model.dependencies("w"), model.known_applications())
-    assert {} == model.applications()
+    assert {} == finish(model.walk_applications())
 
 
 def test_what_is_kept_for_one_application_does_not_hang_on_others() -> None:
@@ -133,5 +134,5 @@ def test_after_the_interval_only_what_is_said_is_left(steps: list[tuple[str, lis
     model.expire(1000.0)
     assert told.known_applications() == model.known_applications()
     assert [told.dependencies(each) for each in "abc"] == [model.dependencies(each) for each in "abc"]
-    assert told.applications() == model.applications()
+    assert finish(told.walk_applications()) == finish(model.walk_applications())
     assert math.inf == model.next_expiry

@@ -13,7 +13,9 @@ from meshregistry.model.merge_policy import MergePolicy, MergeRule, Sharing
 from meshregistry.model.policy import ConversionPolicy, Territory
 from meshregistry.model.relabel import NamePart, PartKind, RelabelStep, ServiceNaming
 from meshregistry.model.service_entry import Kind, ServiceEntry, ServicePort
-from meshregistry.store.explain import MAX_REWRITES, Question, ResourceAnswer
+from meshregistry.store.explain import MAX_INSTANCES, MAX_REWRITES, MAX_SERVICES, Question, ResourceAnswer
+from meshregistry.store.explainer import MAX_RESOURCES
+from meshregistry.store.operator import Accept
 from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, fleet, instances
 
 pytestmark = pytest.mark.anyio
@@ -44,7 +46,8 @@ def world() -> GuardedWorld:
 def ask(
     world: GuardedWorld, services: Known, host: str = ORDERS, address: str = "", port: int = 0
 ) -> list[ResourceAnswer]:
-    return list(world.reducer.explainer.explain(Question(host, address, port), Memory(services)).values())
+    steps = world.reducer.explainer.explain(Question(host, address, port), Memory(services))
+    return [each.answer for each in steps if each is not None]
 
 
 def outcomes(answer: ResourceAnswer) -> dict[str, str]:
@@ -364,3 +367,68 @@ async def test_what_the_store_has_not_taken_over_yet_is_not_served(world: Guarde
     assert {"10.0.0.1": "served", "10.0.0.2": "not_served"} == outcomes(answer)
     details = {each.address: each.detail for service in answer.services for each in service.instances}
     assert "its source has told of it, and it has not been taken over yet" == details["10.0.0.2"]
+
+
+async def test_an_address_that_is_registered_and_not_served_is_found_by_itself(world: GuardedWorld) -> None:
+    off = Instance("10.0.0.9", 8080, enabled=False)
+    services = {"orders": (*instances(1), off), "stock": (off,), "users": instances(2)}
+    await world.show(services)
+
+    orders, unserved = ask(world, services, "", "10.0.0.9")
+
+    assert ("nacos/orders.nacos", {"10.0.0.9": "disabled"}) == (orders.resource, outcomes(orders))
+    assert ("10.0.0.9", "", {"10.0.0.9": "disabled"}) == (unserved.resource, unserved.version, outcomes(unserved))
+    assert ["nacos/public/DEFAULT_GROUP/stock"] == [each.service for each in unserved.services]
+
+
+async def test_of_many_instances_those_that_are_not_served_are_told(world: GuardedWorld) -> None:
+    served = instances(*range(1, 1001))
+    services = {"orders": (*served, Instance("10.9.9.9", 8080, enabled=False))}
+    await world.show(services)
+
+    (answer,) = ask(world, services)
+
+    (service,) = answer.services
+    assert (MAX_INSTANCES, 1001 - MAX_INSTANCES) == (len(service.instances), service.more_instances)
+    assert ("10.9.9.9", "disabled") == (service.instances[0].address, service.instances[0].outcome)
+    assert 1000 == answer.endpoints
+
+
+async def test_of_many_services_with_one_host_a_part_is_told_and_the_rest_counted(world: GuardedWorld) -> None:
+    scopes = [Scope("nacos", "", "public", f"group-{number:03}") for number in range(MAX_SERVICES + 10)]
+    known = {ServiceKey(scope, "orders"): instances(number + 1) for number, scope in enumerate(scopes)}
+    for key, found in known.items():
+        await world.read(key.name, found, key.scope)
+
+    (answer,) = ask(world, known)
+
+    assert (MAX_SERVICES, 10, MAX_SERVICES + 10) == (len(answer.services), answer.more_services, answer.endpoints)
+
+
+async def test_of_many_kept_endpoints_a_part_is_told_and_the_rest_counted(world: GuardedWorld) -> None:
+    await world.show({"orders": instances(*range(1, MAX_INSTANCES + 8))})
+    await world.show({})
+    await world.take(Accept("1", "ann"))
+
+    (answer,) = ask(world, {})
+
+    assert ("empty_grace", MAX_INSTANCES, 7) == (answer.rule, len(answer.kept), answer.more_kept)
+
+
+async def test_of_many_resources_of_an_address_a_part_is_told_and_the_rest_counted(world: GuardedWorld) -> None:
+    services = {f"s{number:02}": instances(1) for number in range(MAX_RESOURCES + 5)}
+    await world.show(services)
+
+    steps = world.reducer.explainer.explain(Question("", "10.0.0.1"), Memory(services))
+
+    assert [5] * MAX_RESOURCES == [each.more_resources for each in steps if each is not None]
+
+
+async def test_a_large_world_is_searched_in_steps(world: GuardedWorld) -> None:
+    services = fleet(3000, 4)
+    await world.show(services)
+
+    for question in (Question("s7.nacos.svc.cluster.local", ""), Question("", "10.0.0.5")):
+        steps = list(world.reducer.explainer.explain(question, Memory(services)))
+        assert steps.count(None) > 3
+        assert 1 == len(steps) - steps.count(None)

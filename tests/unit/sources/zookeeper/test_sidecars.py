@@ -10,6 +10,7 @@ from meshregistry.model.sidecar import SidecarPolicy
 from meshregistry.sources.zookeeper.options import SidecarOptions
 from meshregistry.sources.zookeeper.sidecars import SidecarDesk
 from tests.support.source_fakes import ManualClock, RecordingSink
+from tests.support.steps import finish
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +72,7 @@ async def test_changes_are_published_together_and_what_is_gone_is_told() -> None
     last = sink.updates[-1]
     assert isinstance(last, SidecarChanges)
     assert (None, ()) == (last.sidecars[SHOP].sidecar, last.sidecars[SHOP].rejects)
-    assert {} == made.used_calls()
+    assert {} == finish(made.used_calls())
 
 
 async def test_a_dependency_that_is_gone_leaves_the_sidecar_after_its_time() -> None:
@@ -80,8 +81,8 @@ async def test_a_dependency_that_is_gone_leaves_the_sidecar_after_its_time() -> 
     made.replace("", "a", calls("a.dubbo", "shop"))
     await made.note_read("", sink)
     made.replace("", "a", ())
-    assert {} == made.calls()
-    assert {"shop": ApplicationCalls((), ("a.dubbo",)), "store": ApplicationCalls((), ())} == made.used_calls()
+    assert {} == finish(made.calls())
+    assert {"shop": ApplicationCalls((), ("a.dubbo",)), "store": ApplicationCalls((), ())} == finish(made.used_calls())
     running = asyncio.ensure_future(made.run(sink))
     clock.time += 1.0
     for _ in range(5):

@@ -23,6 +23,7 @@ from meshregistry.sources.zookeeper.source import ZooKeeperSource
 from meshregistry.telemetry.metrics import Metrics
 from tests.support.dubbo_names import encode, provider
 from tests.support.source_fakes import RecordingSink, SteppedClock
+from tests.support.steps import finish
 from tests.support.zookeeper_fake import FakeTree
 
 pytestmark = pytest.mark.anyio
@@ -291,8 +292,8 @@ async def test_consumers_become_sidecars_before_the_source_is_complete() -> None
         assert made.sink.updates.index(first) < made.sink.updates.index(SourceSynced("zookeeper"))
         assert {"dubbo/shop.dubbo.generated"} == {name for name, each in first.sidecars.items() if each.sidecar}
         assert (("com.acme.orders.dubbo",), {"shop"}) == (
-            made.source.calls()["shop"].consumes,
-            set(made.source.used_calls()),
+            finish(made.source.calls())["shop"].consumes,
+            set(finish(made.source.used_calls())),
         )
 
 
@@ -303,7 +304,8 @@ async def test_without_sidecars_no_consumers_are_read() -> None:
     async with running(tree) as made:
         await made.until(lambda: made.is_synced)
         assert [] == [path for path in tree.reads if "consumers" in path]
-        assert (False, {}, {}) == (made.source.reads_consumers, made.source.calls(), made.source.used_calls())
+        calls = (finish(made.source.calls()), finish(made.source.used_calls()))
+        assert (False, ({}, {})) == (made.source.reads_consumers, calls)
 
 
 async def test_an_unread_source_is_complete_after_the_wait_time() -> None:
