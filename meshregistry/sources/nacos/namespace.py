@@ -1,28 +1,24 @@
-"""One namespace of one registry: which rung to read it on, and where its listings and pushes go."""
+"""One namespace of one registry: what exists in it, and where its listings and pushes go."""
 
 import asyncio
-import functools
 import logging
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 
 from meshregistry.errors import SourceDataError, SourceError, SourceUnavailable
 from meshregistry.model.events import Sink
 from meshregistry.model.instance import Scope
 from meshregistry.sources.nacos.absence import SEVERAL
-from meshregistry.sources.nacos.bulk import BulkReader, look_again_at_suspects
-from meshregistry.sources.nacos.client import AccessDenied, Endpoint, NotOffered
+from meshregistry.sources.nacos.client import Endpoint
 from meshregistry.sources.nacos.connection import Connection
 from meshregistry.sources.nacos.discovery import Rung
-from meshregistry.sources.nacos.groups import Catalogue, Groups, find_groups, without_catalogue
 from meshregistry.sources.nacos.hold import Settling
 from meshregistry.sources.nacos.instances import InstanceReader
+from meshregistry.sources.nacos.ladder import Ladder, Listed, Listings
 from meshregistry.sources.nacos.memory import Listing, Memory
 from meshregistry.sources.nacos.messages import Content, ServiceName
-from meshregistry.sources.nacos.options import DEFAULT_GROUP, NacosOptions
-from meshregistry.sources.nacos.refusal import Refusal, explained
+from meshregistry.sources.nacos.options import NacosOptions
 from meshregistry.sources.nacos.registry import EVERYTHING
 from meshregistry.sources.nacos.scope import IsWatched, ScopeReader
-from meshregistry.sources.nacos.services import HttpCalls, OneByOne, PushCalls, ServiceCalls
 from meshregistry.sources.nacos.watch import NamespaceWatch
 from meshregistry.sources.polling import Clock
 from meshregistry.sources.slicing import Slicer
@@ -30,13 +26,6 @@ from meshregistry.sources.status import ScopeStatus
 from meshregistry.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
-
-BULK = "bulk"
-PER_SERVICE = "per_service"
-PUSHED = "grpc"
-
-_ROTATION = 10
-"""Services that are watched are queried one by one in every so manieth listing where there is no bulk listing."""
 
 _QUICKEST_RESTART_S = 5.0
 """Nacos takes 8 to 20 s from its end to its first answer."""
@@ -46,7 +35,7 @@ Outcome = bool | SourceError
 
 
 class NamespaceReader:
-    """Reads one namespace. Owner of its scopes and of the rung in use.
+    """Reads one namespace. Owner of its scopes and of its ladder.
 
     `groups` None means every group that is found.
     """
@@ -68,18 +57,13 @@ class NamespaceReader:
         self.settling = Settling(options.settle_s, clock.now)
         self.scopes: dict[str, ScopeReader] = {}
         for group in groups or ():
-            self._scope(group)
-        self._found = Groups()
+            self.scope(group)
         self._whole = ScopeStatus(Scope("nacos", self._registry, self.namespace, EVERYTHING), metrics, clock)
-        self._bulk = BulkReader(self.namespace, options, self._reader, self)
+        self._ladder = Ladder(self, options, self._reader, metrics, clock)
         self.error_if_empty: SourceError | None = None
         """What to find nothing in the namespace would be, where nothing tells that it exists."""
 
         self._exists = False
-        self._refusal: Refusal | None = None
-        self._rung = ""
-        self._cycle = 0
-        self._trusts_pushes = True
         self._seen_turns = 0
         self._listed_at: float | None = None
         self._nodes: dict[str, Endpoint] = {}
@@ -109,11 +93,11 @@ class NamespaceReader:
         if self._groups is not None and not self._groups.issuperset(groups):
             self._groups |= frozenset(groups)
             for group in groups:
-                self._scope(group)
+                self.scope(group)
 
     def status(self, group: str) -> ScopeStatus:
         """Return the status of a group's scope."""
-        return self._scope(group).status
+        return self.scope(group).status
 
     @property
     def healthy(self) -> bool:
@@ -128,7 +112,7 @@ class NamespaceReader:
     @property
     def groups_unknown(self) -> SourceError | None:
         """Why it is not known which groups there are; None when it is, or when only some are wanted."""
-        return self._found.unknown
+        return self._ladder.found.unknown
 
     @property
     def is_empty(self) -> bool:
@@ -147,11 +131,10 @@ class NamespaceReader:
         """
         self._note_connection()
         self._forget_empty_groups()
-        listings, calls = await self._list(connection, only)
-        listings = self._without_unproven(listings)
-        outcomes = await self._take(listings, calls, sink, connection.endpoint)
+        listed = self._noted(await self._ladder.list(connection, only))
+        outcomes = await self._take(listed, sink, connection.endpoint)
         await asyncio.sleep(0)
-        await self._tell_watch({group: listing for group, listing in listings.items() if isinstance(listing, Listing)})
+        await self._tell_watch(listed.listings)
         return outcomes
 
     async def read_pushed(self, sink: Sink) -> dict[str, Outcome]:
@@ -163,13 +146,9 @@ class NamespaceReader:
         if live is None:
             raise SourceUnavailable("no gRPC connection")
         self._note_connection()
-        if self._groups is None:
-            self._note_groups(Groups(unknown=SourceUnavailable("groups cannot be listed over gRPC")))
-        listings, calls = await self._list_one_by_one(lambda scope: PushCalls(live, scope, self._options))
-        self._step_to(PUSHED, self._refusal)
-        listings = self._without_unproven(listings)
-        outcomes = await self._take(listings, calls, sink)
-        await self._tell_watch({group: listing for group, listing in listings.items() if isinstance(listing, Listing)})
+        listed = self._noted(await self._ladder.list_pushed(live))
+        outcomes = await self._take(listed, sink)
+        await self._tell_watch(listed.listings)
         return outcomes
 
     async def deliver(self, content: Content, arrived_at: float, sink: Sink) -> None:
@@ -179,7 +158,7 @@ class NamespaceReader:
         if not self.reads(group):
             return
         try:
-            is_news = await self._scope(group).take_push(name, content.body, arrived_at, sink)
+            is_news = await self.scope(group).take_push(name, content.body, arrived_at, sink)
         except SourceDataError as error:
             self._metrics.pushes_taken.labels("nacos", "unreadable").inc()
             _log.warning("push.unreadable source=nacos scope=%s service=%r error=%s", self.label, name, error)
@@ -188,8 +167,7 @@ class NamespaceReader:
 
     def read_again(self) -> None:
         """Have the next reading look at every service, and try the bulk listing even where it was refused."""
-        self._trusts_pushes = False
-        self._refusal = None
+        self._ladder.read_again()
 
     def fail(self, error: SourceError) -> None:
         """Note that no node could be read; what is known stays, and may not shrink for a while afterwards."""
@@ -203,7 +181,8 @@ class NamespaceReader:
     def describe_scopes(self, most: int) -> list[dict[str, object]]:
         """Return the scopes' parts of the status page, at most so many, those that fail before the others."""
         scopes = sorted(self.scopes.values(), key=lambda scope: scope.status.healthy)[:most]
-        rung = {"rung": self._rung, "bulk_refused": self._refusal.why if self._refusal else None}
+        refusal = self._ladder.refusal
+        rung = {"rung": self._ladder.rung, "bulk_refused": refusal.why if refusal else None}
         return [scope.describe() | rung for scope in scopes]
 
     def describe_watch(self) -> dict[str, object]:
@@ -219,7 +198,8 @@ class NamespaceReader:
         """The namespace's name for logs and metrics."""
         return "/".join(part for part in ("nacos", self._registry, self.namespace) if part)
 
-    def _scope(self, group: str) -> ScopeReader:
+    def scope(self, group: str) -> ScopeReader:
+        """The scope of a group; it is made if there is none yet."""
         scope = self.scopes.get(group)
         if scope is None:
             place = Scope("nacos", self._registry, self.namespace, group)
@@ -227,19 +207,13 @@ class NamespaceReader:
             self.scopes[group] = scope
         return scope
 
-    async def _take(
-        self,
-        listings: "Mapping[str, Listing | SourceError]",
-        calls: "Calls",
-        sink: Sink,
-        node: Endpoint | None = None,
-    ) -> dict[str, Outcome]:
-        """Publish what the listings of one reading of a node change; return what came of each group."""
+    async def _take(self, listed: Listed, sink: Sink, node: Endpoint | None = None) -> dict[str, Outcome]:
+        """Publish what one reading of a node changes; return what came of each group."""
         outcomes: dict[str, Outcome] = {}
         read: dict[str, Listing] = {}
-        for group, listing in listings.items():
+        for group, listing in listed.listings.items():
             try:
-                read[group] = await self._look_twice(group, listing, calls)
+                read[group] = await self._ladder.look_twice(group, listing, listed.calls)
             except SourceError as error:
                 outcomes[group] = error
         is_doubted = await self._is_doubted(read)
@@ -250,24 +224,14 @@ class NamespaceReader:
             self.settling.come_back()
             self._listed_at = self._clock.now()
             is_watched = self._is_watched(group)
-            outcomes[group] = await self._scope(group).take_listing(listing, sink, is_watched, is_doubted=is_doubted)
+            outcomes[group] = await self.scope(group).take_listing(listing, sink, is_watched, is_doubted=is_doubted)
         return outcomes
-
-    async def _look_twice(self, group: str, listing: "Listing | SourceError", calls: "Calls") -> Listing:
-        """Return the listing of a group with the second look at suspects; raises SourceError, the group's own too."""
-        if isinstance(listing, SourceError):
-            raise listing
-        if self._rung != BULK:
-            return listing
-        scope = self._scope(group)
-        one_by_one = self._one_by_one(scope, self._best_calls(calls)(scope.scope))
-        return await look_again_at_suspects(listing, one_by_one, scope.memory)
 
     async def _is_doubted(self, listings: Mapping[str, Listing]) -> bool:
         """Whether what a reading takes away looks like a restart that no failed call and no connection told of."""
         losses = 0
         for group, listing in listings.items():
-            losses += await self._scope(group).count_losses(listing, self._is_watched(group))
+            losses += await self.scope(group).count_losses(listing, self._is_watched(group))
             if losses >= SEVERAL:
                 return True
         return any(scope.absences for scope in self.scopes.values())
@@ -278,110 +242,23 @@ class NamespaceReader:
             return lambda name, moment: False
         return lambda name, moment: watch.is_live_since(ServiceName(group, name), moment)
 
-    def _without_unproven(self, listings: "dict[str, Listing | SourceError]") -> "dict[str, Listing | SourceError]":
-        """Return the listings, or errors in place of those of a namespace that may not exist."""
-        read = [listing for listing in listings.values() if isinstance(listing, Listing)]
-        self._exists = self._exists or not self.is_empty or any(listing.names for listing in read)
-        error = self.error_if_empty
-        if error is None or self._exists:
-            return listings
-        if self.watch is not None:
-            self.watch.begin()
-        return {group: error if isinstance(each, Listing) else each for group, each in listings.items()}
-
-    async def _list(
-        self, connection: Connection, only: Set[str] | None
-    ) -> "tuple[dict[str, Listing | SourceError], Calls]":
-        def over_http(scope: Scope) -> ServiceCalls:
-            return HttpCalls(connection, scope, self._options)
-
-        refusal: Refusal | None = None
-        path = connection.dialect.bulk_path
-        if path is not None and self._bulk_is_due(connection):
-            known = frozenset(self.scopes) | (self._groups or frozenset())
-            try:
-                whole = await self._bulk.list_namespace(connection, path, known, self._clock)
-            except (AccessDenied, NotOffered) as error:
-                if isinstance(error, NotOffered) and await connection.probe_again():
-                    return await self._list(connection, only)
-                refusal = Refusal(error, connection, self._options.bulk_retry_polls)
-            else:
-                self._step_to(BULK, None)
-                self._note_groups(Groups())
-                self._exists = self._exists or not whole.is_empty
-                self._metrics.source_unchanged.labels("nacos").inc(whole.unchanged)
-                return {group: each for group, each in whole.groups.items() if only is None or group in only}, over_http
-        refusal = refusal or self._refusal
-        await self._look_for_groups(connection, refusal)
-        calls = self._best_calls(over_http)
-        listings, calls = await self._list_one_by_one(calls, only)
-        self._step_to(PUSHED if calls is not over_http else PER_SERVICE, refusal)
-        return {group: explained(listing, refusal) for group, listing in listings.items()}, calls
-
-    async def _list_one_by_one(
-        self, calls: "Calls", only: Set[str] | None = None
-    ) -> "tuple[dict[str, Listing | SourceError], Calls]":
-        if only is None:
-            # What another member is asked for in the same reading is no turn of the others.
-            self._cycle = (self._cycle + 1) % _ROTATION
-        rests, self._trusts_pushes = self._rests if self._trusts_pushes else _never, True
-        listings: dict[str, Listing | SourceError] = {}
-        least = {DEFAULT_GROUP} if self.groups_unknown else set()
-        groups = self._groups or self._found.names | self.scopes.keys() or least
-        for group in sorted(groups if only is None else groups & only):
-            scope = self._scope(group)
-            one_by_one = self._one_by_one(scope, calls(scope.scope))
-            try:
-                listing = await one_by_one.list_scope(self._clock, functools.partial(rests, group))
-            except SourceError as error:
-                listings[group] = error
-                self._trusts_pushes = self._trusts_pushes and rests is not _never
-            else:
-                self._metrics.source_unchanged.labels("nacos").inc(listing.unchanged)
-                listings[group] = listing
-        return listings, calls
-
-    async def _look_for_groups(self, connection: Connection, refusal: Refusal | None) -> None:
-        """Find out which groups there are, where all are wanted and nothing lists them with their instances."""
-        path = connection.dialect.catalogue_path
-        if self._groups is not None:
-            return
-        if path is not None:
-            catalogue = Catalogue(path, self.namespace, self._options.names_page_size)
-            self._note_groups(await find_groups(connection, catalogue, self.services()))
-        elif refusal is not None:
-            self._note_groups(Groups(unknown=without_catalogue(refusal.error)))
-
-    def _note_groups(self, found: Groups) -> None:
-        if found.unknown is not None:
-            self._whole.fail(found.unknown)
+    def _noted(self, listed: Listed) -> Listed:
+        """Note what a reading says of the namespace as a whole; errors take the place of what must not be believed."""
+        if self.groups_unknown is not None:
+            self._whole.fail(self.groups_unknown)
         elif self._whole.is_failing:
             self._whole.succeed()
-        self._found = found
-
-    def _rests(self, group: str, name: str) -> bool:
-        """Whether pushes may be trusted for a service this time."""
-        service = ServiceName(group, name)
-        memory = self.memory(group)
-        known = memory.known.get(name) if memory is not None else None
-        if (
-            self.watch is None
-            or known is None
-            or known.held
-            or not self.watch.is_live_since(service, self._clock.now())
-        ):
-            return False
-        return hash(service) % _ROTATION != self._cycle
-
-    def _best_calls(self, over_http: "Calls") -> "Calls":
-        """Return the gRPC calls while there is a connection, else those over HTTP."""
-        live = self.watch.live if self.watch is not None else None
-        if live is None:
-            return over_http
-        return lambda scope: PushCalls(live, scope, self._options)
-
-    def _one_by_one(self, scope: ScopeReader, calls: ServiceCalls) -> OneByOne:
-        return OneByOne(calls, self._options.concurrency, self._reader, scope.memory)
+        names = any(listing.names for listing in listed.listings.values() if isinstance(listing, Listing))
+        self._exists = self._exists or listed.is_populated or names or not self.is_empty
+        error = self.error_if_empty
+        if error is None or self._exists:
+            return listed
+        if self.watch is not None:
+            self.watch.begin()
+        doubted: Listings = {
+            group: error if isinstance(each, Listing) else each for group, each in listed.listings.items()
+        }
+        return listed._replace(listings=doubted)
 
     def _forget_empty_groups(self) -> None:
         """Where all groups are read: let go of those that have been published as empty."""
@@ -409,35 +286,16 @@ class NamespaceReader:
         """Whether the first connection leads to a server that could have been restarted since the latest listing."""
         return self._listed_at is not None and self._clock.now() - self._listed_at > _QUICKEST_RESTART_S
 
-    async def _tell_watch(self, listings: dict[str, Listing]) -> None:
+    async def _tell_watch(self, listings: Listings) -> None:
         if self.watch is None:
             return
         slicer = Slicer()
         listed = {}
-        for group, listing in listings.items():
+        read = {group: listing for group, listing in listings.items() if isinstance(listing, Listing)}
+        for group, listing in read.items():
             memory = self.scopes[group].memory
             for name in listing.names:
                 known = memory.known.get(name)
                 listed[ServiceName(group, name)] = known is not None and bool(known.instances)
                 await slicer.breathe()
-        await self.watch.note_listing(listed, frozenset(listings))
-
-    def _bulk_is_due(self, connection: Connection) -> bool:
-        if self._refusal is None:
-            return True
-        return self._refusal.is_worth_another_try(connection)
-
-    def _step_to(self, rung: str, refusal: Refusal | None) -> None:
-        self._refusal = refusal
-        if rung != self._rung:
-            why = refusal.why if refusal else ""
-            _log.info("source.rung source=nacos scope=%s rung=%s refused=%s", self.label, rung, why)
-        self._rung = rung
-
-
-def _never(group: str, name: str) -> bool:
-    """Trust no pushes."""
-    return False
-
-
-Calls = Callable[[Scope], ServiceCalls]
+        await self.watch.note_listing(listed, frozenset(read))
