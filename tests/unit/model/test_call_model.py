@@ -131,7 +131,8 @@ def test_after_the_interval_only_what_is_said_is_left(steps: list[tuple[str, lis
         model.replace(interface, said, float(now))
     for interface, said in dict(steps).items():
         told.replace(interface, said, 0.0)
-    model.expire(1000.0)
+    for each in (model, told):
+        each.expire(1000.0)
     assert told.known_applications() == model.known_applications()
     assert [told.dependencies(each) for each in "abc"] == [model.dependencies(each) for each in "abc"]
     assert finish(told.walk_applications()) == finish(model.walk_applications())
