@@ -236,7 +236,9 @@ class App:
         _log.info("reload.sources %s", " ".join(f"{verb}={','.join(kinds)}" for verb, kinds in plan._asdict().items()))
         for kind in (*plan.stop, *plan.restart):
             await self._fleet.remove(kind)
-        await self._inbox.publish(RulesReplaced(wanted.rules, frozenset(plan.stop), frozenset(fresh)))
+        known_by = self._keeper.fingerprints
+        await self._inbox.publish(RulesReplaced(wanted.rules, frozenset(plan.stop), frozenset(fresh), known_by))
+        await self._inbox.settle()  # a save in between would take what is known for converted anew
         self._keeper.replace_terms(saved_terms(effective, wanted.rules))
         for kind, source in fresh.items():
             self._fleet.add(kind, source, tasks)

@@ -11,7 +11,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,6 +59,11 @@ class Keeper:
     def notes(self) -> tuple[str, ...]:
         """What went wrong with the file, for humans."""
         return tuple(note for note in (self._load_note, self._save_note) if note)
+
+    @property
+    def fingerprints(self) -> Mapping[str, str]:
+        """Source → fingerprint of the settings under which it is saved."""
+        return self._terms.fingerprints
 
     def replace_terms(self, terms: Terms) -> None:
         """Save under other settings from now on."""

@@ -138,9 +138,13 @@ class Reducer:
         return self._staleness
 
     def export(self, fingerprints: Mapping[str, str], wall: float) -> World:
-        """Return everything that a later process needs to go on from here; `wall` is the time of day, Unix seconds."""
+        """Return everything that a later process needs to go on from here; `wall` is the time of day, Unix seconds.
+
+        What a restarted source has not read since keeps the fingerprint of the settings that made it.
+        """
         at, as_of = Instant(self._clock(), wall), self._staleness.as_of or wall
-        return export_world(self._estate, self._store.current, fingerprints, at, as_of)
+        made_by = {source: self._turnover.former.get(source, each) for source, each in fingerprints.items()}
+        return export_world(self._estate, self._store.current, made_by, at, as_of)
 
     async def restore(self, world: World, wall: float, *, is_served: bool = True) -> None:
         """Go on from a world that another process left, stale until the sources speak; before the first update only.
@@ -236,7 +240,7 @@ class Reducer:
         self._rules.update(update.rules)
         scopes = self._contributions.scopes()
         for source in update.restarted:
-            self._turnover.expect(source, scopes)
+            self._turnover.expect(source, scopes, update.fingerprints.get(source, ""))
             self._freshness.begin(source)
         if not self._store.current.complete:
             self._pending = (self._pending | update.restarted) - update.retired

@@ -33,6 +33,9 @@ class RulesReplaced(msgspec.Struct, frozen=True):
     restarted: frozenset[str] = frozenset()
     """Sources, new ones included, that begin anew: scopes they do not speak of until they are read are withdrawn."""
 
+    fingerprints: Mapping[str, str] = {}
+    """Source → fingerprint of its settings until now: until it is read, what is known of it was made by those."""
+
     def end_sidecars(self, before: Mapping[str, SourceRules]) -> list[str]:
         """Return the sources that made Sidecars by the rules before and make none any more."""
         makers = [source for source, rules in before.items() if rules.makes_sidecars]

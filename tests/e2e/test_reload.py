@@ -2,12 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from meshregistry.persistence import FILE_NAME
+from meshregistry.store.saved import read_head
 from meshregistry.watch.client import IstiodClient
 from meshregistry.watch.model import Action
 from tests.support.nacos_rig import NacosRig
@@ -157,3 +159,36 @@ async def test_a_removed_namespace_is_withdrawn_and_the_rest_stays(nacos_rig: Na
         assert 1 == istiod.model.counters.actions[Action.DELETED]
         _, metrics = await deployment.get("/metrics")
         assert b"BATCH" not in metrics
+
+
+async def test_a_conversion_that_changes_in_an_outage_is_not_saved_as_made_until_it_is(
+    nacos_rig: NacosRig, tmp_path: Path
+) -> None:
+    """Else a later start would take old hosts for new ones, and let them go without a hold."""
+    if nacos_rig.is_real:
+        pytest.skip("the registry makes no difference here; the simulator shows it")
+    await nacos_rig.register("orders", "10.0.0.1", 8080)
+    mounted, saved = tmp_path / "mounted", tmp_path / "saved" / FILE_NAME
+    mounted.mkdir()
+    deployment = MountedDeployment(nacos_rig, mounted)
+    text = f"data_dir: {saved.parent}\nsave_interval: 100ms\n{deployment.text}"
+    deployment.mount(text)
+    async with deployment.running(), asyncio.timeout(3 * TIMEOUT_S):
+        await until(lambda: saved.exists())
+        head = read_head(saved.read_bytes())
+
+        await nacos_rig.stop()
+        changed = text.replace("enabled: true", "enabled: true\n  svc_port: 81")
+        deployment.mount(changed.replace("empty_grace: 1.0s", "empty_grace: 3s"))
+        await deployment.wait_for('total{result="success"}', 1)
+        await until(lambda: read_head(saved.read_bytes()).taken_at > head.taken_at)
+        assert head.fingerprints == read_head(saved.read_bytes()).fingerprints
+
+        await nacos_rig.start()
+        await until(lambda: read_head(saved.read_bytes()).fingerprints != head.fingerprints)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until a file shows something."""
+    while not condition():  # noqa: ASYNC110 - a thread writes it
+        await asyncio.sleep(0.02)

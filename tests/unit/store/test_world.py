@@ -11,10 +11,10 @@ from meshregistry.model.service_entry import Kind
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.operator import Freeze, Thaw
 from meshregistry.store.rules import RulesReplaced, SourceRules
-from meshregistry.store.saved import decode_world
+from meshregistry.store.saved import SavedError, decode_world
 from meshregistry.store.snapshot import Change
 from meshregistry.store.world import World, shift_time
-from tests.support.saved_worlds import GUARD, POLICY, SCOPE, SYNCED, Process, instance, listing, terms_of
+from tests.support.saved_worlds import GUARD, POLICY, SCOPE, SYNCED, Process, fingerprints, instance, listing, terms_of
 
 pytestmark = pytest.mark.anyio
 
@@ -427,3 +427,22 @@ async def test_ages_that_count_are_saved_though_nothing_else_changes() -> None:
         await each.pass_time(1, ScopeConfirmed(SCOPE))
 
     assert [known + 1, known] == [process.reducer.revision, ageless.reducer.revision]
+
+
+async def test_what_a_restarted_source_has_not_read_yet_is_saved_as_made_by_the_settings_before() -> None:
+    process = Process()
+    await process.take(listing(orders=[instance(1)]), SYNCED)
+    former, begins = "by the settings before", frozenset({"nacos"})
+    anew = RulesReplaced({}, restarted=begins, fingerprints={"nacos": former})
+    again = RulesReplaced({}, restarted=begins, fingerprints={"nacos": "in between"})
+
+    await process.take(anew)
+    await process.take(again)
+    assert {"nacos": former} == process.export().fingerprints
+    with pytest.raises(SavedError, match="other settings"):
+        decode_world(process.save(), terms_of("nacos"))
+    await process.take(listing(orders=[instance(1)]), SourceSynced("nacos", "wait_time"))
+    assert {"nacos": former} == process.export().fingerprints
+    await process.take(SYNCED)
+
+    assert fingerprints("nacos") == process.export().fingerprints
