@@ -34,13 +34,14 @@ from meshregistry.replica.offer import Offer
 from meshregistry.replica.takeover import Takeover
 from meshregistry.settings.render import Printable, render_settings, slime_settings
 from meshregistry.settings.root import Settings
+from meshregistry.settings.secrets import list_secrets
 from meshregistry.store.inbox import Inbox
 from meshregistry.store.operator import OperatorDesk, Queue
 from meshregistry.store.reducer import Reducer
 from meshregistry.store.rules import RulesReplaced
 from meshregistry.store.store import SnapshotStore
 from meshregistry.supervision import supervise
-from meshregistry.telemetry.logs import configure_logs
+from meshregistry.telemetry.logs import conceal_in_tracebacks, configure_logs
 from meshregistry.telemetry.loop_lag import measure_loop_lag
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import ResourceEncoder
@@ -226,6 +227,8 @@ class App:
             fresh = {kind: build_source(wanted.options[kind], self._metrics) for kind in (*plan.start, *plan.restart)}
         except ValueError as error:
             raise SettingsError([str(error)]) from error
+        # Those of before, too: what was built with them may still fail.
+        conceal_in_tracebacks([*list_secrets(self._settings), *list_secrets(settings)])
         if effective.log != self._settings.log:
             configure_logs(level=effective.log.level, as_json=effective.log.format == "json")
         self._settings, self._composition = effective, wanted

@@ -4,6 +4,7 @@ Exit codes: 0, 1 (failed), 2 (wrong usage or settings).
 """
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -18,11 +19,13 @@ from meshregistry.cli_admin import admin
 from meshregistry.cli_diff import diff
 from meshregistry.collector import stop_collecting
 from meshregistry.errors import ListenError, SettingsError
-from meshregistry.telemetry.logs import configure_logs
+from meshregistry.telemetry.logs import conceal_in_tracebacks, configure_logs
 
 if TYPE_CHECKING:
     from meshregistry.reload import SettingsOrigin
     from meshregistry.settings.load import Loaded
+
+_log = logging.getLogger(__name__)
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -53,12 +56,18 @@ def start(path: Path, *, is_shadow: bool = False) -> NoReturn:
     prepare_process()
     stop_collecting()
     from meshregistry.app import serve  # the server rooms take half a second to import; `probe` needs none of them
+    from meshregistry.settings.secrets import list_secrets
 
     origin = _open(path, is_shadow=is_shadow)
     log = origin.loaded.settings.log
     configure_logs(level=log.level, as_json=log.format == "json")
+    conceal_in_tracebacks(list_secrets(origin.loaded.settings))
     _print_lines("warning", origin.loaded.warnings)
-    _run_loop(serve(origin))
+    try:
+        _run_loop(serve(origin))
+    except Exception:  # noqa: BLE001 - the edge: Python would print the traceback, and whatever secret is in its texts
+        _log.exception("app.crashed")
+        sys.exit(EXIT_FAILED)
 
 
 def prepare_process() -> None:

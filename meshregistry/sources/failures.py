@@ -1,11 +1,14 @@
 """What may be said of an address, a body or an error: one line, without secrets."""
 
+import base64
 from collections.abc import Mapping
-from urllib.parse import urlsplit, urlunsplit
+from itertools import chain
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import aiohttp
 
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
+from meshregistry.telemetry.concealment import Concealer
 
 _EXCERPT_CHARACTERS = 160
 _LEAST_SECRET = 4
@@ -27,15 +30,39 @@ def excerpt(body: bytes) -> str:
 
 
 def conceal(text: str, *sent: Mapping[str, str] | None) -> str:
-    """Return a server's text without what we sent it as headers or a form: some quote it in their errors."""
+    """Return a server's text without what we sent it as headers or a form: some quote it in their errors.
+
+    Also without what stands in a header of basic authentication, and however the server writes it down.
+    """
     values = {part for pairs in sent for value in (pairs or {}).values() for part in (value, *value.split())}
-    for value in sorted((each for each in values if len(each) >= _LEAST_SECRET), key=len, reverse=True):
-        text = text.replace(value, "***")
-    return text
+    return Concealer((*values, *chain.from_iterable(map(_read_basic, values))), _LEAST_SECRET)(text)
 
 
-def cause(error: Exception) -> str:
-    """Return the reason of a failed request in one line; aiohttp's own texts can hold URLs, with a password in them."""
+def _read_basic(value: str) -> tuple[str, ...]:
+    """Return what a part of a header stands for if it is the base64 of user and password."""
+    try:
+        user, colon, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except ValueError:
+        return ()
+    return (f"{user}:{password}", user, password) if colon else ()
+
+
+def authorization_in(address: str) -> dict[str, str]:
+    """Return the header that an HTTP client makes of user and password in an address."""
+    userinfo, at, _ = urlsplit(address).netloc.rpartition("@")
+    if not at:
+        return {}
+    user, _, password = (unquote(part) for part in userinfo.partition(":"))
+    return basic_authorization(user, password)
+
+
+def basic_authorization(user: str, password: str) -> dict[str, str]:
+    """Return the header of basic authentication."""
+    return {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
+
+
+def cause(error: Exception, *sent: Mapping[str, str] | None) -> str:
+    """Return the reason of a failed request in one line, without what was sent; aiohttp's own texts can hold URLs."""
     match error:
         case TimeoutError():
             return "no complete answer in time"
@@ -47,7 +74,8 @@ def cause(error: Exception) -> str:
             reason = error.message
         case _:
             reason = str(error)
-    return f"{type(error).__name__}: {excerpt(reason.encode())}"
+    # In this order: what is cut off in a secret leaves a part of it that is not known any more.
+    return f"{type(error).__name__}: {excerpt(conceal(reason, *sent).encode())}"
 
 
 def worst(errors: list[SourceError]) -> SourceError:

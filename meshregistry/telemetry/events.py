@@ -32,6 +32,7 @@ EVENTS = (
     Event("pods.unreachable", "error", "A remote cluster cannot be reached as its secret says."),
     Event("app.shadow", "warning", "Everything is read and shown, and nobody is served."),
     Event("app.stopping", "info", "A signal to stop has come; a second one ends at once."),
+    Event("app.crashed", "error", "What the service cannot do without failed, with the traceback: a fault of ours."),
     Event("app.stopped", "info", "Everything is closed."),
     Event("source.read", "info", "A scope was read completely for the first time."),
     Event("source.synced", "info", "Every scope of a source was read, or its `wait_time` has passed (`reason`)."),

@@ -1,13 +1,20 @@
 """Log format: one line per event, as text or as JSON.
 
-Event texts are dotted names with key=value parts; anything secret never reaches a log call.
+Event texts are dotted names with key=value parts; anything secret never reaches a log call. A traceback is nobody's
+event: the text of an error that nobody foresaw may hold anything, so the known secrets are taken out of it.
 """
 
 import logging
+import re
 import sys
+from collections.abc import Iterable
 from enum import StrEnum
+from types import TracebackType
+from typing import Final
 
 import orjson
+
+from meshregistry.telemetry.concealment import MASK, Concealer
 
 LEVELS = ("debug", "info", "warning", "error")
 _LIBRARIES = ("grpclib", "aiohttp.access", "asyncio", "hpack")
@@ -19,7 +26,36 @@ _WATCHER = "watchfiles.main"
 _TEXT_FORMAT = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
 
 
-class JsonFormatter(logging.Formatter):
+_LEAST_SECRET: Final = 6
+"""A shorter secret stays in tracebacks, where it would be any word: `nacos` is a password of many."""
+
+_CREDENTIALS = re.compile(r"(?<=://)\S*@")
+_OWN: Final = "meshregistry"
+
+_ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class TextFormatter(logging.Formatter):
+    """One line per record, and the traceback, if any; no known secret in the traceback and in what libraries say."""
+
+    conceal = Concealer((), _LEAST_SECRET)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return self._cleaned(super().formatMessage(record), record)
+
+    def formatException(self, ei: _ErrorInfo) -> str:
+        """Return the traceback."""
+        return self._concealed(super().formatException(ei))
+
+    def _cleaned(self, text: str, record: logging.LogRecord) -> str:
+        return text if record.name.partition(".")[0] == _OWN else self._concealed(text)
+
+    def _concealed(self, text: str) -> str:
+        return self.conceal(_CREDENTIALS.sub(f"{MASK}@", text))
+
+
+class JsonFormatter(TextFormatter):
     """One JSON object per line: time, level, logger, message and, if any, the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -28,7 +64,7 @@ class JsonFormatter(logging.Formatter):
             "time": self.formatTime(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": self._cleaned(record.getMessage(), record),
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
@@ -50,11 +86,16 @@ class ForeignRequests(logging.Filter):
 def configure_logs(*, level: str, as_json: bool) -> None:
     """Send all logs to stderr; libraries that log per connection or per file speak only from WARNING on."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if as_json else logging.Formatter(_TEXT_FORMAT))
+    handler.setFormatter(JsonFormatter() if as_json else TextFormatter(_TEXT_FORMAT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in (*_LIBRARIES, _WATCHER):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("aiohttp.server").addFilter(ForeignRequests())
+
+
+def conceal_in_tracebacks(secrets: Iterable[str]) -> None:
+    """Have no traceback hold one of these from now on; for the life of the process."""
+    TextFormatter.conceal = Concealer(secrets, _LEAST_SECRET)
 
 
 class LogGroup(StrEnum):

@@ -1,10 +1,9 @@
 """HTTP calls to Eureka, one at a time: bytes out or an error that says what the caller should do."""
 
-import base64
 import ssl
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
@@ -13,7 +12,7 @@ import meshregistry
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
 from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions, TlsFiles
 from meshregistry.sources.eureka.proxies import proxy_of
-from meshregistry.sources.failures import cause, conceal, displayed, excerpt
+from meshregistry.sources.failures import authorization_in, basic_authorization, cause, conceal, displayed, excerpt
 from meshregistry.telemetry.metrics import Metrics
 
 _NOT_OFFERED = frozenset({405, 410, 501})
@@ -72,14 +71,9 @@ def authorization(server: EurekaServerOptions, address: str) -> dict[str, str]:
     """Return the header that identifies us: the token, else user and password, else those in the address."""
     if server.token:
         return {"Authorization": f"Bearer {server.token}"}
-    username, password = server.username, server.password
-    if not username:
-        userinfo, at, _ = urlsplit(address).netloc.rpartition("@")
-        if not at:
-            return {}
-        username, _, password = (unquote(part) for part in userinfo.partition(":"))
-    encoded = base64.b64encode(f"{username}:{password}".encode()).decode()
-    return {"Authorization": f"Basic {encoded}"}
+    if not server.username:
+        return authorization_in(address)
+    return basic_authorization(server.username, server.password)
 
 
 class EurekaClient:
@@ -157,7 +151,7 @@ class EurekaClient:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: a host that is no name, which a redirect may hold, or a header with a line break.
             self._count(succeeded=False)
-            raise SourceUnavailable(f"{node}{path}: {conceal(cause(error), headers)}") from error
+            raise SourceUnavailable(f"{node}{path}: {cause(error, headers)}") from error
         self._count(succeeded=response.status == 200)
         if response.status != 200:
             parts = [conceal(b"".join(parts).decode("utf-8", "replace"), headers).encode()]

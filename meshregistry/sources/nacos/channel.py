@@ -19,6 +19,7 @@ from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from h2.exceptions import H2Error
 
 from meshregistry.errors import SourceDataError, SourceUnavailable
+from meshregistry.sources.failures import conceal
 from meshregistry.sources.nacos.messages import ConnectionLost
 from meshregistry.sources.nacos.nodes import GrpcAddress
 from meshregistry.sources.nacos.options import GrpcTls
@@ -139,7 +140,7 @@ class NacosChannel:
         request = self._channel.request(UNARY, Cardinality.UNARY_UNARY, bytes, bytes)
         try:
             async with asyncio.timeout(self._options.request_timeout_s):
-                with _failures_named():
+                with _failures_named(headers):
                     async with request as stream:
                         stream._wrapper = FairWrapper()
                         await stream.send_message(encode_payload(message, headers), end=True)
@@ -187,13 +188,13 @@ async def _receive_frame(stream: ByteStream, max_bytes: int) -> bytes | None:
 
 
 @contextmanager
-def _failures_named() -> Iterator[None]:
+def _failures_named(sent: Mapping[str, str] | None = None) -> Iterator[None]:
     try:
         yield
     except TimeoutError:
         raise
     except _FAILURES as error:
-        raise ConnectionLost(_describe(error)) from error
+        raise ConnectionLost(conceal(_describe(error), sent)) from error
 
 
 def _context(tls: GrpcTls) -> ssl.SSLContext:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import aiohttp
 
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
-from meshregistry.sources.failures import cause, conceal, displayed, excerpt
+from meshregistry.sources.failures import authorization_in, cause, conceal, displayed, excerpt
 from meshregistry.sources.nacos.options import NacosOptions
 from meshregistry.telemetry.metrics import Metrics
 
@@ -110,13 +110,13 @@ class NacosClient:
         request = self._session.request(
             method, endpoint.url(path), params=params, data=data, headers=headers, allow_redirects=False
         )
-        sent = (dict(self._options.headers), headers, data)
+        sent = (dict(self._options.headers), authorization_in(endpoint.address), headers, data)
         try:
             async with request as response:
                 body = await self._read(response, endpoint, path)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # the last: a name that cannot be looked up
             self._count(succeeded=False)
-            raise SourceUnavailable(f"{endpoint.shown(path)}: {conceal(cause(error), *sent)}") from error
+            raise SourceUnavailable(f"{endpoint.shown(path)}: {cause(error, *sent)}") from error
         self._count(succeeded=response.status == 200)
         if response.status != 200:
             body = conceal(body.decode("utf-8", "replace"), *sent).encode()

@@ -3,6 +3,7 @@
 Shapes as captured from 2.3.1 and 3.1.0. Unknown fields are ignored on both sides.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -10,6 +11,7 @@ from msgspec import Raw
 
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
 from meshregistry.sources.decoding import understood
+from meshregistry.sources.failures import conceal
 from meshregistry.sources.nacos.payload import Payload
 
 T = TypeVar("T")
@@ -171,8 +173,8 @@ def decode(payload: Payload, kind: type[T]) -> T:
         raise SourceDataError(f"{payload.type}: {error}") from error
 
 
-def checked(asked: str, payload: Payload) -> Payload:
-    """Return a reply that is a success.
+def checked(asked: str, payload: Payload, sent: Mapping[str, str] | None = None) -> Payload:
+    """Return a reply that is a success; what was `sent` as headers is in no text of an error.
 
     Raises ConnectionLost (301), RequestDenied (403), SourceUnavailable (300: the server is starting) or RequestRefused.
     A failure comes as ErrorResponse or as the expected type with a result code other than 200.
@@ -180,11 +182,11 @@ def checked(asked: str, payload: Payload) -> Payload:
     result = decode(payload, Result)
     if result.result_code == OK and payload.type != "ErrorResponse":
         return payload
-    raise _failure(asked, result)
+    raise _failure(asked, result, conceal(result.message or "", sent))
 
 
-def _failure(asked: str, result: Result) -> SourceError:
-    text = f"{asked}: error {result.error_code or result.result_code}: {_one_line(result.message or '')}"
+def _failure(asked: str, result: Result, message: str) -> SourceError:
+    text = f"{asked}: error {result.error_code or result.result_code}: {_one_line(message)}"
     if result.error_code == UNREGISTERED:
         return ConnectionLost(text)
     if result.error_code == STARTING:

@@ -124,14 +124,15 @@ class LiveSession:
         Cancelling it is safe.
         """
         token = self._credentials.token()
-        reply = await self._call(question, self._credentials.headers(token, service))
+        headers = self._credentials.headers(token, service)
+        reply = await self._call(question, headers)
         try:
-            return messages.checked(question.type, reply)
+            return messages.checked(question.type, reply, headers)
         except RequestDenied:
             if not await self._credentials.renew(token, self._endpoint):
                 raise
         headers = self._credentials.headers(self._credentials.token(), service)
-        return messages.checked(question.type, await self._call(question, headers))
+        return messages.checked(question.type, await self._call(question, headers), headers)
 
     async def subscribe(self, namespace: str, service: ServiceName, *, subscribe: bool = True) -> Content | None:
         """Subscribe to a service, or end that; return its content if there is any. Raises as `ask` does."""

@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
-from meshregistry.sources.failures import cause, conceal, displayed, excerpt, worst
+from meshregistry.sources.failures import authorization_in, cause, conceal, displayed, excerpt, worst
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,23 @@ def test_what_a_server_quotes_of_our_headers_and_forms_is_concealed() -> None:
     text = conceal("no: Bearer s3cret (s3cret) swordfish abc", headers, None, form)
 
     assert "no: *** (***) *** abc" == text
+
+
+def test_what_a_server_reads_out_of_a_header_or_an_address_is_concealed_too() -> None:
+    """Some decode what they quote; the header of an address is made by the HTTP client."""
+    headers = authorization_in("http://reader:sword%2Ffish@nacos:8848")
+
+    assert {"Authorization": "Basic cmVhZGVyOnN3b3JkL2Zpc2g="} == headers
+    assert {} == authorization_in("http://nacos:8848")
+    text = "no: Basic cmVhZGVyOnN3b3JkL2Zpc2g= (reader:sword/fish), sword/fish, sword%2Ffish"
+    assert "no: *** (***), ***, ***" == conceal(text, headers)
+
+
+def test_a_cause_is_concealed_before_it_is_cut() -> None:
+    """The beginning of a secret is no known text."""
+    text = cause(OSError("x" * 150 + " swordfish-and-more"), {"password": "swordfish-and-more"})
+
+    assert f"OSError: {'x' * 150} ***" == text
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,23 @@ async def test_a_denied_request_is_made_once_more_with_another_token() -> None:
     assert [{"accessToken": "old"}, {"accessToken": "new"}] == channel.headers
 
 
+@pytest.mark.parametrize("at", [0, 195])
+async def test_a_denial_that_quotes_the_token_is_told_without_it(at: int) -> None:
+    """Also where the text is cut off in the middle of it."""
+
+    def denial(question: Payload) -> Payload:
+        message = f"{'x' * at} token swordfish is bad"
+        return messages.request("ServiceListResponse", resultCode=500, errorCode=403, message=message)
+
+    live, _, credentials = _live(denial, ManualClock())
+    credentials.tokens += ["swordfish"]
+
+    with pytest.raises(RequestDenied) as refused:
+        await live.ask(messages.request("ServiceListRequest"))
+
+    assert "sw" not in str(refused.value)
+
+
 @pytest.mark.parametrize(("tokens", "calls"), [(["only"], 1), (["old", "new", "newer"], 2)])
 async def test_a_denial_stands_when_there_is_no_other_token_or_that_is_denied_too(
     tokens: list[str], calls: int
