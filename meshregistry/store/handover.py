@@ -6,16 +6,14 @@ Nothing here decides what is served: what a world holds is put back into the par
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from meshregistry.model.instance import Scope
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.address_book import AddressBook
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.freshness import Freshness
-from meshregistry.store.guard import History
 from meshregistry.store.mass import MassGuard
 from meshregistry.store.slices import Slices
 from meshregistry.store.snapshot import Snapshot
-from meshregistry.store.timers import Timers
+from meshregistry.store.upkeep import Upkeep
 from meshregistry.store.world import World, shift_hearsay, shift_history, shift_hold
 
 
@@ -24,9 +22,7 @@ class Estate(NamedTuple):
 
     contributions: Contributions
     mass: MassGuard
-    histories: dict[str, History]
-    owners: dict[str, Scope]
-    timers: Timers
+    upkeep: Upkeep
     addresses: AddressBook
     freshness: Freshness
 
@@ -50,8 +46,8 @@ def export_world(estate: Estate, served: Snapshot, fingerprints: Mapping[str, st
         fingerprints,
         served.collection(Kind.SERVICE_ENTRY).resources,
         estate.contributions.copy(),
-        dict(estate.histories),
-        dict(estate.owners),
+        dict(estate.upkeep.histories),
+        dict(estate.upkeep.owners),
         estate.mass.export(),
         served.collection(Kind.SIDECAR).resources,
         estate.freshness.export(),
@@ -69,12 +65,12 @@ async def take_over(estate: Estate, world: World, at: Instant, slices: Slices) -
         estate.mass.note(key, (), claims, at.clock)
         await slices.breathe()
     for name, history in world.histories.items():
-        estate.histories[name] = shift_history(history, world, at.clock, at.wall)
+        estate.upkeep.histories[name] = shift_history(history, world, at.clock, at.wall)
         is_claimed = bool(estate.contributions.claims(name) or estate.mass.claims(name))
-        estate.timers.arm(name, at.clock if history.is_waiting or not is_claimed else None)
+        estate.upkeep.timers.arm(name, at.clock if history.is_waiting or not is_claimed else None)
         await slices.breathe()
     estate.mass.restore((shift_hold(held, world, at.clock, at.wall) for held in world.holds), at.clock)
-    estate.owners.update(world.owners)
+    estate.upkeep.owners.update(world.owners)
     estate.freshness.restore(shift_hearsay(world, at.clock, at.wall))
     for name, resource in world.resources.items():
         estate.addresses.settle(name, resource.entry)

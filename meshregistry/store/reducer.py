@@ -29,7 +29,7 @@ from meshregistry.store.contributions import Contributions
 from meshregistry.store.explainer import Explainer, Parts
 from meshregistry.store.freshness import Freshness
 from meshregistry.store.given_up import GivenUp
-from meshregistry.store.guard import Decision, GuardPolicy, History, Rule, decide
+from meshregistry.store.guard import GuardPolicy, decide
 from meshregistry.store.handover import Estate, Instant, export_world, take_over
 from meshregistry.store.holds import HoldReport
 from meshregistry.store.inbox import Inbox
@@ -44,8 +44,8 @@ from meshregistry.store.sidecars import SidecarShelf
 from meshregistry.store.slices import Slices
 from meshregistry.store.staleness import Staleness
 from meshregistry.store.store import SnapshotStore
-from meshregistry.store.timers import Timers
 from meshregistry.store.turnover import Turnover
+from meshregistry.store.upkeep import Upkeep
 from meshregistry.store.world import NOBODY, World
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import Resource, ResourceEncoder
@@ -81,16 +81,12 @@ class Reducer:
         self._given_up = GivenUp()
         self._mass = MassGuard(self._guard_of, self._contributions.home, self._given_up)
         self._pods = PodPatches(self._contributions)
-        self._histories: dict[str, History] = {}
+        self._upkeep = Upkeep()
         self._freshness = Freshness(self._contributions, self._guard_of, self._given_up, clock())
-        self._rules_in_use: dict[str, Rule] = {}
-        self._owners: dict[str, Scope] = {}
         self._rejects = RejectLedger(metrics)
         self._sidecars = SidecarShelf(store, encoder.create_time, self._rejects, metrics)
-        self._timers = Timers()
         self._addresses = AddressBook(next((each.conversion.vip_range for each in rules.values()), ""))
-        lasting = self._contributions, self._mass, self._histories, self._owners, self._timers, self._addresses
-        self._estate = Estate(*lasting, self._freshness)
+        self._estate = Estate(self._contributions, self._mass, self._upkeep, self._addresses, self._freshness)
         self._pending = set(rules)
         self._staleness = Staleness(metrics)
         self._turnover = Turnover()
@@ -98,8 +94,8 @@ class Reducer:
         self._chronicle = Chronicle(metrics, journal_size)
         self._origins: dict[str, Origin] = {}
         self._slices = Slices(clock)
-        parts = Parts(self._contributions, self._mass, self._rejects, self._rules, self._rules_in_use, self._freshness)
-        self.explainer = Explainer(store, parts)
+        looked_at = self._contributions, self._mass, self._rejects, self._rules, self._upkeep.rules, self._freshness
+        self.explainer = Explainer(store, Parts(*looked_at))
         self.decided = asyncio.Event()
         """Set when operators' decisions have taken effect, for who saves them to clear."""
 
@@ -189,7 +185,7 @@ class Reducer:
         """
         started = self._clock()
         self._slices.begin()
-        dirty = self._mark(self._timers.due(started), TIMED)
+        dirty = self._mark(self._upkeep.timers.due(started), TIMED)
         synced: list[SourceSynced] = []
         is_decided = False
         observed_at = 0.0
@@ -244,7 +240,7 @@ class Reducer:
             self._freshness.begin(source)
         if not self._store.current.complete:
             self._pending = (self._pending | update.restarted) - update.retired
-        dirty = {name for name, owner in self._owners.items() if owner.source in guarded}
+        dirty = self._upkeep.owned_by(guarded)
         dirty |= self._confirm(SourceSynced(source) for source in update.retired)
         return dirty | self._withdraw(scope for scope in scopes if scope.source in update.retired)
 
@@ -271,8 +267,8 @@ class Reducer:
     def _obey(self, decision: OperatorDecision) -> set[str]:
         """Do what an operator has decided; returns the resources it touches."""
         if not isinstance(decision, ServeAnyway | ReadAgain):
-            waiting = [name for name, history in self._histories.items() if history.is_waiting]
-            return self._mass.obey(decision, self._clock()).union(waiting if isinstance(decision, Thaw) else ())
+            waiting = self._upkeep.list_waiting() if isinstance(decision, Thaw) else ()
+            return self._mass.obey(decision, self._clock()).union(waiting)
         self._chronicle.tell_decision(decision, self._store.current.sequence)
         if isinstance(decision, ServeAnyway):
             self._release(decision.sources or self.pending_sources)
@@ -370,18 +366,18 @@ class Reducer:
         change = self._store.commit(Kind.SERVICE_ENTRY, upserts, removals, observed_at)
         if change is None:
             return ()
-        return self._chronicle.tell_commit(change, before, self._store.current, self._origins, self._rules_in_use)
+        return self._chronicle.tell_commit(change, before, self._store.current, self._origins, self._upkeep.rules)
 
     def _build(self, name: str) -> Resource | None:
         """Decide what is served under a resource name now, and remember when to decide again."""
         live = self._contributions.claims(name)
         known = (*live, *self._mass.claims(name, live))
         claims = self._pods.patch(self._freshness.admit(known))
-        history = self._histories.get(name)
+        history = self._upkeep.histories.get(name)
         if not known and history is not None and self._contributions.is_claimed(history.served.hosts[0]):
             history = None  # the host lives on under another name: two resources of it would be two services
         assembled = merge_claims(claims, self._cache, name) if claims else None
-        owner = self._own(name, claims)
+        owner = self._upkeep.own(name, claims)
         frozen_since = self._mass.frozen_since(owner)
         decision = decide(
             history,
@@ -394,42 +390,21 @@ class Reducer:
         )
         origin = self._origins.get(name, MERGED)
         self._origins[name] = origin if origin.scope or owner == NOBODY else origin._replace(scope=owner)
-        self._note(name, decision, owner, is_frozen=frozen_since is not None)
+        before = self._upkeep.keep(name, decision, is_frozen=frozen_since is not None)
+        if before is not decision.rule:
+            change = RuleChange(name, before, decision.rule, decision.entry, owner)
+            self._chronicle.tell_rule(change, self._store.current.sequence)
         entry = self._addresses.settle(name, decision.entry)
         judged = self._addresses.judge(name, decision.entry)
         self._rejects.replace(name, (*assembled.rejects, *judged) if assembled else judged)
         return self._encoder.encode(entry) if entry is not None else None
 
-    def _own(self, name: str, claims: tuple[Claim, ...]) -> Scope:
-        """Return the scope that claims the resource, or claimed it last: its guard counts."""
-        if claims:
-            self._owners[name] = claims[0].key.scope
-        return self._owners.get(name, NOBODY)
-
     def _guard_of(self, source: str) -> GuardPolicy:
         rules = self._rules.get(source)
         return rules.guard if rules else GuardPolicy()
 
-    def _note(self, name: str, decision: Decision, owner: Scope, *, is_frozen: bool) -> None:
-        """Remember a decision until the next one; a resource that is served no longer is forgotten.
-
-        Where nothing may leave, time stands still: what waits is looked at again after the thaw.
-        """
-        if decision.history is None:
-            self._histories.pop(name, None)
-            self._owners.pop(name, None)
-        else:
-            self._histories[name] = decision.history
-        self._timers.arm(name, None if is_frozen else decision.wake_at)
-        before = self._rules_in_use.pop(name, None)
-        if decision.rule is not None:
-            self._rules_in_use[name] = decision.rule
-        if before is not decision.rule:
-            change = RuleChange(name, before, decision.rule, decision.entry, owner)
-            self._chronicle.tell_rule(change, self._store.current.sequence)
-
     def _wait_s(self) -> float | None:
-        deadline = self._timers.next()
+        deadline = self._upkeep.timers.next()
         wait_s = None if deadline is None else max(0.0, deadline - self._clock())
         ages = any(rules.guard.max_stale_s is not None for rules in self._rules.values())
         if not ages and not (self._turnover.withdrawn and self._mass.held_endpoints):
