@@ -37,7 +37,7 @@ nacos_source:
   username: "{username}"
   password: "{password}"
   refresh_period: {period}s
-"""
+{more}"""
 
 
 class Deployment:
@@ -52,7 +52,9 @@ class Deployment:
         shards: int = 1,
         mode: str = "auto",
         profile: str = "istio",
+        more: str = "",
     ) -> None:
+        """`more` are lines of YAML at the end of the section of Nacos, and sections after it."""
         self.ads = free_port_run(shards)
         (self.http,) = free_ports(1)
         self._settings = _SETTINGS.format(
@@ -68,6 +70,7 @@ class Deployment:
             username=rig.username,
             password=rig.password,
             period=POLL_S,
+            more=more,
         )
 
     @asynccontextmanager

@@ -63,10 +63,10 @@ REGISTER = {
 }
 
 
-def convert(kind: str, metadata: Mapping[str, str], options: str = "") -> Conversion:
-    """Return what a registration becomes under the settings of its source."""
+def convert(kind: str, metadata: Mapping[str, str], options: str = "", shared: str = "") -> Conversion:
+    """Return what a registration becomes under the settings of its source, and those that all sources share."""
     source = kind if kind in SECTIONS else "zookeeper"
-    rules = source_rules(load_settings(SECTIONS[source] % options, {}).settings)
+    rules = source_rules(load_settings(f"{SECTIONS[source] % options}\n{shared}", {}).settings)
     key, instances = REGISTER[kind](metadata)
     return convert_service(key, instances, rules[source].conversion, ConversionCache())
 
@@ -81,6 +81,28 @@ def test_labels_that_steer_the_mesh_are_never_taken_from_a_registry(kind: str) -
     assert "zone" in dict(entry.endpoints[0].labels)
     assert set() == STEERING.keys() & {key for pairs in labels for key, _ in pairs}
     assert {""} == {endpoint.network + endpoint.service_account for endpoint in entry.endpoints}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("key", STEERING)
+def test_an_entry_gets_no_steering_label_whatever_its_endpoints_are_to_supply(kind: str, key: str) -> None:
+    """Neither one of that name, nor another under it: the value would be the registrant's all the same."""
+    shared = f"conversion: {{se_label_selector_keys: [app, '{key}', 'zone:{key}', '$host:{key}']}}"
+    conversion = convert(kind, {"app": "orders", "zone": "stolen", key: "stolen"}, shared=shared)
+    entry = merge_claims(conversion.claims, ConversionCache()).entry
+
+    assert entry is not None
+    assert "zone" in dict(entry.endpoints[0].labels)
+    assert ("orders", False) == (dict(entry.labels)["app"], key in dict(entry.labels))
+
+
+def test_the_revision_of_the_settings_is_on_an_entry_whatever_its_endpoints_say() -> None:
+    shared = "conversion: {istio_revision: ours, se_label_selector_keys: ['zone:istio.io/rev']}"
+    conversion = convert("nacos", {"zone": "stolen", "istio.io/rev": "stolen"}, shared=shared)
+    entry = merge_claims(conversion.claims, ConversionCache()).entry
+
+    assert entry is not None
+    assert "ours" == dict(entry.labels)["istio.io/rev"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -112,6 +112,36 @@ def test_the_root_file_system_is_read_only_but_for_the_data_directory() -> None:
     assert [settings.data_dir] == writable
 
 
+def test_nobody_in_the_container_is_root_or_can_become_it() -> None:
+    pod = read("base/deployment.yaml")["spec"]["template"]["spec"]
+    (image_user,) = re.findall(r"^USER (\S+)$", (DEPLOY.parent / "Dockerfile").read_text(), re.MULTILINE)
+    context = {**pod["securityContext"], **container()["securityContext"]}
+
+    assert (True, {"drop": ["ALL"]}) == (context["runAsNonRoot"], context["capabilities"])
+    assert f"{context['runAsUser']}:{context['runAsGroup']}" == image_user
+    assert 0 not in (context["runAsUser"], context["runAsGroup"])
+    assert (False, False) == (context["allowPrivilegeEscalation"], context.get("privileged", False))
+    assert {"type": "RuntimeDefault"} == context["seccompProfile"]
+
+
+def test_the_pod_shares_nothing_with_its_node_and_has_no_token_of_the_cluster() -> None:
+    pod = read("base/deployment.yaml")["spec"]["template"]["spec"]
+    account = read("base/serviceaccount.yaml")
+
+    assert [] == [name for name in ("hostNetwork", "hostPID", "hostIPC", "initContainers") if name in pod]
+    assert {"configMap", "emptyDir"} == {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
+    assert [] == [port for port in container()["ports"] if "hostPort" in port]
+    assert (False, False) == (pod["automountServiceAccountToken"], account.get("automountServiceAccountToken", False))
+
+
+def test_every_pod_in_the_folder_is_as_closed() -> None:
+    """A second workload would need its own look."""
+    kinds = [each.values[0]["kind"] for each in manifests()]
+
+    assert [] == sorted({"DaemonSet", "StatefulSet", "Job", "CronJob", "Pod"} & set(kinds))
+    assert 1 == kinds.count("Deployment")
+
+
 def test_alerts_and_panels_name_metrics_that_exist() -> None:
     metrics = Metrics()
     known = {sample.name for family in metrics.registry.collect() for sample in family.samples}

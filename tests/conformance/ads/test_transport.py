@@ -112,11 +112,21 @@ async def test_broken_request_ends_its_stream_alone(request_bytes: bytes, reason
 
 
 async def test_oversized_request_is_refused_before_it_is_read() -> None:
-    """Request size limit: RESOURCE_EXHAUSTED."""
-    options = replace(NO_PAUSE, limits=Limits(max_request_bytes=10_000))
-    async with serve(make_store(), options) as server, AdsClient(server.port, "sotw") as client:
-        await client.send(hello("sotw", names=("x" * 20_000,)))
-        assert (EXHAUSTED, True) == ((status := await client.status())[0], "10000" in status[1])
+    """Request size limit: RESOURCE_EXHAUSTED as soon as the size is announced; not a byte of it has to come."""
+    options, metrics = replace(NO_PAUSE, limits=Limits(max_request_bytes=10_000)), Metrics()
+    async with serve(make_store(make_resource("a")), options, metrics=metrics) as server:
+        async with H2Client(server.port) as client:
+            stream = await client.open()
+            await client.send_raw(stream, b"\0" + (10_001).to_bytes(4, "big"))
+            await client.read_until("StreamEnded")
+            assert str(EXHAUSTED.value[0]) == client.status
+        async with AdsClient(server.port, "sotw") as other:
+            await other.send(hello("sotw", names=("x" * 20_000,)))
+            assert (EXHAUSTED, True) == ((status := await other.status())[0], "10000" in status[1])
+            other.open()
+            await other.send(hello("sotw", names=("ns/a", "x" * 9_000)))
+            assert got(a=1) == read_answer("sotw", await other.receive())
+    assert 2.0 == metrics.registry.get_sample_value("meshregistry_ads_bad_requests_total", {"reason": "limit"})
 
 
 async def test_compressed_and_cut_off_requests_end_their_streams() -> None:

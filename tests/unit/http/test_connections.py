@@ -112,11 +112,21 @@ async def test_an_idle_connection_ends_and_half_a_further_head_does_not_keep_it(
 
 
 async def test_a_head_without_end_is_cut() -> None:
+    """Each of its lines is one that the parser takes; it never gets to say how many there are."""
+    line = b"x: " + b"y" * 7_000 + b"\r\n"
     async with serving() as rig:
-        connection = await rig.connect(b"GET / HTTP/1.1\r\n" + b"".join(b"x%d: y\r\n" % n for n in range(20_000)))
-        await ended(connection)
+        await ended(await rig.connect(b"GET / HTTP/1.1\r\n" + line * 30))
 
-        assert 1.0 == rig.cut("too_long") or 0.0 == rig.connections
+        assert (1.0, 0.0, 200) == (rig.cut("too_long"), rig.connections, await rig.probe())
+
+
+async def test_a_head_of_short_lines_without_end_is_ended_by_whoever_has_enough_of_it_first() -> None:
+    """The parser counts lines, we count bytes."""
+    async with serving() as rig:
+        await ended(await rig.connect(b"GET / HTTP/1.1\r\n" + b"".join(b"x%d: y\r\n" % n for n in range(20_000))))
+        await until(lambda: rig.connections == 0)
+
+        assert 200 == await rig.probe()
 
 
 async def test_many_unfinished_heads_do_not_keep_a_probe_out() -> None:

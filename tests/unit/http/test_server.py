@@ -17,6 +17,24 @@ pytestmark = pytest.mark.anyio
 LOOPBACK = "127.0.0.1:0"
 
 
+READY = {"aux_addr": "modules/livez", "http_server_addr": "ready"}
+
+
+def listening(which: str, address: str) -> HttpOptions:
+    """Return options with an address for one of the two listeners."""
+    return HttpOptions(aux_addr=address) if which == "aux_addr" else HttpOptions(aux_addr="", http_server_addr=address)
+
+
+def own_addresses() -> list[str]:
+    """Return the machine's address in its network, if it has one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return []
+        return [str(probe.getsockname()[0])]
+
+
 def server(options: HttpOptions, plain: PlainViews | None = None) -> HttpServer:
     return HttpServer(options, views_of(store_of(), plain), Metrics())
 
@@ -37,6 +55,26 @@ async def test_an_address_without_host_means_all_addresses() -> None:
             assert 200 == await status(f"http://[::1]:{port}/modules/livez")
     finally:
         await http.stop()
+
+
+@pytest.mark.parametrize("which", ["aux_addr", "http_server_addr"])
+async def test_an_address_on_loopback_is_reached_from_there_alone(which: str) -> None:
+    """127.0.0.2 stands for every other address of the machine: it is one, as long as all are listened on."""
+    port = free_port()
+    everywhere = server(listening(which, f"0.0.0.0:{port}"))
+    await everywhere.start()
+    assert [200, 200] == [await status(f"http://127.0.0.{end}:{port}/{READY[which]}") for end in (1, 2)]
+    await everywhere.stop()
+
+    bound = server(listening(which, f"127.0.0.1:{port}"))
+    await bound.start()
+    try:
+        assert 200 == await status(f"http://127.0.0.1:{port}/{READY[which]}")
+        for other in ("127.0.0.2", "[::1]", *own_addresses()):
+            with pytest.raises(ClientConnectorError):
+                await status(f"http://{other}:{port}/{READY[which]}")
+    finally:
+        await bound.stop()
 
 
 async def test_the_second_listener_has_the_module_pages_without_prefix() -> None:
