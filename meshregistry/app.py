@@ -52,6 +52,7 @@ from meshregistry.wiring import (
     cluster_options,
     http_options,
     replica_options,
+    retired_rules,
     saved_terms,
     wants_pods,
 )
@@ -85,7 +86,8 @@ class App:
             self._metrics.tell_slime_aliases()
         self._store = SnapshotStore(held_kinds(settings) if rules else ())
         encoder, journal = ResourceEncoder(settings.mcp.create_time), settings.http.journal_size
-        self._reducer = Reducer(self._store, encoder, rules, self._metrics, journal_size=journal)
+        retired = retired_rules(settings)
+        self._reducer = Reducer(self._store, encoder, rules, self._metrics, journal_size=journal, retired=retired)
         self._inbox = Inbox(self._metrics)
         self._pods = PodWatch(cluster_options(settings), self._inbox.publish, self._metrics)
         keeper, terms = KeeperOptions(settings.data_dir, settings.save_interval), saved_terms(settings, rules)

@@ -77,6 +77,16 @@ def source_rules(settings: Settings) -> dict[str, SourceRules]:
     }
 
 
+def retired_rules(settings: Settings) -> dict[str, SourceRules]:
+    """Return the same of each kind that is not enabled: what it said before is withdrawn under these."""
+    sources, enabled = settings.sources(), source_options(settings)
+    return {
+        kind: SourceRules(_source_policy(settings, kind), guard_policy(settings, sources[section_name(kind)]))
+        for kind in SOURCE_KINDS
+        if kind not in enabled
+    }
+
+
 def _source_policy(settings: Settings, kind: str) -> ConversionPolicy:
     return zookeeper_policy(settings) if kind == "zookeeper" else conversion_policy(settings, kind)
 
@@ -86,10 +96,10 @@ def _makes_sidecars(options: SourceOptions) -> bool:
 
 
 def saved_terms(settings: Settings, rules: Mapping[str, SourceRules]) -> Terms:
-    """Return by which settings a saved snapshot was or would be made."""
-    policies = {source: each.conversion for source, each in rules.items()}
-    created = settings.mcp.create_time
-    return Terms(policies, {source: fingerprint_conversion(policy, created) for source, policy in policies.items()})
+    """Return by which settings a saved snapshot was or would be made, with the rules of each enabled source."""
+    policies, created = {source: each.conversion for source, each in rules.items()}, settings.mcp.create_time
+    prints = {source: fingerprint_conversion(policy, created) for source, policy in policies.items()}
+    return Terms({source: each.conversion for source, each in retired_rules(settings).items()} | policies, prints)
 
 
 def replica_options(settings: Settings) -> ReplicaOptions:

@@ -60,6 +60,11 @@ class MassGuard:
         return len(self._holds)
 
     @property
+    def scopes(self) -> frozenset[Scope]:
+        """What holds wait for a word about."""
+        return frozenset(scope for hold in self._holds.values() for scope in hold.confirmations)
+
+    @property
     def held_endpoints(self) -> int:
         """How many endpoints are served only because of a hold."""
         return self._departures.held_endpoints

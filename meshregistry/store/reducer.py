@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from meshregistry.model.assembly import ConversionCache, convert_entry, convert_service, merge_claims
 from meshregistry.model.claim import Claim
@@ -70,10 +71,11 @@ class Reducer:
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
         journal_size: int = 10_000,
+        retired: Mapping[str, SourceRules] = MappingProxyType({}),
     ) -> None:
         self._store = store
         self._encoder = encoder
-        self._rules = dict(rules)
+        self._rules = {**retired, **rules}
         self._metrics = metrics
         self._clock = clock
         self._cache = ConversionCache()
@@ -146,16 +148,17 @@ class Reducer:
         """Go on from a world that another process left, stale until the sources speak; before the first update only.
 
         Its resources are served as they are, unless `is_served` is off: then not before its sources are synced. What
-        nobody claims (its source is not configured) and what waited for a time is decided anew by the first `reduce`.
+        nobody claims and what waited for a time is decided anew by the first `reduce`, and what sources that do not
+        run any more have said is withdrawn, as if they were retired now.
         """
         self._slices.begin()
         await take_over(self._estate, world, Instant(self._clock(), wall), self._slices)
+        for name in self._withdraw(each for each in self._known_scopes() if each.source not in self._pending):
+            self._upkeep.timers.arm(name, self._clock())
         self._chronicle.tell_guard((), self._mass, 0)
         await self._slices.go(self._publish(world.resources.values(), (), 0.0))
         self._sidecars.restore(world.sidecars.values())
-        self._staleness.begin(
-            world.as_of, self._pending & world.fingerprints.keys(), {key.scope for key in world.claims}
-        )
+        self._staleness.begin(world.as_of, self._pending & world.fingerprints.keys(), self._known_scopes())
         self._release(world.fingerprints if is_served else ())
         _log.info("store.restored resources=%d stale=%s", len(world.resources), ",".join(self._staleness.sources))
 
@@ -234,7 +237,7 @@ class Reducer:
             self._sidecars.note(SidecarChanges(source, {}, is_complete=True))
         guarded = {name for name, rules in update.rules.items() if self._guard_of(name) != rules.guard}
         self._rules.update(update.rules)
-        scopes = self._contributions.scopes()
+        scopes = self._known_scopes()
         for source in update.restarted:
             self._turnover.expect(source, scopes, update.fingerprints.get(source, ""))
             self._freshness.begin(source)
@@ -244,13 +247,18 @@ class Reducer:
         dirty |= self._confirm(SourceSynced(source) for source in update.retired)
         return dirty | self._withdraw(scope for scope in scopes if scope.source in update.retired)
 
+    def _known_scopes(self) -> frozenset[Scope]:
+        """Return every scope that contributes something or of which something is held."""
+        return self._contributions.scopes() | self._mass.scopes
+
     def _withdraw(self, scopes: Iterable[Scope]) -> set[str]:
         """Take away all that scopes contribute which are read no longer; returns the resources it touches."""
         gone = frozenset(scopes)
         self._turnover.withdraw(gone)
         dirty: set[str] = set()
         for key in self._contributions.keys(gone):
-            dirty |= self._read(key, ())
+            self._rejects.replace(key, ())
+            dirty |= self._claim(key, ())
         return dirty
 
     def _confirm_withdrawn(self) -> set[str]:

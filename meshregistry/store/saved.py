@@ -80,10 +80,13 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """By which settings a snapshot would be used here: source kind → policy and fingerprint, enabled sources only."""
+    """By which settings a snapshot would be used here: source kind → policy and fingerprint."""
 
     policies: Mapping[str, ConversionPolicy]
+    """Of sources that are not enabled, too: what they said is taken and withdrawn. Others have the defaults."""
+
     fingerprints: Mapping[str, str]
+    """Of enabled sources only."""
 
 
 def encode_world(world: World) -> Iterator[bytes]:
@@ -124,8 +127,6 @@ def read_head(data: bytes) -> Head:
 
 def decode_world(data: bytes, terms: Terms) -> World:
     """Return the world of a file, proven to be what was written and to be made by the same settings.
-
-    Claims of sources that are not enabled any more are left out; what they made is served until the guard lets it go.
 
     Raises:
         SavedError: the file cannot be used.

@@ -155,7 +155,7 @@ def write_part(part: Part) -> Rows:
 def read_part(rows: Rows, policies: Mapping[str, ConversionPolicy], shared: dict[Pairs, Pairs]) -> Part:
     """Return the records of a part; equal label maps are one object, kept in `shared` from part to part.
 
-    A claim gets the policy of its source; without one its source is not configured any more, and it is left out.
+    A claim gets the policy of its source, or the default one.
 
     Raises:
         IndexError, ValueError: the rows do not fit together.
@@ -296,11 +296,7 @@ class _Reader:
 
     def read(self, rows: Rows, policies: Mapping[str, ConversionPolicy]) -> Part:
         resources = [self._read_resource(row) for row in rows.resources]
-        claims = [
-            (row.place, self._read_claim(row, policy))
-            for row in rows.claims
-            if (policy := policies.get(row.scope[0])) is not None
-        ]
+        claims = [(row.place, self._read_claim(row, _policy_of(row.scope[0], policies))) for row in rows.claims]
         hold = None if rows.hold is None else _read_hold(rows.hold, tuple(claim for _, claim in claims))
         histories = [self._read_history(row) for row in rows.histories]
         hearsay = None if rows.hearsay is None else read_hearsay(rows.hearsay)
@@ -363,6 +359,10 @@ class _Reader:
         idle = tuple((_read_port(port), since) for port, since in row.idle_ports)
         owner = Scope(row.owner, "", "", "") if row.scope is None else Scope(*row.scope)
         return row.name, owner, History(self._entries[row.entry], self._entries[row.served], row.empty_since, idle)
+
+
+def _policy_of(source: str, policies: Mapping[str, ConversionPolicy]) -> ConversionPolicy:
+    return policies.get(source) or ConversionPolicy(source=source)
 
 
 def _write_hold(hold: HeldShrink) -> HoldRow:

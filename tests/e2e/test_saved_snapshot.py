@@ -68,6 +68,26 @@ async def test_what_went_while_it_was_down_leaves_through_the_guard(service: Ser
     assert "guard.changed resource=nacos/service-7.nacos rule=empty_grace before=none" in log
 
 
+async def test_a_source_that_is_switched_off_at_a_restart_is_a_shrink_that_is_held(
+    service: ServiceProcess, registry: SimRig, tmp_path: Path
+) -> None:
+    async with service.running():
+        await service.until_fresh()
+        before = await served_by(service.ads)
+        await service.until_saved("service-20")
+        await service.end(signal.SIGTERM)
+    files = f"k8s_source: {{enabled: true, enable_config_file: true, config_path: {tmp_path}/entries}}\n"
+    (tmp_path / "entries").mkdir()
+    service.edit = lambda text: files + text.replace("enabled: true", "enabled: false")
+
+    async with service.running():
+        await service.until_fresh()
+        await asyncio.sleep(3)
+        assert before == await served_by(service.ads)
+        _, metrics = await service.get("/metrics")
+        assert "meshregistry_held_endpoints 20.0" in metrics.splitlines()
+
+
 async def test_what_was_registered_since_the_last_save_is_not_taken_from_an_istiod(
     service: ServiceProcess, registry: SimRig
 ) -> None:

@@ -1,7 +1,8 @@
 """Reducers with a clock of their own, and worlds that went through the saved form."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from meshregistry.model.events import ScopeListing, SourceSynced
 from meshregistry.model.instance import Instance, Scope
@@ -47,7 +48,12 @@ class Process:
     """A reducer on a store, with both clocks in the test's hand and a record of all changes."""
 
     def __init__(
-        self, *sources: str, now: float = 1000.0, wall: float = 1_700_000_000.0, guard: GuardPolicy = GUARD
+        self,
+        *sources: str,
+        now: float = 1000.0,
+        wall: float = 1_700_000_000.0,
+        guard: GuardPolicy = GUARD,
+        retired: Mapping[str, SourceRules] = MappingProxyType({}),
     ) -> None:
         self.now = now
         self.wall = wall
@@ -58,7 +64,7 @@ class Process:
         self.store.listen(self.changes.append)
         rules = {source: SourceRules(POLICY, guard) for source in self.sources}
         encoder = ResourceEncoder(datetime(2100, 1, 1, tzinfo=UTC))
-        self.reducer = Reducer(self.store, encoder, rules, self.metrics, lambda: self.now)
+        self.reducer = Reducer(self.store, encoder, rules, self.metrics, lambda: self.now, retired=retired)
 
     async def take(self, *updates: StoreUpdate) -> list[Change]:
         """Reduce one batch and return what it really changed."""

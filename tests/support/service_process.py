@@ -43,6 +43,9 @@ class ServiceProcess:
         """More of the section, beginning with a comma; `replicas` likewise."""
 
         self.replicas = ""
+        self.edit: Callable[[str], str] = str
+        """What is changed of the settings as a whole, from the next start on."""
+
         self.data_dir = folder / "data"
         self._folder = folder
         self._nacos = nacos
@@ -75,7 +78,7 @@ class ServiceProcess:
             period=self._period_s,
         )
         path = self._folder / "settings.yaml"
-        path.write_text(text)
+        path.write_text(self.edit(text))
         with (self._folder / "log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "meshregistry", "run", "--config", str(path), stderr=log

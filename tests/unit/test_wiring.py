@@ -17,11 +17,14 @@ from meshregistry.sources.nacos.signature import AccessKey
 from meshregistry.sources.polling import PollOptions
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.wiring import (
+    SOURCE_KINDS,
     ads_listeners,
     check_readable,
     eureka_options,
     http_options,
     nacos_options,
+    retired_rules,
+    saved_terms,
     source_options,
     source_rules,
 )
@@ -67,6 +70,22 @@ def test_a_source_guards_by_its_own_settings() -> None:
     rules = source_rules(load(NACOS % ", guard: {empty_grace: 1s}" + "guard: {empty_grace: 5s, delete_after: 1m}"))
 
     assert (1.0, 60.0) == (rules["nacos"].guard.empty_grace_s, rules["nacos"].guard.delete_after_s)
+
+
+def test_a_source_that_is_switched_off_is_guarded_as_its_settings_say() -> None:
+    off = "nacos_source: {guard: {empty_grace: 1s}, svc_port: 81}\nguard: {delete_after: 1m}\n"
+    settings = load(off + EUREKA % "")
+
+    rules = retired_rules(settings)
+    assert ["nacos", "zookeeper", "files"] == list(rules)
+    assert [1.0, 60.0, 81] == [
+        rules["nacos"].guard.empty_grace_s,
+        rules["files"].guard.delete_after_s,
+        rules["nacos"].conversion.svc_port,
+    ]
+    terms = saved_terms(settings, source_rules(settings))
+    assert ({*SOURCE_KINDS}, {"eureka"}) == ({*terms.policies}, {*terms.fingerprints})
+    assert rules["zookeeper"].conversion == terms.policies["zookeeper"]
 
 
 def test_conversion_options_reach_the_policy() -> None:

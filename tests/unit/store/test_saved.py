@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope, ServiceKey
+from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.service_entry import ServiceEntry, ServicePort, WorkloadEntry
 from meshregistry.model.sidecar import EgressListener, Sidecar
 from meshregistry.store.guard import History
 from meshregistry.store.hearsay import Hearsay
 from meshregistry.store.holds import HeldShrink, Hold
-from meshregistry.store.saved import FORMAT, MAGIC, Fault, SavedError, decode_world, encode_world, read_head
+from meshregistry.store.saved import FORMAT, MAGIC, Fault, SavedError, Terms, decode_world, encode_world, read_head
 from meshregistry.store.world import World
 from meshregistry.wire.resource import Resource
 from meshregistry.wire.sidecar import encode_sidecar
@@ -147,12 +148,19 @@ def test_more_than_a_part_is_read_in_the_order_in_which_it_was_written() -> None
     assert {scope: at for scope, at in hearsay.statements.items() if at >= 600.0} == read.statements
 
 
-def test_claims_of_a_source_that_is_switched_off_are_left_out() -> None:
-    read = decode_world(example()[1], terms_of("eureka"))
+def test_claims_of_a_source_that_is_switched_off_have_the_policy_that_it_would_have() -> None:
+    would_be = msgspec.structs.replace(POLICY, profile=Profile.SLIME)
+    known = terms_of("eureka")
+    for terms, policy in (
+        (known, ConversionPolicy(source="nacos")),
+        (Terms({**known.policies, "nacos": would_be}, known.fingerprints), would_be),
+    ):
+        read = decode_world(example()[1], terms)
 
-    assert {} == read.claims
-    assert [()] == [hold.claims for hold in read.holds]
-    assert dict(example()[0].resources) == read.resources
+        claims = [claim for each in (*read.claims.values(), *(hold.claims for hold in read.holds)) for claim in each]
+        assert [policy] * len(claims) == [claim.policy for claim in claims]
+        assert set(example()[0].claims) == set(read.claims)
+        assert dict(example()[0].resources) == read.resources
 
 
 def test_other_settings_make_it_outdated() -> None:

@@ -169,6 +169,72 @@ async def test_the_services_of_a_source_that_is_switched_off_go_through_the_guar
     assert {} == after.wire()
 
 
+def thirty(*, first: int = 1) -> ScopeListing:
+    """Services from a number to 30, of one endpoint each."""
+    return listing(**{f"service-{n}": [instance(n)] for n in range(first, 31)})
+
+
+async def test_a_source_that_is_switched_off_by_a_restart_is_held_like_any_mass_shrink() -> None:
+    before = Process()
+    await before.take(thirty(), SYNCED)
+    after = Process("eureka")
+
+    await after.restore(before.save())
+    await after.take(SourceSynced("eureka"))
+    await after.pass_time(60)
+    assert before.wire() == after.wire()
+    assert [(str(SCOPE), "mass", 30)] == [(hold.scope, hold.cause, hold.held) for hold in after.reducer.list_holds()]
+    for _ in range(120):
+        await after.pass_time(5)
+    await after.pass_time(10)
+
+    assert {0} == {len(after.addresses(name)) for name in before.wire()}
+    assert [] == after.reducer.list_holds()
+
+
+async def test_what_is_switched_off_goes_under_the_guard_that_its_settings_give_it() -> None:
+    before = await saved_process()
+    guard = msgspec.structs.replace(GUARD, empty_grace_s=100.0)
+    after = Process("eureka", retired={"nacos": SourceRules(POLICY, guard)})
+    await after.restore(before.save())
+
+    await after.take(SourceSynced("eureka"))
+    await after.pass_time(99)
+    assert before.wire() == after.wire()
+    await after.pass_time(1)
+
+    assert [] == after.addresses(USERS)
+
+
+async def test_what_was_held_of_a_source_that_is_switched_off_meanwhile_goes_in_its_time() -> None:
+    before = Process()
+    await before.take(thirty(), SYNCED)
+    await before.take(thirty(first=21))
+    after = Process("eureka")
+
+    await after.restore(before.save())
+    await after.take(SourceSynced("eureka"))
+    assert before.wire() == after.wire()
+    for _ in range(130):
+        await after.pass_time(5)
+
+    assert {0} == {len(after.addresses(name)) for name in before.wire()}
+
+
+async def test_a_source_that_this_release_does_not_know_is_withdrawn_too() -> None:
+    """The file of a newer release that was taken back."""
+    before = Process("consul")
+    await before.take(ScopeListing(Scope("consul", "", "", ""), frozenset({"a"}), {"a": (instance(1),)}))
+    await before.take(SourceSynced("consul"))
+    after = Process()
+
+    await after.restore(before.save())
+    await after.take(SYNCED)
+    await after.pass_time(610)
+
+    assert [1, 0] == [len(before.wire()), len(after.wire())]
+
+
 async def test_a_source_that_is_new_is_waited_for() -> None:
     before = await saved_process()
     after = Process("nacos", "eureka")
