@@ -37,8 +37,14 @@ def is_single_service(scope: Scope) -> bool:
 
 
 def is_stated_by(scope: Scope, statement: Scope) -> bool:
-    """Whether a statement is about a scope; one without a group is about every group (the interfaces of ZooKeeper)."""
-    return statement == scope or (not statement.group and statement == scope._replace(group=""))
+    """Whether a statement is about a scope.
+
+    One without a group is about every group (the interfaces of ZooKeeper), one without a namespace, too, about every
+    namespace of the registry (of Nacos, where all are read).
+    """
+    if statement == scope or statement.group:
+        return statement == scope
+    return statement == scope._replace(group="", namespace=scope.namespace if statement.namespace else "")
 
 
 def covers(whole: Scope, part: Scope) -> bool:

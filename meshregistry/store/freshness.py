@@ -54,6 +54,7 @@ class Freshness:
         self._given_up = given_up
         self._began_at = now
         self._stated: dict[Scope, float] = {}
+        self._begun: dict[str, float] = {}
         self._read: set[str] = set()
         self._expired: frozenset[Scope] = frozenset()
         self._displaced: dict[ServiceKey, set[Place]] = {}
@@ -83,9 +84,10 @@ class Freshness:
         self._displaced = {key: set(places) for key, places in hearsay.given_up.items()}
         self._newcomers.restore(hearsay.newcomers)
 
-    def begin(self, source: str) -> None:
+    def begin(self, source: str, now: float) -> None:
         """Note that a source begins anew, perhaps with scopes that were not read before."""
         self._read.discard(source)
+        self._begun[source] = now
 
     def complete(self, source: str) -> None:
         """Note that a source has read each of its scopes: others than these are new themselves."""
@@ -169,6 +171,20 @@ class Freshness:
         """Return the decisions since the last call."""
         events, self._events = self._events, []
         return events
+
+    def list_speaking(self, scopes: Iterable[Scope], now: float) -> set[Scope]:
+        """Return those of the scopes whose registry speaks, or their source where it does not know the registry."""
+        words: dict[tuple[str, str | None], float] = {}
+        for scope, at in self._stated.items():
+            if at >= self._begun.get(scope.source, self._began_at):
+                for who in ((scope.source, scope.registry), (scope.source, None)):
+                    words[who] = max(at, words.get(who, at))
+        return {
+            scope
+            for scope in scopes
+            if now - words.get((scope.source, scope.registry), words.get((scope.source, None), -math.inf))
+            < self._policy(scope.source).stale_after_s
+        }
 
     def _list_expired(self, now: float) -> frozenset[Scope]:
         """Return the scopes that are too old."""

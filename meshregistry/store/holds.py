@@ -1,6 +1,6 @@
 """Held shrinks: what keeps them, how long they have been confirmed, and how operators see them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -63,15 +63,21 @@ class Hold(msgspec.Struct):
     rejected: bool = False
     confirmations: dict[Scope, Confirmation] = {}
 
-    def confirm(self, statement: Scope, now: float, hold_s: float) -> set[Scope]:
-        """Take a statement of the registry; return the scopes that have been confirmed for long enough."""
+    def stated(self, statement: Scope) -> list[Scope]:
+        """Return the scopes that a statement of the registry is about."""
+        if statement.group:  # ZooKeeper tells of 10,000 one by one
+            return [statement] if statement in self.confirmations else []
+        return [scope for scope in self.confirmations if is_stated_by(scope, statement)]
+
+    def confirm(self, stated: Iterable[Scope], now: float, hold_s: float) -> set[Scope]:
+        """Take a statement about scopes of the hold; return those that have been confirmed for long enough."""
         ripe = set()
-        for scope, confirmation in self.confirmations.items():
-            if is_stated_by(scope, statement):
-                confirmation.seconds += min(now - confirmation.at, hold_s / _STATEMENTS)
-                confirmation.at = now
-                if confirmation.seconds >= hold_s:
-                    ripe.add(scope)
+        for scope in stated:
+            confirmation = self.confirmations[scope]
+            confirmation.seconds += min(now - confirmation.at, hold_s / _STATEMENTS)
+            confirmation.at = now
+            if confirmation.seconds >= hold_s:
+                ripe.add(scope)
         return set() if self.rejected or self.cause is Cause.FREEZE else ripe
 
 

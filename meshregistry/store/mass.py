@@ -4,6 +4,7 @@ Additions always flow. What is counted, and why so: docs/adr/0006.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -122,9 +123,16 @@ class MassGuard:
 
     def confirm(self, statement: Scope, now: float) -> set[str]:
         """Take note that a registry has just said what it holds of a scope; what is confirmed for long enough goes."""
+        return self._confirm(lambda hold: hold.stated(statement), now)
+
+    def confirm_withdrawn(self, scopes: AbstractSet[Scope], now: float) -> set[str]:
+        """Take note that of all these scopes no registry speaks any more."""
+        return self._confirm(lambda hold: [scope for scope in hold.confirmations if scope in scopes], now)
+
+    def _confirm(self, stated: Callable[[Hold], list[Scope]], now: float) -> set[str]:
         dirty: set[str] = set()
         for hold in tuple(self._holds.values()):
-            ripe = hold.confirm(statement, now, self._policy(hold.unit.source).mass_hold_s)
+            ripe = hold.confirm(stated(hold), now, self._policy(hold.unit.source).mass_hold_s)
             gone = [each for each in self._departures.held(hold.number) if each.key.scope in ripe] if ripe else []
             for scope in ripe:
                 del hold.confirmations[scope]

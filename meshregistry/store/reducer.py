@@ -6,6 +6,7 @@ only yields between slices of a large update, so that streams stay served.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
@@ -89,7 +90,9 @@ class Reducer:
         self._sidecars = SidecarShelf(store, encoder.create_time, self._rejects, metrics)
         self._addresses = AddressBook(next((each.conversion.vip_range for each in rules.values()), ""))
         self._estate = Estate(self._contributions, self._mass, self._upkeep, self._addresses, self._freshness)
+        self._running = set(rules)
         self._pending = set(rules)
+        self._confirmed_at = -math.inf
         self._staleness = Staleness(metrics)
         self._turnover = Turnover()
         self._revision = 0
@@ -153,7 +156,7 @@ class Reducer:
         """
         self._slices.begin()
         await take_over(self._estate, world, Instant(self._clock(), wall), self._slices)
-        for name in self._withdraw(each for each in self._known_scopes() if each.source not in self._pending):
+        for name in self._withdraw(each for each in self._known_scopes() if each.source not in self._running):
             self._upkeep.timers.arm(name, self._clock())
         self._chronicle.tell_guard((), self._mass, 0)
         await self._slices.go(self._publish(world.resources.values(), (), 0.0))
@@ -237,10 +240,11 @@ class Reducer:
             self._sidecars.note(SidecarChanges(source, {}, is_complete=True))
         guarded = {name for name, rules in update.rules.items() if self._guard_of(name) != rules.guard}
         self._rules.update(update.rules)
+        self._running = (self._running | update.rules.keys()) - update.retired
         scopes = self._known_scopes()
         for source in update.restarted:
             self._turnover.expect(source, scopes, update.fingerprints.get(source, ""))
-            self._freshness.begin(source)
+            self._freshness.begin(source, self._clock())
         if not self._store.current.complete:
             self._pending = (self._pending | update.restarted) - update.retired
         dirty = self._upkeep.owned_by(guarded)
@@ -262,9 +266,16 @@ class Reducer:
         return dirty
 
     def _confirm_withdrawn(self) -> set[str]:
-        """Let the configuration itself confirm what it took away: no registry speaks of it any more."""
-        scopes = self._turnover.withdrawn if self._mass.held_endpoints else ()
-        return set().union(*(self._mass.confirm(scope, self._clock()) for scope in scopes))
+        """Let the configuration itself confirm, once a second, what it took away: no registry speaks of it any more.
+
+        Of a source that runs it only does while the registry speaks of others: one that is away says nothing.
+        """
+        now, scopes = self._clock(), self._turnover.withdrawn
+        if not scopes or not self._mass.held_endpoints or now < self._confirmed_at + 1.0:
+            return set()
+        self._confirmed_at = now
+        gone = {scope for scope in scopes if scope.source not in self._running}
+        return self._mass.confirm_withdrawn(gone | self._freshness.list_speaking(scopes - gone, now), now)
 
     def _mark(self, names: set[str], origin: Origin) -> set[str]:
         """Remember why resources are looked at; the first reason of a batch counts."""

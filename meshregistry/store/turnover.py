@@ -1,6 +1,7 @@
 """What a changed configuration takes away: scopes that a source, read anew, does not speak of any more."""
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 from meshregistry.model.events import SourceSynced
 from meshregistry.model.instance import Scope
@@ -20,9 +21,9 @@ class Turnover:
         return self._former
 
     @property
-    def withdrawn(self) -> tuple[Scope, ...]:
-        """Scopes that the configuration took away: no registry will ever speak of them again."""
-        return tuple(self._withdrawn)
+    def withdrawn(self) -> AbstractSet[Scope]:
+        """Scopes that the configuration took away, or that a source, read anew, does not know."""
+        return self._withdrawn
 
     def expect(self, source: str, scopes: Iterable[Scope], fingerprint: str = "") -> None:
         """Note that a source begins anew with these scopes known, whatever was heard of them before.

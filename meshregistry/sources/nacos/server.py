@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from meshregistry.errors import SourceError, SourceUnavailable
 from meshregistry.model.events import ScopeConfirmed, Sink
-from meshregistry.model.instance import Instance, ServiceKey
+from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.sources.failures import displayed, worst
 from meshregistry.sources.nacos.channel import ChannelOptions
 from meshregistry.sources.nacos.client import Endpoint, NacosClient
@@ -106,6 +106,8 @@ class NacosServer:
             reader.error_if_empty = self._names.error_if_empty(reader.namespace)
             errors += await self._read(reader, sink, readiness)
         if not errors and self._server.all_namespaces:
+            # Of groups and namespaces that are gone, too, which have no statement of their own any more.
+            await sink.publish(ScopeConfirmed(Scope("nacos", self._registry.name, "", ""), self._clock.now()))
             await readiness.note_read(self._registry.whole, sink)
         if errors:
             raise errors[0]

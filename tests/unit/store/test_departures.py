@@ -39,6 +39,15 @@ def test_a_statement_without_a_group_is_about_every_group_of_its_registry() -> N
     assert not is_stated_by(SCOPE, OTHER_SCOPE)
 
 
+def test_a_statement_without_a_namespace_is_about_every_namespace_of_its_registry() -> None:
+    registry = Scope("nacos", "main", "", "")
+
+    assert is_stated_by(Scope("nacos", "main", "public", "A"), registry)
+    assert is_stated_by(registry, registry)
+    assert not is_stated_by(Scope("nacos", "other", "public", "A"), registry)
+    assert not is_stated_by(registry, Scope("nacos", "main", "public", ""))
+
+
 def test_an_empty_field_of_a_target_covers_everything() -> None:
     assert covers(Scope("", "", "", ""), SCOPE)
     assert covers(REGISTRY, SCOPE)

@@ -3,7 +3,7 @@
 import pytest
 
 from meshregistry.model.dubbo_key import dubbo_scope
-from meshregistry.model.events import ScopeListing, ServiceReading
+from meshregistry.model.events import ScopeListing, ServiceReading, SourceSynced
 from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.store.operator import Accept
 from meshregistry.store.rules import RulesReplaced
@@ -207,6 +207,22 @@ async def test_a_scope_that_is_not_confirmed_stays_when_others_go(world: Guarded
 
     assert 50 == world.count()
     assert [str(OTHER_SCOPE)] == [hold.scope for hold in world.reducer.list_holds()]
+
+
+async def test_what_is_held_of_a_scope_that_is_taken_out_of_the_settings_goes_in_its_time(world: GuardedWorld) -> None:
+    await world.show({"users": instances(500)}, OTHER_SCOPE)
+    await world.show(fleet(10, 10))
+    await world.show({})
+
+    await world.take(RulesReplaced({}, restarted=frozenset({"nacos"})))
+    await world.show({"users": instances(500)}, OTHER_SCOPE)
+    await world.take(SourceSynced("nacos"))
+    await world.confirm_for(570, OTHER_SCOPE)
+    assert 101 == world.count()
+    await world.confirm_for(60, OTHER_SCOPE)
+    await world.wait(10)
+
+    assert 1 == world.count()
 
 
 async def test_a_held_endpoint_gives_way_when_its_address_is_registered_by_another_service(

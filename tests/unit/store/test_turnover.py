@@ -34,7 +34,7 @@ def test_a_withdrawn_scope_is_one_until_it_is_heard_of_again() -> None:
     turnover.expect("nacos", (KEPT, GONE))
     turnover.withdraw((GONE,))
 
-    assert (GONE,) == turnover.withdrawn
+    assert {GONE} == turnover.withdrawn
     assert {KEPT} == turnover.confirm(SourceSynced("nacos"))
 
     turnover.hear(GONE)

@@ -512,3 +512,52 @@ async def test_what_a_restarted_source_has_not_read_yet_is_saved_as_made_by_the_
     await process.take(SYNCED)
 
     assert fingerprints("nacos") == process.export().fingerprints
+
+
+async def held_then_restarted() -> Process:
+    """A process whose first scope is held as a whole, and that its source does not have any more since a restart."""
+    before = Process()
+    await before.take(listing(OTHER_SCOPE, users=[instance(100)]), thirty(), SYNCED)
+    await before.take(listing())
+    assert 1 == len(before.reducer.list_holds())
+    after = await restarted(before)
+    await after.take(listing(OTHER_SCOPE, users=[instance(100)]), SYNCED)
+    return after
+
+
+async def test_what_is_held_of_a_scope_that_is_not_configured_any_more_goes_in_its_time() -> None:
+    after = await held_then_restarted()
+
+    for _ in range(19):
+        await after.pass_time(30, ScopeConfirmed(OTHER_SCOPE))
+    assert 31 == len(after.wire())
+    assert 30 == after.reducer.list_holds()[0].held
+    for _ in range(3):
+        await after.pass_time(30, ScopeConfirmed(OTHER_SCOPE))
+
+    assert [] == after.reducer.list_holds()
+    assert [1, 0] == [len(after.addresses(USERS)), len(after.addresses("nacos/service-7.nacos"))]
+
+
+async def test_a_registry_that_is_away_does_not_confirm_that_a_scope_is_not_there_any_more() -> None:
+    """It may be the registry that has lost the scope, and somebody has stopped it to bring it back."""
+    after = await held_then_restarted()
+
+    for _ in range(100):
+        await after.pass_time(30)
+
+    assert 30 == after.reducer.list_holds()[0].held
+
+
+async def test_a_registry_that_is_not_configured_any_more_is_confirmed_by_the_others_of_its_source() -> None:
+    before, gone = Process(), Scope("nacos", "second", "public", "DEFAULT_GROUP")
+    services = {f"service-{n}": (instance(n),) for n in range(1, 31)}
+    await before.take(listing(users=[instance(100)]), ScopeListing(gone, frozenset(services), services), SYNCED)
+    after = await restarted(before)
+
+    await after.take(listing(users=[instance(100)]), SYNCED)
+    assert 30 == after.reducer.list_holds()[0].held
+    for _ in range(25):
+        await after.pass_time(30, ScopeConfirmed(SCOPE))
+
+    assert [] == after.reducer.list_holds()
