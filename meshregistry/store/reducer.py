@@ -156,7 +156,7 @@ class Reducer:
         """
         self._slices.begin()
         await take_over(self._estate, world, Instant(self._clock(), wall), self._slices)
-        for name in self._withdraw(each for each in self._known_scopes() if each.source not in self._running):
+        for name in await self._withdraw(each for each in self._known_scopes() if each.source not in self._running):
             self._upkeep.timers.arm(name, self._clock())
         self._chronicle.tell_guard((), self._mass, 0)
         await self._slices.go(self._publish(world.resources.values(), (), 0.0))
@@ -204,7 +204,7 @@ class Reducer:
                 continue
             if isinstance(update, RulesReplaced):
                 synced = [each for each in synced if each.source not in update.restarted]
-                dirty |= self._mark(self._turn(update), CONFIGURED)
+                dirty |= self._mark(await self._turn(update), CONFIGURED)
                 continue
             if isinstance(update, PodsChanged):
                 dirty |= self._mark(self._pods.note(update), PODS)
@@ -215,7 +215,7 @@ class Reducer:
                 continue
             dirty |= self._mark(await self._apply(update), origin_of(update))
             observed_at = observed_at or update.observed_at
-        dirty |= self._mark(self._confirm(synced) | self._confirm_withdrawn(), NOT_READ)
+        dirty |= self._mark(await self._confirm(synced) | self._confirm_withdrawn(), NOT_READ)
         dirty |= self._mark(self._mass.settle(self._clock()), HELD)
         dirty |= self._mark(self._freshness.overtake(self._clock()), SUPERSEDED)
         dirty |= self._mark(self._freshness.expire(self._clock(), self._mass.frozen), EXPIRED)
@@ -234,7 +234,7 @@ class Reducer:
         await self._slices.go(steps)  # last, as nobody waits for the journal
         self._origins.clear()
 
-    def _turn(self, update: RulesReplaced) -> set[str]:
+    async def _turn(self, update: RulesReplaced) -> set[str]:
         """Take other rules; returns the resources to decide anew."""
         for source in update.end_sidecars(self._rules):
             self._sidecars.note(SidecarChanges(source, {}, is_complete=True))
@@ -248,14 +248,14 @@ class Reducer:
         if not self._store.current.complete:
             self._pending = (self._pending | update.restarted) - update.retired
         dirty = self._upkeep.owned_by(guarded)
-        dirty |= self._confirm(SourceSynced(source) for source in update.retired)
-        return dirty | self._withdraw(scope for scope in scopes if scope.source in update.retired)
+        dirty |= await self._confirm(SourceSynced(source) for source in update.retired)
+        return dirty | await self._withdraw(scope for scope in scopes if scope.source in update.retired)
 
     def _known_scopes(self) -> frozenset[Scope]:
         """Return every scope that contributes something or of which something is held."""
         return self._contributions.scopes() | self._mass.scopes
 
-    def _withdraw(self, scopes: Iterable[Scope]) -> set[str]:
+    async def _withdraw(self, scopes: Iterable[Scope]) -> set[str]:
         """Take away all that scopes contribute which are read no longer; returns the resources it touches."""
         gone = frozenset(scopes)
         self._turnover.withdraw(gone)
@@ -263,6 +263,7 @@ class Reducer:
         for key in self._contributions.keys(gone):
             self._rejects.replace(key, ())
             dirty |= self._claim(key, ())
+            await self._slices.breathe()
         return dirty
 
     def _confirm_withdrawn(self) -> set[str]:
@@ -351,7 +352,7 @@ class Reducer:
             touched |= self._freshness.note(key, before, claims, own, now)
         return touched
 
-    def _confirm(self, synced: Iterable[SourceSynced]) -> set[str]:
+    async def _confirm(self, synced: Iterable[SourceSynced]) -> set[str]:
         """Withdraw restored scopes that a source does not have any more; returns the resources to decide anew.
 
         Once nothing is stale these are all: what a restored resource is made of may be merged or written otherwise
@@ -362,7 +363,7 @@ class Reducer:
         for each in synced:
             if each.reason == "read":
                 self._freshness.complete(each.source)
-            dirty |= self._withdraw(self._staleness.confirm(each) | self._turnover.confirm(each))
+            dirty |= await self._withdraw(self._staleness.confirm(each) | self._turnover.confirm(each))
         if was_stale and not self._staleness.sources:
             _log.info("store.confirmed")
             dirty |= set(self._store.current.collection(Kind.SERVICE_ENTRY).resources)
