@@ -132,7 +132,8 @@ class MassGuard:
     def _confirm(self, stated: Callable[[Hold], list[Scope]], now: float) -> set[str]:
         dirty: set[str] = set()
         for hold in tuple(self._holds.values()):
-            ripe = hold.confirm(stated(hold), now, self._policy(hold.unit.source).mass_hold_s)
+            confirmed = hold.confirm(stated(hold), now, self._policy(hold.unit.source).mass_hold_s)
+            ripe = {scope for scope in confirmed if self._freeze_of(scope) is None}
             gone = [each for each in self._departures.held(hold.number) if each.key.scope in ripe] if ripe else []
             for scope in ripe:
                 del hold.confirmations[scope]
@@ -369,8 +370,9 @@ class MassGuard:
         dirty: set[str] = set()
         count = self._census.count(unit)
         for hold in [each for each in self._holds.values() if each.unit == unit and each.cause is Cause.MASS]:
-            if count >= hold.before and not hold.rejected:
-                gone = self._departures.held(hold.number)
+            held = self._departures.held(hold.number)
+            gone = [departure for departure in held if self._freeze_of(departure.key.scope) is None]
+            if gone and count >= hold.before and not hold.rejected:
                 self._tell(Verdict.RECOVERED, hold, gone)
                 dirty |= self._let_go(hold, gone)
         return dirty

@@ -143,6 +143,24 @@ async def test_much_is_held_by_the_mass_rule_from_the_thaw_on(world: GuardedWorl
     assert 0 == world.count()
 
 
+async def test_a_freeze_keeps_what_was_held_before_it(world: GuardedWorld) -> None:
+    whole = fleet(10, 10)
+    left = {name: found[:1] for name, found in whole.items()}
+    await world.show(whole)
+    await world.show(left)
+    await world.take(Freeze(SCOPE))
+
+    await world.confirm_for(3600)
+    assert 100 == world.count()
+    await world.show({**left, **fleet(20, 10, first=10)})
+    assert 300 == world.count()
+    await world.take(Thaw(SCOPE))
+    await world.confirm_for(30)
+
+    assert 210 == world.count()
+    assert [] == world.reducer.list_holds()
+
+
 def outlived(world: GuardedWorld) -> dict[str, int]:
     """Return the endpoints of every resource that is served."""
     return {name: len(entry.endpoints) for name, entry in world.entries().items()}
