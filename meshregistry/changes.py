@@ -43,7 +43,7 @@ class Plan(NamedTuple):
     """Read from other places or otherwise, or converted otherwise: everything is read and converted anew."""
 
     reguard: tuple[str, ...] = ()
-    """Guarded otherwise, and nothing else."""
+    """Guarded or limited otherwise, and nothing else."""
 
     @property
     def is_empty(self) -> bool:
@@ -65,7 +65,7 @@ def plan_changes(running: Composition, wanted: Composition) -> Plan:
         if running.options[kind] != wanted.options[kind]
         or running.rules[kind].conversion != wanted.rules[kind].conversion
     }
-    reguard = {kind for kind in both - restart if running.rules[kind].guard != wanted.rules[kind].guard}
+    reguard = {kind for kind in both - restart if running.rules[kind] != wanted.rules[kind]}
     return Plan(
         tuple(sorted(running.options.keys() - wanted.options.keys())),
         tuple(sorted(wanted.options.keys() - running.options.keys())),

@@ -24,7 +24,7 @@ from meshregistry.sources.polling import PollOptions
 from meshregistry.sources.zookeeper.options import ZooKeeperOptions
 from meshregistry.store.fingerprint import fingerprint_conversion
 from meshregistry.store.guard import GuardPolicy
-from meshregistry.store.rules import SourceRules
+from meshregistry.store.rules import SourceLimits, SourceRules
 from meshregistry.store.saved import Terms
 from meshregistry.wiring_files import files_options, reads_files
 from meshregistry.wiring_zookeeper import zookeeper_options
@@ -72,6 +72,7 @@ def source_rules(settings: Settings) -> dict[str, SourceRules]:
             _source_policy(settings, kind),
             guard_policy(settings, sources[section_name(kind)]),
             _makes_sidecars(options),
+            source_limits(sources[section_name(kind)]) if kind != "files" else SourceLimits(),
         )
         for kind, options in source_options(settings).items()
     }
@@ -85,6 +86,11 @@ def retired_rules(settings: Settings) -> dict[str, SourceRules]:
         for kind in SOURCE_KINDS
         if kind not in enabled
     }
+
+
+def source_limits(source: Source) -> SourceLimits:
+    """Return how much of a source is taken; who writes files is trusted with everything."""
+    return SourceLimits(source.max_services, source.max_instances)
 
 
 def _source_policy(settings: Settings, kind: str) -> ConversionPolicy:

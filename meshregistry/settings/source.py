@@ -115,6 +115,15 @@ class Source(Section):
         "Namespaces that its ServiceEntries and Sidecars may be in; registrants choose theirs by the metadata key "
         "k8sNs. Empty = any.",
     )
+    max_services: Annotated[int, Field(ge=0)] = setting(
+        50_000,
+        "Services of this source that are taken; further ones wait for room and are reported, and what was taken "
+        "stays. 0 = no limit.",
+        unit="services",
+    )
+    max_instances: Annotated[int, Field(ge=0)] = setting(
+        1_000_000, "The same for instances, of all its services together. 0 = no limit.", unit="instances"
+    )
     mock_service_entry_name: str = setting(
         "", "Name of a ServiceEntry that collects all ports; empty = none.", slime="MockServiceEntryName"
     )

@@ -17,6 +17,7 @@ from meshregistry.model.relabel import Rewrite
 from meshregistry.model.service_entry import WorkloadEntry
 from meshregistry.model.validation import HELD_BACK
 from meshregistry.store.departures import Place, place_of
+from meshregistry.store.quota import LIMIT_REASONS
 from meshregistry.wire.resource import Resource
 
 MAX_HOSTS = 20
@@ -111,6 +112,9 @@ class Evidence(NamedTuple):
     rejects: tuple[Reject, ...]
     withheld: Callable[[ServiceKey, AbstractSet[Place]], str]
     """Service and places → why these do not count now (`store/freshness.py`), "" when they do."""
+
+    own_rejects: Callable[[ServiceKey], tuple[Reject, ...]]
+    """Service → what was dropped or repaired of it before it met others."""
 
     @property
     def is_empty(self) -> bool:
@@ -229,6 +233,10 @@ class _Teller(NamedTuple):
     def _decide(self, key: ServiceKey, fate: Fate, own: Sequence[Claim]) -> tuple[str, str]:
         if fate.outcome != CONVERTED:
             return fate.outcome, fate.detail
+        if fate.places.isdisjoint(_places(own)):
+            beyond = [each for each in self.evidence.own_rejects(key) if each.reason in LIMIT_REASONS]
+            if beyond:
+                return beyond[0].reason, beyond[0].detail
         # A host that several sources claim has one resource, whatever the names that they would give it.
         if self.evidence.name not in fate.resources and fate.places.isdisjoint(_places(own)):
             return "elsewhere", "it belongs to " + ", ".join(fate.resources)

@@ -160,6 +160,7 @@ class Explainer:
             rule.value if rule is not None else "",
             self._parts.rejects.about(print_subject(name)),
             self._parts.freshness.explain,
+            self._parts.rejects.of,
         )
 
 

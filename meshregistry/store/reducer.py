@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
-from meshregistry.model.assembly import ConversionCache, convert_entry, convert_service, merge_claims
-from meshregistry.model.claim import Claim
+from meshregistry.model.assembly import ConversionCache, merge_claims
 from meshregistry.model.events import (
     EntryListing,
     ScopeConfirmed,
@@ -21,13 +20,14 @@ from meshregistry.model.events import (
     SidecarChanges,
     SourceSynced,
 )
-from meshregistry.model.instance import Instance, Scope, ServiceKey
+from meshregistry.model.instance import Scope
 from meshregistry.model.pods import PodsChanged
 from meshregistry.model.rejects import Reject as Rejected
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.address_book import AddressBook
 from meshregistry.store.chronicle import Chronicle, RuleChange
 from meshregistry.store.contributions import Contributions
+from meshregistry.store.conversions import Claimed, Conversions
 from meshregistry.store.explainer import Explainer, Parts
 from meshregistry.store.freshness import Freshness
 from meshregistry.store.given_up import GivenUp
@@ -38,8 +38,19 @@ from meshregistry.store.inbox import Inbox
 from meshregistry.store.journal import Journal, Origin, origin_of
 from meshregistry.store.mass import MassGuard
 from meshregistry.store.operator import OperatorDecision, ReadAgain, ServeAnyway, StoreUpdate, Thaw
-from meshregistry.store.origins import CONFIGURED, EXPIRED, HELD, MERGED, NOT_READ, PODS, SUPERSEDED, TIMED
+from meshregistry.store.origins import (
+    CONFIGURED,
+    EXPIRED,
+    HELD,
+    MERGED,
+    NOT_READ,
+    PODS,
+    SUPERSEDED,
+    TIMED,
+    WITHIN_LIMITS,
+)
 from meshregistry.store.pods import PodPatches
+from meshregistry.store.quota import Quota
 from meshregistry.store.reject_ledger import RejectLedger
 from meshregistry.store.rules import RulesReplaced, SourceRules
 from meshregistry.store.sidecars import SidecarShelf
@@ -87,6 +98,8 @@ class Reducer:
         self._upkeep = Upkeep()
         self._freshness = Freshness(self._contributions, self._guard_of, self._given_up, clock())
         self._rejects = RejectLedger(metrics)
+        self._quota = Quota(self._rules, self._contributions, self._mass, metrics)
+        self._conversions = Conversions(self._rules, self._contributions, self._rejects, self._quota, self._cache)
         self._sidecars = SidecarShelf(store, encoder.create_time, self._rejects, metrics)
         self._addresses = AddressBook(next((each.conversion.vip_range for each in rules.values()), ""))
         self._estate = Estate(self._contributions, self._mass, self._upkeep, self._addresses, self._freshness)
@@ -156,6 +169,7 @@ class Reducer:
         """
         self._slices.begin()
         await take_over(self._estate, world, Instant(self._clock(), wall), self._slices)
+        self._quota.restore(world.claims)
         for name in await self._withdraw(each for each in self._known_scopes() if each.source not in self._running):
             self._upkeep.timers.arm(name, self._clock())
         self._chronicle.tell_guard((), self._mass, 0)
@@ -216,6 +230,7 @@ class Reducer:
             dirty |= self._mark(await self._apply(update), origin_of(update))
             observed_at = observed_at or update.observed_at
         dirty |= self._mark(await self._confirm(synced) | self._confirm_withdrawn(), NOT_READ)
+        dirty |= self._mark(await self._claim(self._conversions.read_waiting()), WITHIN_LIMITS)
         dirty |= self._mark(self._mass.settle(self._clock()), HELD)
         dirty |= self._mark(self._freshness.overtake(self._clock()), SUPERSEDED)
         dirty |= self._mark(self._freshness.expire(self._clock(), self._mass.frozen), EXPIRED)
@@ -259,12 +274,7 @@ class Reducer:
         """Take away all that scopes contribute which are read no longer; returns the resources it touches."""
         gone = frozenset(scopes)
         self._turnover.withdraw(gone)
-        dirty: set[str] = set()
-        for key in self._contributions.keys(gone):
-            self._rejects.replace(key, ())
-            dirty |= self._claim(key, ())
-            await self._slices.breathe()
-        return dirty
+        return await self._claim(self._conversions.drop(gone))
 
     def _confirm_withdrawn(self) -> set[str]:
         """Let the configuration itself confirm, once a second, what it took away: no registry speaks of it any more.
@@ -298,35 +308,14 @@ class Reducer:
         """Replace the contributions an update speaks of; returns the resources it touches."""
         if isinstance(update, ScopeConfirmed):
             return self._take_statement(update.scope)
-        if isinstance(update, EntryListing):
-            return self._take_entries(update)
         if isinstance(update, ServiceReading):
             self._hear(update.key.scope)
-            return self._read(update.key, update.instances)
+            return await self._claim([self._conversions.read(update.key, update.instances)])
         self._hear(update.scope)
-        dirty: set[str] = set()
-        known = self._contributions.names(update.scope) | self._rejects.names(update.scope)
-        for name in known - update.names:
-            dirty |= self._read(ServiceKey(update.scope, name), ())
-        for name, instances in update.services.items():
-            dirty |= self._read(ServiceKey(update.scope, name), instances)
-            await self._slices.breathe()
-        return dirty | self._take_statement(update.scope)
-
-    def _take_entries(self, update: EntryListing) -> set[str]:
-        """Replace what people wrote; returns the resources it touches."""
-        self._hear(update.scope)
-        rejects = list(update.rejects)
-        policy = self._rules[update.scope.source].conversion
-        dirty: set[str] = set()
-        gone = self._contributions.names(update.scope) - update.entries.keys() if update.is_complete else ()
-        for name in gone:
-            dirty |= self._claim(ServiceKey(update.scope, name), ())
-        for name, entry in update.entries.items():
-            conversion = convert_entry(ServiceKey(update.scope, name), entry, policy)
-            rejects += conversion.rejects
-            dirty |= self._claim(ServiceKey(update.scope, name), conversion.claims)
-        self._rejects.replace(ServiceKey(update.scope, ""), tuple(rejects))
+        if isinstance(update, ScopeListing):
+            dirty = await self._claim(self._conversions.read_listing(update))
+            return dirty | self._take_statement(update.scope)
+        dirty = await self._claim(self._conversions.read_entries(update))
         return dirty | self._take_statement(update.scope) if update.is_complete else dirty
 
     def _take_statement(self, scope: Scope) -> set[str]:
@@ -338,19 +327,19 @@ class Reducer:
         self._staleness.hear(scope)
         self._turnover.hear(scope)
 
-    def _read(self, key: ServiceKey, instances: tuple[Instance, ...]) -> set[str]:
-        conversion = convert_service(key, instances, self._rules[key.scope.source].conversion, self._cache)
-        self._rejects.replace(key, conversion.rejects)
-        return self._claim(key, conversion.claims)
-
-    def _claim(self, key: ServiceKey, claims: tuple[Claim, ...]) -> set[str]:
-        before = self._contributions.of(key)
-        touched = self._contributions.replace(key, claims)
-        if touched:
-            now, own = self._clock(), self._mass.departed(key)
-            touched |= self._mass.note(key, before, claims, now)
-            touched |= self._freshness.note(key, before, claims, own, now)
-        return touched
+    async def _claim(self, found: Iterable[Claimed]) -> set[str]:
+        """Take what services contribute from now on; returns the resources it touches."""
+        dirty: set[str] = set()
+        for key, claims in found:
+            before = self._contributions.of(key)
+            touched = self._contributions.replace(key, claims)
+            if touched:
+                now, own = self._clock(), self._mass.departed(key)
+                touched |= self._mass.note(key, before, claims, now)
+                touched |= self._freshness.note(key, before, claims, own, now)
+            dirty |= touched
+            await self._slices.breathe()
+        return dirty
 
     async def _confirm(self, synced: Iterable[SourceSynced]) -> set[str]:
         """Withdraw restored scopes that a source does not have any more; returns the resources to decide anew.
@@ -424,6 +413,8 @@ class Reducer:
         return rules.guard if rules else GuardPolicy()
 
     def _wait_s(self) -> float | None:
+        if self._quota.has_turn:
+            return 0.0
         deadline = self._upkeep.timers.next()
         wait_s = None if deadline is None else max(0.0, deadline - self._clock())
         ages = any(rules.guard.max_stale_s is not None for rules in self._rules.values())

@@ -28,6 +28,10 @@ class RejectLedger:
         """Return the services of a scope that have rejects."""
         return {origin.name for origin in self._by_origin if isinstance(origin, ServiceKey) and origin.scope == scope}
 
+    def of(self, key: ServiceKey) -> tuple[Reject, ...]:
+        """Return the rejects of one service by itself, before it meets others."""
+        return self._by_origin.get(key, ())
+
     def about(self, resource: str) -> tuple[Reject, ...]:
         """Return the rejects of one resource (named as rejects name it), sorted."""
         return tuple(

@@ -8,6 +8,13 @@ from meshregistry.model.policy import ConversionPolicy
 from meshregistry.store.guard import GuardPolicy
 
 
+class SourceLimits(msgspec.Struct, frozen=True):
+    """How many registered services and instances of one source are taken; 0 is no limit."""
+
+    services: int = 0
+    instances: int = 0
+
+
 class SourceRules(msgspec.Struct, frozen=True):
     """How one source's services are converted and guarded."""
 
@@ -15,6 +22,8 @@ class SourceRules(msgspec.Struct, frozen=True):
     guard: GuardPolicy
     makes_sidecars: bool = False
     """Whether Sidecars come from the source; from the rules that say no on, it has none."""
+
+    limits: SourceLimits = SourceLimits()
 
 
 class RulesReplaced(msgspec.Struct, frozen=True):

@@ -72,6 +72,12 @@ EVENTS = (
     ),
     Event("store.confirmed", "info", "Every source has confirmed or changed what was restored."),
     Event("store.committed", "debug", "A snapshot with changes."),
+    Event(
+        "limit.reached",
+        "warning",
+        "A source tells of more than its `max_services` or `max_instances`: the rest waits. Worth an alert.",
+    ),
+    Event("limit.left", "info", "Nothing waits for room any more."),
     Event("guard.changed", "info", "Another rule keeps a resource now (`empty_grace`, `emptied`, …), or none."),
     Event("guard.held", "warning", "A large shrink is held. Worth an alert."),
     Event("guard.grown", "warning", "More left within the same minute."),

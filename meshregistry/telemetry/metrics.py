@@ -125,6 +125,12 @@ class Metrics:
 
     def _declare_store(self) -> None:
         self.rejects = self._gauge("rejects", "Endpoints and services dropped or repaired now.", "reason")
+        self.refused_by_limits = self._gauge(
+            "refused_by_limits",
+            "Services and instances that wait for room within max_services and max_instances.",
+            "source",
+            "what",
+        )
         self.resources = self._gauge("resources", "Resources served.", "kind")
         self.endpoints = self._gauge("endpoints", "Endpoints served.")
         self.held_services = self._gauge("held_services", "Services kept by the guard now.", "rule")

@@ -11,7 +11,7 @@ from meshregistry.model.service_entry import Kind, ServiceEntry
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.operator import StoreUpdate
 from meshregistry.store.reducer import Reducer
-from meshregistry.store.rules import SourceRules
+from meshregistry.store.rules import SourceLimits, SourceRules
 from meshregistry.store.snapshot import Change
 from meshregistry.store.store import SnapshotStore
 from meshregistry.telemetry.metrics import Metrics
@@ -47,14 +47,19 @@ def sharing(source: str, **conversion: Any) -> SourceRules:
 class GuardedWorld:
     """A reducer on a store; the guard's times are seconds of `now`."""
 
-    def __init__(self, policy: GuardPolicy = POLICY, conversion: ConversionPolicy | None = None) -> None:
+    def __init__(
+        self,
+        policy: GuardPolicy = POLICY,
+        conversion: ConversionPolicy | None = None,
+        limits: SourceLimits = SourceLimits(),  # noqa: B008 - it is frozen
+    ) -> None:
         self.now = 1000.0
         self.metrics = Metrics()
         self.store = SnapshotStore({Kind.SERVICE_ENTRY})
         self.changes: list[Change] = []
         self.store.listen(self.changes.append)
         rules = {
-            source: SourceRules(conversion or ConversionPolicy(source=source), policy)
+            source: SourceRules(conversion or ConversionPolicy(source=source), policy, limits=limits)
             for source in ("nacos", "zookeeper")
         }
         encoder = ResourceEncoder(datetime(2100, 1, 1, tzinfo=UTC))

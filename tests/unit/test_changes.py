@@ -29,6 +29,7 @@ def plan(running: str, wanted: str) -> Plan:
         (NACOS % "" + EUREKA % ", guard: {empty_grace: 1s}", Plan(reguard=("eureka",))),
         (NACOS % ", svc_port: 1, guard: {empty_grace: 1s}" + EUREKA % "", Plan(restart=("nacos",))),
         (BOTH + "conversion: {istio_revision: canary}", Plan(restart=("eureka", "nacos"))),
+        (NACOS % ", max_services: 7" + EUREKA % "", Plan(reguard=("nacos",))),
         (BOTH + "guard: {delete_after: 1s}", Plan(reguard=("eureka", "nacos"))),
     ],
 )

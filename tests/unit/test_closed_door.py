@@ -15,6 +15,7 @@ from meshregistry.sources.steps import finish
 from meshregistry.sources.zookeeper.dubbo.interface import read_interface
 from meshregistry.sources.zookeeper.dubbo.providers import ProviderReader
 from meshregistry.sources.zookeeper.spring import spring_scope
+from meshregistry.store.rules import SourceLimits
 from meshregistry.wiring import source_rules
 from tests.support.dubbo_names import encode
 
@@ -135,3 +136,18 @@ def test_many_and_long_labels_are_bounded(kind: str) -> None:
 def test_a_provider_of_dubbo_that_is_too_long_is_not_read() -> None:
     with pytest.raises(SourceDataError, match="size"):
         dubbo({"big": "x" * 100_000})
+
+
+@pytest.mark.parametrize("kind", sorted(SECTIONS))
+def test_every_registry_has_limits_that_can_be_set(kind: str) -> None:
+    def limits(options: str) -> SourceLimits:
+        return source_rules(load_settings(SECTIONS[kind] % options, {}).settings)[kind].limits
+
+    assert SourceLimits(50_000, 1_000_000) == limits("")
+    assert SourceLimits(7, 0) == limits(", max_services: 7, max_instances: 0")
+
+
+def test_what_people_write_has_no_limits() -> None:
+    text = "k8s_source: {enabled: true, enable_config_file: true, config_path: /entries}"
+
+    assert SourceLimits() == source_rules(load_settings(text, {}).settings)["files"].limits

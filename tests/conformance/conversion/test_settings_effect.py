@@ -96,6 +96,8 @@ READING = {
     "connect_timeout",
     "concurrency",
     "max_body_bytes",
+    "max_services",
+    "max_instances",
 }
 """Keys of both that do not concern conversion, or not yet."""
 

@@ -16,6 +16,7 @@ from meshregistry.model.service_entry import Kind, ServiceEntry, ServicePort
 from meshregistry.store.explain import MAX_INSTANCES, MAX_REWRITES, MAX_SERVICES, Question, ResourceAnswer
 from meshregistry.store.explainer import MAX_RESOURCES
 from meshregistry.store.operator import Accept
+from meshregistry.store.rules import SourceLimits
 from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, fleet, instances
 
 pytestmark = pytest.mark.anyio
@@ -432,3 +433,15 @@ async def test_a_large_world_is_searched_in_steps(world: GuardedWorld) -> None:
         steps = list(world.reducer.explainer.explain(question, Memory(services)))
         assert steps.count(None) > 3
         assert 1 == len(steps) - steps.count(None)
+
+
+async def test_what_waits_for_room_within_the_limits_is_said_to_do_so() -> None:
+    world = GuardedWorld(conversion=ConversionPolicy(source="nacos"), limits=SourceLimits(services=1, instances=2))
+    services = {"orders": instances(1, 2, 3), "users": instances(7)}
+    await world.show(services)
+
+    (orders,) = ask(world, services)
+    (users,) = ask(world, services, "users.nacos.svc.cluster.local")
+
+    assert {"10.0.0.1": "served", "10.0.0.2": "served", "10.0.0.3": "instances_limit"} == outcomes(orders)
+    assert ("", {"10.0.0.7": "services_limit"}) == (users.version, outcomes(users))
