@@ -5,7 +5,6 @@ that a kubeconfig names for credentials (`exec`) are not run: it may come from a
 """
 
 import base64
-import binascii
 import os
 import ssl
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,8 @@ from meshregistry.errors import MeshRegistryError
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _IN_CLUSTER = "https://kubernetes.default.svc"
 _MAX_BYTES = 1 << 20
+_MAX_CHARACTERS = 128 << 10
+"""Of a kubeconfig; the longest parts of one are certificates."""
 
 
 class AccessError(MeshRegistryError):
@@ -52,16 +53,38 @@ def find_access(kube_config: str, api_server: str, account: Path = SERVICE_ACCOU
     return replace(access, server=(api_server or access.server).rstrip("/"))
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads YAML in a time that its length bounds: no aliases, which merged into each other are milliards of keys.
+
+    Numbers and times stay texts, so that a token of digits is a token, and none of base 60 is computed.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not read")
+        return super().compose_node(parent, index)
+
+
+def _read_text(loader: _Loader, node: yaml.Node) -> str:
+    return str(loader.construct_scalar(node))  # type: ignore[arg-type]  # what is no scalar is refused there
+
+
+for _tag in ("int", "float", "timestamp"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _read_text)
+
+
 def read_kubeconfig(text: str, folder: Path | None) -> Access:
     """Return the access that the current context of a kubeconfig describes; files it names start at `folder`.
 
     Without a folder files are refused. Raises AccessError.
     """
+    if len(text) > _MAX_CHARACTERS:
+        raise AccessError(f"the kubeconfig is longer than {_MAX_CHARACTERS} characters")
     try:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, Loader=_Loader)
     # PyYAML looks nowhere whether a text fits the tag before it (`!!bool x`, `!!int ''`, `!!timestamp x`).
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError):
-        raise AccessError("the kubeconfig is not valid YAML") from None
+        raise AccessError("the kubeconfig is not valid YAML, or has aliases") from None
     root = _mapping(document, "the kubeconfig")
     context = _named(root, "contexts", "context", _text(root, "current-context"))
     cluster = _named(root, "clusters", "cluster", _text(context, "cluster"))
@@ -107,7 +130,8 @@ def _load_identity(context: ssl.SSLContext, certificate: bytes, key: bytes) -> N
     """Load what `ssl` takes from files only, without leaving the key on a disk."""
     try:
         with _memory_file(certificate) as chain, _memory_file(key or certificate) as secret:
-            context.load_cert_chain(chain, secret)
+            # With a password, as OpenSSL would ask the terminal for that of an encrypted key, and wait for it.
+            context.load_cert_chain(chain, secret, password="")
     except (OSError, ValueError) as error:
         raise AccessError(f"the client certificate cannot be used: {type(error).__name__}") from None
 
@@ -154,7 +178,7 @@ def _file(owner: Mapping[str, object], key: str, folder: Path | None) -> str:
 def _decode(owner: Mapping[str, object], key: str) -> bytes:
     try:
         return base64.b64decode(_text(owner, key), validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error, and a plain one for what is not ASCII
         raise AccessError(f"{key} is not base64") from None
 
 

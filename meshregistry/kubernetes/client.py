@@ -93,7 +93,7 @@ class ClusterClient:
                 _judge(answer.status)
                 async for line in answer.content:
                     if line.strip():
-                        yield _read_event(line)
+                        yield read_event(line)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ClusterError(_reason(error)) from error
 
@@ -101,10 +101,8 @@ class ClusterClient:
         try:
             async with self._request(path, query, _LIST_S) as answer:
                 _judge(answer.status)
-                return msgspec.json.decode(await _read_body(answer), type=ObjectList)
-        except msgspec.DecodeError as error:
-            raise ClusterError(f"an answer that is no list: {error}") from error
-        except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
+                return read_page(await _read_body(answer))
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ClusterError(_reason(error)) from error
 
     def _request(self, path: str, query: Mapping[str, str], total_s: float) -> "aiohttp.client._RequestContextManager":
@@ -143,13 +141,22 @@ async def _read_body(answer: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def _read_event(line: bytes) -> WatchEvent:
+def read_page(body: bytes) -> ObjectList:
+    """Return a page of a list. Raises ClusterError."""
+    try:
+        return msgspec.json.decode(body, type=ObjectList)
+    except (ValueError, RecursionError) as error:
+        raise ClusterError(f"an answer that is no list: {error}") from error
+
+
+def read_event(line: bytes) -> WatchEvent:
+    """Return the change in a line of a watch. Raises ClusterError; Expired when there is nothing to go on from."""
     try:
         event = msgspec.json.decode(line, type=WatchEvent)
         if event.type != "ERROR":
             return event
         failure = msgspec.json.decode(event.object, type=Failure)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ClusterError(f"a line of a watch that is none: {error}") from error
     raise (Expired if failure.code == _EXPIRED else ClusterError)(f"the watch ended with {failure.code}")
 

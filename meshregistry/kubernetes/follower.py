@@ -118,7 +118,7 @@ def read_version(item: msgspec.Raw) -> str:
     """Return an object's version, "" of one that has none."""
     try:
         return msgspec.json.decode(item, type=_Object).metadata.resource_version
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return ""
 
 
@@ -128,6 +128,6 @@ def decode_each(items: Iterable[msgspec.Raw], kind: type[_T], on_bad: Callable[[
     for item in items:
         try:
             found.append(msgspec.json.decode(item, type=kind))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             on_bad()
     return found

@@ -6,7 +6,6 @@ that is gone gives the file back. Different on purpose: one without the key chan
 
 import asyncio
 import base64
-import binascii
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -73,7 +72,7 @@ class SettingsObjects:
             return (found.data or {})[CONFIG_KEY].encode()
         try:
             return base64.b64decode((found.binary_data or {})[CONFIG_KEY], validate=True)
-        except (KeyError, binascii.Error):
+        except (KeyError, ValueError):  # no base64, in ASCII or not
             raise ValueError(f"ConfigMap {self._names.config_map} has no usable {CONFIG_KEY}") from None
 
     async def wait_settled(self) -> None:

@@ -1,7 +1,6 @@
 """Where listed and watched objects go: pods and nodes into the book, secrets into a table of remote clusters. Pure."""
 
 import base64
-import binascii
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -90,6 +89,6 @@ class SecretShelf:
         for name, value in sorted((secret.data or {}).items()):
             try:
                 found[name] = base64.b64decode(value, validate=True).decode("utf-8")
-            except (binascii.Error, UnicodeDecodeError):
+            except ValueError:  # no base64, in ASCII or not, or no text in it
                 self._on_bad()
         return found

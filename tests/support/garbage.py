@@ -1,6 +1,8 @@
 """Registry data that no honest server sends, as hypothesis strategies: JSON of any shape, and good bodies spoilt."""
 
+import gzip
 import json
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,6 +52,22 @@ def spoilt(draw: st.DrawFn, good: bytes) -> bytes:
     start = draw(st.integers(0, len(good)))
     end = draw(st.integers(start, min(start + 20, len(good))))
     return good[:start] + draw(st.binary(max_size=10)) + (good[end:] if draw(st.booleans()) else b"")
+
+
+@st.composite
+def packed(draw: st.DrawFn, content: bytes) -> bytes:
+    """Return content as gzip, whole or with something cut, changed or added."""
+    good = gzip.compress(content, mtime=0)
+    if draw(st.booleans()):
+        return good + draw(st.sampled_from([b"", b"\0" * 9, good, b"x"]))
+    at = draw(st.integers(0, len(good)))
+    return good[:at] + draw(st.binary(max_size=4)) + (good[at + 1 :] if draw(st.booleans()) else b"")
+
+
+def bomb(megabytes: int) -> bytes:
+    """Return a gzip of so many megabytes of blanks: a thousandth of them."""
+    packer = zlib.compressobj(9, wbits=31)
+    return b"".join(packer.compress(b" " * (1 << 20)) for _ in range(megabytes)) + packer.flush()
 
 
 def _replace(draw: st.DrawFn, tree: Any) -> Any:

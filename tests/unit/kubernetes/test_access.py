@@ -65,8 +65,11 @@ def test_certificates_come_from_data_or_from_files(tmp_path: Path) -> None:
         (config({}, {"client-certificate-data": b64(SECRET.encode())}), "client certificate cannot be used"),
         (config({"certificate-authority": "ca.pem"}, {}), "names a file"),
         ("[" * 100_000, "not valid YAML"),
+        ("a: " + "x" * 200_000, "longer than 131072"),
+        ("a: &a {}\nb: *a", "has aliases"),
+        (config({"certificate-authority-data": "é"}, {}), "not base64"),
         ("!!bool x", "not valid YAML"),
-        ("9" * 5000, "not valid YAML"),
+        ("9" * 5000, "the kubeconfig is not one"),
     ],
 )
 def test_a_kubeconfig_that_cannot_be_used_says_why(text: str, message: str) -> None:
@@ -102,3 +105,10 @@ def test_outside_of_a_cluster_there_is_none(tmp_path: Path) -> None:
 def test_a_missing_kubeconfig_is_named(tmp_path: Path) -> None:
     with pytest.raises(AccessError, match="absent: No such file"):
         find_access(str(tmp_path / "absent"), "", tmp_path)
+
+
+def test_a_token_of_digits_is_a_token() -> None:
+    """YAML takes it for a number, or for a time."""
+    for token in ("0123456", "1:20", "2024-01-01"):
+        text = kubeconfig("http://api:8080", token=token).replace(f'"{token}"', token)
+        assert token == read_kubeconfig(text, None).token
