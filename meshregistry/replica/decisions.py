@@ -21,6 +21,9 @@ _AT_ONCE_S: Final = 60.0
 """What is to be done now, or never, is passed over when it arrives later, seconds: a replica that starts the next day
 must not serve half a catalogue because somebody wanted it so today."""
 
+_LAST_INSTANT_S: Final = 1e11
+"""Unix seconds; what is dated later would win for ever."""
+
 _MAX_MATTERS: Final = 1000
 """The oldest are forgotten."""
 
@@ -96,7 +99,7 @@ class DecisionBook:
         """Take the decisions of a sibling; tell whether one of them was news. Raises ValueError for what is none."""
         news = False
         for body in bodies.values():
-            decided = msgspec.json.decode(body, type=Decided)
+            decided = _read(body)
             known = self._decided.get(decided.matter)
             if known is None or (decided.at, decided.verb) > (known.at, known.verb):
                 self._keep(decided)
@@ -153,6 +156,16 @@ class DecisionBook:
             oldest = min(self._decided.values(), key=lambda each: each.at)
             del self._decided[oldest.matter]
         self._done = {mark for mark in self._done if (kept := self._decided.get(mark[0])) and kept.at == mark[1]}
+
+
+def _read(body: bytes) -> Decided:
+    try:
+        decided = msgspec.json.decode(body, type=Decided)
+    except RecursionError as error:
+        raise ValueError("a decision that is nested too deeply") from error
+    if not 0.0 <= decided.at < _LAST_INSTANT_S:
+        raise ValueError(f"a decision at {decided.at:g}, which no clock shows")
+    return decided
 
 
 def _translate(decision: OperatorDecision, holds: Iterable[HoldReport], wall: float) -> Decided | None:

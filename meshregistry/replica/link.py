@@ -83,7 +83,7 @@ async def follow(address: Address, type_url: str, options: ReplicaOptions, take:
             await _send(stream, DeltaDiscoveryRequest(node=Node(id="meshregistry"), type_url=type_url))
             while (data := await stream.recv_message()) is not None:
                 response = Fields(data)
-                if take(_read(response)):
+                if take(read_delivery(response)):
                     return
                 await _send(stream, DeltaDiscoveryRequest(type_url=type_url, response_nonce=response.text(_NONCE)))
     except _FAILURES as error:
@@ -119,7 +119,7 @@ def _context(options: ReplicaOptions) -> ssl.SSLContext | None:
     context = ssl.create_default_context(cafile=options.tls.ca or None)
     context.set_alpn_protocols(["h2"])
     if options.tls.certificate:
-        context.load_cert_chain(options.tls.certificate, options.tls.key)
+        context.load_cert_chain(options.tls.certificate, options.tls.key, password="")
     return context
 
 
@@ -127,7 +127,8 @@ async def _send(stream: Stream[bytes, bytes], request: "betterproto.Message") ->
     await stream.send_message(bytes(request))
 
 
-def _read(response: Fields) -> Delivery:
+def read_delivery(response: Fields) -> Delivery:
+    """Return what a DeltaDiscoveryResponse holds. Raises ValueError for what is none, or too much."""
     removed = response.texts(_REMOVED)
     if len(response.blocks(_RESOURCES)) + len(removed) > _MAX_NAMES:
         raise ValueError("too many names in one response")

@@ -1,5 +1,6 @@
 """A saved snapshot in pieces that fit into delta responses, and its assembly. Pure."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -47,7 +48,15 @@ class Assembly:
     def head(self) -> Head | None:
         """The head, once it is there. Raises ValueError when it is none."""
         data = self._pieces.get(HEAD)
-        return None if data is None else msgspec.msgpack.decode(data, type=Head)
+        if data is None:
+            return None
+        try:
+            head = msgspec.msgpack.decode(data, type=Head)
+        except RecursionError as error:
+            raise ValueError("a head that is nested too deeply") from error
+        if not math.isfinite(head.as_of):
+            raise ValueError("a state of no time")
+        return head
 
     def join(self) -> bytes | None:
         """Return the state once all of it is there; None before. Raises ValueError for an unreadable head."""
