@@ -99,6 +99,8 @@ def _inflate(raw: bytes, max_bytes: int) -> bytes:
         raise SettingsError([f"not valid gzip: {error}"]) from error
     if len(content) <= max_bytes and not inflater.eof:
         raise SettingsError(["not valid gzip: it ends too early"])
+    if inflater.unused_data.rstrip(b"\0"):  # a second file behind the first would be left out without a word
+        raise SettingsError(["not valid gzip: something stands behind its end"])
     return content
 
 

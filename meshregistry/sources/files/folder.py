@@ -66,7 +66,11 @@ def _read_content(path: Path, max_bytes: int) -> bytes:
     if not stat.S_ISREG(path.stat().st_mode):  # a pipe is waited for
         raise FileFaultError("not a regular file")
     with path.open("rb") as file:
-        raw = file.read(max_bytes + 1)
+        return unpack(file.read(max_bytes + 1), max_bytes)
+
+
+def unpack(raw: bytes, max_bytes: int) -> bytes:
+    """Return the content of a file, plain or gzip. Raises FileFaultError, also for one that is longer than allowed."""
     content = _inflate(raw, max_bytes) if raw.startswith(_GZIP) else raw
     if len(content) > max_bytes:
         raise FileFaultError(f"longer than {max_bytes} bytes")
@@ -81,4 +85,6 @@ def _inflate(raw: bytes, max_bytes: int) -> bytes:
         raise FileFaultError("not valid gzip") from None
     if len(content) <= max_bytes and not inflater.eof:
         raise FileFaultError("not valid gzip: it ends too early")
+    if inflater.unused_data.rstrip(b"\0"):  # a second file behind the first would be left out without a word
+        raise FileFaultError("not valid gzip: something stands behind its end")
     return content

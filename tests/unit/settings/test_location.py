@@ -2,13 +2,17 @@
 
 import gzip
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from meshregistry.errors import SettingsError
 from meshregistry.settings.load import load_settings
-from meshregistry.settings.location import read_settings
+from meshregistry.settings.location import SettingsText, read_settings, replace_text
+from tests.support.garbage import bomb, packed
 
 BUNDLE = """
 bundle: {modules: [{name: lazyload, kind: lazyload}, {name: %s, kind: meshregistry}]}
@@ -71,6 +75,7 @@ def test_compressed_settings_read_like_plain_ones(tmp_path: Path) -> None:
         (gzip.compress(b"profile: slime")[:-12], "ends too early"),
         (b"\x1f\x8bxx", "not valid gzip"),
         (gzip.compress(b" " * 101), "longer than"),
+        (gzip.compress(b"a: 1") + gzip.compress(b"b: 2"), "behind its end"),
         (b" " * 101, "longer than"),
     ],
 )
@@ -79,6 +84,34 @@ def test_what_cannot_be_read_is_one_fault(tmp_path: Path, content: bytes, fault:
 
     with pytest.raises(SettingsError, match=fault):
         read_settings(tmp_path, 100)
+
+
+ANYWHERE = SettingsText(Path("/nowhere/cfg"), "", "", "")
+TEXT = b"profile: slime\n"
+
+
+@given(st.binary(max_size=60) | st.binary(max_size=40).map(lambda body: b"\x1f\x8b" + body) | packed(TEXT))
+def test_any_content_is_a_text_or_a_fault(content: bytes) -> None:
+    """What is packed comes out as it went in, or not at all."""
+    try:
+        text = replace_text(ANYWHERE, content, 100).text
+    except SettingsError:
+        return
+    assert len(text) <= 100
+    assert text.encode() == (TEXT if content.startswith(b"\x1f\x8b") else content)
+
+
+def test_what_unpacks_to_a_thousand_times_its_size_is_refused_before_it_does() -> None:
+    packed_bytes = bomb(64)
+    tracemalloc.start()
+    try:
+        with pytest.raises(SettingsError, match="longer than 100000"):
+            replace_text(ANYWHERE, packed_bytes, 100_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 2_000_000
 
 
 def test_a_missing_file_is_a_fault(tmp_path: Path) -> None:

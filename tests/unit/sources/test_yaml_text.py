@@ -1,6 +1,10 @@
 """YAML that others wrote: values or one error."""
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from meshregistry.sources.yaml_text import BadYaml, load_documents
 
@@ -15,7 +19,7 @@ def test_deep_nesting_is_an_error_and_not_the_end_of_the_process(text: str) -> N
         load_documents(text)
 
 
-@pytest.mark.parametrize("text", ["!!bool x", "!!int ''", "!!float x", "!!timestamp x", "9" * 5000, "2001-99-99"])
+@pytest.mark.parametrize("text", ["!!bool x", "!!int ''", "!!float x", "!!timestamp x", "2001-99-99"])
 def test_a_text_that_does_not_fit_its_tag_is_an_error(text: str) -> None:
     with pytest.raises(BadYaml, match="not valid YAML: "):
         load_documents(text)
@@ -24,3 +28,26 @@ def test_a_text_that_does_not_fit_its_tag_is_an_error(text: str) -> None:
 def test_aliases_are_refused_where_nobody_needs_them() -> None:
     with pytest.raises(BadYaml, match="line 2: aliases are not read"):
         load_documents("a: &a [1]\nb: *a", with_aliases=False)
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "1:" * 30_000 + "1", "1:" * 30_000 + "1.5", "0x" + "f" * 5000])
+@pytest.mark.parametrize("tag", ["", "!!int ", "!!float "])
+def test_a_number_that_is_too_long_is_an_error_and_not_computed(number: str, tag: str) -> None:
+    """Base 60 takes a time that grows with the square of it."""
+    with pytest.raises(BadYaml, match=r"line 2: a number that is too long"):
+        load_documents(f"a: 1\nb: {tag}{number}")
+
+
+def test_numbers_are_numbers() -> None:
+    assert [[1, 1.5, 3723, 255, -7]] == load_documents("[1, 1.5, '1:2:3', 0xff, -7]".replace("'", ""))
+
+
+LINES = st.sampled_from(
+    [*"?{}[]x", "&a ", "*a ", "- ", "<<: ", "!!bool ", "!!set ", "!!omap ", "!!binary ", "1:2", "\n", ": "]
+)
+
+
+@given(st.text(max_size=60) | st.lists(LINES, max_size=20).map("".join) | st.binary(max_size=60), st.booleans())
+def test_any_text_is_values_or_the_one_error(text: str | bytes, with_aliases: bool) -> None:
+    with suppress(BadYaml):
+        assert isinstance(load_documents(text, with_aliases=with_aliases), list)
