@@ -263,6 +263,18 @@ def test_tasks_have_parents() -> None:
     assert STRAY_TASKS.keys() == stray
 
 
+def test_no_key_has_openssl_ask_the_terminal_for_its_password() -> None:
+    """It does so, and waits, wherever an encrypted key is loaded without one."""
+    loads = {
+        f"{path}:{node.lineno}": {keyword.arg for keyword in node.keywords}
+        for path, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".load_cert_chain")
+    }
+    assert [] == [place for place, keywords in loads.items() if "password" not in keywords]
+    assert len(loads) >= 6
+
+
 def test_the_environment_is_read_for_the_settings_only() -> None:
     readers = {
         room_of(path)

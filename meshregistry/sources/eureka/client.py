@@ -210,7 +210,7 @@ def _tls_context(files: TlsFiles) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(cafile=files.ca or None)
     if files.certificate:
-        context.load_cert_chain(files.certificate, files.key or None)
+        context.load_cert_chain(files.certificate, files.key or None, password="")
     if not files.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -202,7 +202,7 @@ def _context(tls: GrpcTls) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["h2"])
     if tls.certificate:
-        context.load_cert_chain(tls.certificate, tls.key or None)
+        context.load_cert_chain(tls.certificate, tls.key or None, password="")
     return context
 
 

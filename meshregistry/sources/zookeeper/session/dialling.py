@@ -65,5 +65,5 @@ def load_context(files: TlsFiles) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=files.ca or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if files.certificate:
-        context.load_cert_chain(files.certificate, files.key or None)
+        context.load_cert_chain(files.certificate, files.key or None, password="")
     return context
