@@ -9,7 +9,7 @@ STAMP := .venv/.stamp
 RUNTIME := .venv/.runtime
 
 .DEFAULT_GOAL := help
-.PHONY: help setup registries demo up run test lint fmt types unit proto lock docs bench faults soak clean
+.PHONY: help setup registries demo up run test lint fmt types unit proto lock docs bench fuzz faults soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -73,6 +73,9 @@ docs: $(STAMP) ## write docs/settings.md, docs/telemetry.md and the table of doc
 
 bench: $(STAMP) ## measure speed and memory, print a table
 	$(BIN)/python -m benchmarks.run
+
+fuzz: $(STAMP) ## the fuzzers of every decoder, fifty times as long as in the tests
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -q --timeout 1800 $$($(BIN)/python -m tests.unit.test_fuzzers)
 
 faults: $(STAMP) registries ## make every fault of the campaign: make faults ARGS="--only kill --times 10"
 	$(BIN)/python -m tests.campaign $(ARGS)

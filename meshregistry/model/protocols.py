@@ -78,7 +78,7 @@ def read_protocols(metadata: Mapping[str, str], endpoints: str = "") -> Spoken:
 def _read_endpoints(text: str) -> tuple[Offer, ...]:
     try:
         endpoints = _ENDPOINTS.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):  # also half of a surrogate pair, which is no UTF-8
         return ()
     known = [(each.port, _WORDS.get(each.protocol.lower(), "")) for each in endpoints]
     return tuple(Offer(port, protocol) for port, protocol in known if protocol and 0 < port <= _MAX_PORT)

@@ -1,9 +1,14 @@
 """Slime's page and ours, in every JSON shape; what is no page is refused with a reason."""
 
+from contextlib import suppress
+
 import orjson
 import pytest
+from hypothesis import given
 
+from meshregistry.comparison.difference import compare
 from meshregistry.comparison.page import PageError, read_page
+from tests.support.garbage import bodies, spoilt
 from tests.support.slime_page import slime_item, slime_page
 
 SPEC = {"hosts": ["a.example"], "endpoints": [{"address": "10.0.0.1", "ports": {"http-80": 8080}}]}
@@ -68,3 +73,27 @@ def test_an_empty_page_is_a_page(body: bytes) -> None:
 def test_anything_else_is_refused_by_the_name_of_its_place(body: bytes) -> None:
     with pytest.raises(PageError, match=r"^http://slime: not an xdsCache page"):
         read_page(body, "http://slime")
+
+
+GOOD = slime_page(slime_item("a.nacos", SPEC), slime_item("app", {"egress": []}, kind="Sidecar"))
+KEYS = (
+    "type",
+    "kind",
+    "name",
+    "namespace",
+    "metadata",
+    "Spec",
+    "spec",
+    "hosts",
+    "ports",
+    "number",
+    "endpoints",
+    "labels",
+)
+
+
+@given(bodies(*KEYS) | spoilt(GOOD))
+def test_whatever_another_server_answers_is_a_page_that_can_be_compared_or_is_refused(body: bytes) -> None:
+    with suppress(PageError):
+        page = read_page(body, "http://slime")
+        compare(page, read_page(GOOD, "ours"))

@@ -1,8 +1,11 @@
 """What metadata says about ports."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from meshregistry.model.protocols import Offer, Spoken, list_offers, read_protocols
+from tests.support.garbage import bodies, spoilt
 
 
 @pytest.mark.parametrize(
@@ -76,3 +79,34 @@ def test_an_instance_offers_its_own_port_first_and_each_port_once(
     spoken: Spoken, secure_port: int, offers: tuple[Offer, ...]
 ) -> None:
     assert offers == list_offers(80, spoken, secure_port)
+
+
+KEYS = ("protocol", "secure", "preserved.register.source", "gRPC_port", "gRPC.port")
+
+
+def bytes_as_text(body: bytes) -> str:
+    """Return bytes as text, whatever they are."""
+    return body.decode("utf-8", "surrogateescape")
+
+
+WORDS = st.text(max_size=8) | st.sampled_from(["true", "dubbo", "GRPC", "9090", "-1", "²", "\ud800", "9" * 5000])
+ENDPOINTS = (
+    bodies("port", "protocol").map(bytes_as_text)
+    | st.text(max_size=40)
+    | spoilt(b'[{"port":20880,"protocol":"dubbo"},{"port":50051,"protocol":"tri"}]').map(
+        lambda body: body.decode("latin-1")
+    )
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), WORDS, max_size=5), ENDPOINTS)
+def test_whatever_metadata_says_what_is_made_of_it_are_ports_and_known_protocols(
+    metadata: dict[str, str], endpoints: str
+) -> None:
+    spoken = read_protocols(metadata, endpoints)
+    offers = list_offers(8080, spoken, 8443)
+
+    assert 8080 == offers[0].port
+    assert all(0 < offer.port < 65536 for offer in offers)
+    assert {offer.protocol for offer in offers} <= {"", "http", "https", "http2", "grpc", "tcp", "tls", "dubbo", "tri"}
+    assert len(offers) == len({offer.port for offer in offers})

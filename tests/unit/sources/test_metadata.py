@@ -1,8 +1,10 @@
 """Metadata from JSON to pairs."""
 
 import pytest
+from hypothesis import given
 
 from meshregistry.sources.metadata import MetadataPool, decode_texts
+from tests.support.garbage import bodies, spoilt
 
 
 def test_pairs_are_sorted_texts_without_nulls_and_unwanted_keys() -> None:
@@ -34,3 +36,14 @@ def test_a_full_pool_starts_over() -> None:
 def test_what_is_no_object_of_texts_is_an_error(raw: bytes) -> None:
     with pytest.raises(ValueError, match="not an object of texts"):
         decode_texts(raw)
+
+
+@given(bodies("a", "@class") | spoilt(b'{"a":"x","b":1,"c":[1],"d":null}'))
+def test_whatever_stands_for_metadata_is_pairs_of_texts_or_an_error(raw: bytes) -> None:
+    pool = MetadataPool(without=("@class",))
+    try:
+        pairs = pool.read(raw)
+    except ValueError:
+        return
+    assert pairs == tuple(sorted(pairs)) == pool.read(raw)
+    assert all(isinstance(key, str) and isinstance(value, str) and key != "@class" for key, value in pairs)

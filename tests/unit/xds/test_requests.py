@@ -1,5 +1,7 @@
 """Requests are read without recursion, and whatever is sent ends in a record or in AdsProtocolError."""
 
+from contextlib import suppress
+
 import pytest
 from envoy.service.discovery.v3 import discovery_pb2 as pb
 from hypothesis import given
@@ -66,7 +68,7 @@ def test_delta_request_is_read_as_google_writes_it(
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_request_or_a_protocol_error(data: bytes) -> None:
     """And what Google's runtime rejects is rejected here, as far as we look."""
-    for read in (read_sotw, read_delta):
+    for read in (read_sotw, read_delta, read_health_service):
         try:
             read(data)
         except AdsProtocolError:
@@ -81,11 +83,21 @@ def test_damaged_requests_never_break_the_reader(junk: bytes, at: int, data: st.
     valid = fill(message, Node("id", "api", "r"), Refusal(3, "no"))
     at %= len(valid)
     damaged = data.draw(st.sampled_from([valid[:at] + junk + valid[at:], valid[:at] + junk, valid[:at]]))
-    for read in (read_sotw, read_delta):
+    for read in (read_sotw, read_delta, read_health_service):
         try:
             read(damaged)
         except AdsProtocolError:
             continue
+
+
+@given(st.text(max_size=60), st.binary(max_size=20))
+def test_the_service_of_a_health_check_is_its_last_or_a_protocol_error(service: str, junk: bytes) -> None:
+    asked = frame(b"\x0a", service.encode("utf-8", "replace"))
+
+    assert service.encode("utf-8", "replace").decode() == read_health_service(asked)
+    for damaged in (junk + asked, asked + junk, asked[: len(junk)]):
+        with suppress(AdsProtocolError):
+            assert isinstance(read_health_service(damaged), str)
 
 
 @pytest.mark.parametrize("levels", [10, 1000, 10_000])

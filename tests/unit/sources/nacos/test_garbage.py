@@ -13,6 +13,7 @@ from meshregistry.errors import SourceDataError, SourceError
 from meshregistry.model.instance import Instance
 from meshregistry.sources.nacos import messages, wire
 from meshregistry.sources.nacos.instances import InstanceReader, open_item
+from meshregistry.sources.nacos.namespaces import NamespaceNames, decode_namespaces
 from meshregistry.sources.nacos.payload import Payload
 from tests.support.garbage import bodies, spoilt, values
 from tests.unit.sources.nacos.bodies import captured
@@ -47,6 +48,10 @@ MESSAGES = (
     messages.FuzzySync,
     messages.FuzzyChange,
 )
+NAMESPACES = b"""{"code": 200, "message": null, "data": [
+  {"namespace": "", "namespaceShowName": "public", "quota": 200, "configCount": 0, "type": 0},
+  {"namespace": "5ddf6bd0-42d2-4b2f-9a0f-4f3b7a1a8a2b", "namespaceShowName": "dev", "quota": 200, "type": 2}
+]}"""
 any_body = bodies("code", "data", "pageItems", "totalCount", "count", "doms", "version", "status", *KEYS)
 
 
@@ -60,6 +65,18 @@ def usable(instances: tuple[Instance, ...]) -> bool:
 def test_an_answer_is_understood_or_refused(decode: Callable[[bytes], object], body: bytes) -> None:
     with suppress(SourceDataError):
         decode(body)
+
+
+@given(bodies("data", "namespace", "namespaceShowName") | spoilt(NAMESPACES))
+def test_a_list_of_namespaces_is_understood_or_refused(body: bytes) -> None:
+    try:
+        listed = decode_namespaces(body)
+    except SourceDataError:
+        return
+    assert all(namespace and isinstance(shown, str) for namespace, shown in listed.items())
+    names = NamespaceNames()
+    names.learn(frozenset({"", "dev", *listed.values()}), listed)
+    assert all(names.id_of(name) for name in listed.values() if name)
 
 
 @given(any_body | spoilt(captured("login-3.1.0.json")))

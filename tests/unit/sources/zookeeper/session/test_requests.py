@@ -1,8 +1,11 @@
 """Bodies of requests as ZooKeeper reads them, nodes as it writes them."""
 
 import struct
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from meshregistry.sources.zookeeper.session import requests
 from meshregistry.sources.zookeeper.session.errors import MalformedAnswer
@@ -68,3 +71,20 @@ def test_only_sessions_make_nodes_ephemeral(owner: int, ephemeral: bool) -> None
 def test_half_a_node_is_a_malformed_answer(body: bytes) -> None:
     with pytest.raises(MalformedAnswer):
         requests.read_node(body)
+
+
+ASKED: tuple[Request[object], ...] = (
+    requests.get_children("/a", watch=True),
+    requests.get_data("/a", watch=True),
+    requests.exists("/a", watch=False),
+    requests.add_watch("/a", recursive=True),
+    requests.sasl(b""),
+    requests.close(),
+)
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=lambda each: each.op.name)
+@given(body=st.binary(max_size=120) | st.binary(max_size=9).map(lambda data: b"\0\0\0\2xy" + state() + data))
+def test_any_answer_is_read_or_malformed(asked: Request[object], body: bytes) -> None:
+    with suppress(MalformedAnswer):
+        asked.decode(body)
