@@ -1,15 +1,14 @@
 """YAML that others wrote: whatever is wrong with it is one error, and none of it can end the process. Pure."""
 
 import yaml
-from yaml.constructor import ConstructorError
 
 from meshregistry.errors import MeshRegistryError
 
 _MAX_DEPTH = 100
 """libyaml builds nested values by recursion in C, where a million brackets overflow the stack and end the process."""
 
-_MAX_DIGITS = 100
-"""A number of base 60 (`1:1:1`) of 60 KB takes half a second to compute; a longer one is none of ours."""
+_LONGEST_BASE_60 = 100
+"""`1:1:1` is a number of base 60, and one of 60 KB takes half a second to compute."""
 
 _Base: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -19,21 +18,19 @@ class BadYaml(MeshRegistryError):
 
 
 class _Loader(_Base):  # type: ignore[misc, valid-type]
-    """Reads no number that is too long to be one."""
+    """Reads a number of base 60 that is longer than any time of day as the text that it is."""
 
 
-def _read_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    return loader.construct_yaml_int(_checked(node))
+def _read_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | str:
+    return str(node.value) if _is_long(node) else loader.construct_yaml_int(node)
 
 
-def _read_float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
-    return loader.construct_yaml_float(_checked(node))
+def _read_float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float | str:
+    return str(node.value) if _is_long(node) else loader.construct_yaml_float(node)
 
 
-def _checked(node: yaml.ScalarNode) -> yaml.ScalarNode:
-    if len(node.value) > _MAX_DIGITS:
-        raise ConstructorError(None, None, "a number that is too long", node.start_mark)
-    return node
+def _is_long(node: yaml.ScalarNode) -> bool:
+    return isinstance(node.value, str) and len(node.value) > _LONGEST_BASE_60 and ":" in node.value
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _read_int)

@@ -19,7 +19,7 @@ def test_deep_nesting_is_an_error_and_not_the_end_of_the_process(text: str) -> N
         load_documents(text)
 
 
-@pytest.mark.parametrize("text", ["!!bool x", "!!int ''", "!!float x", "!!timestamp x", "2001-99-99"])
+@pytest.mark.parametrize("text", ["!!bool x", "!!int ''", "!!float x", "!!timestamp x", "9" * 5000, "2001-99-99"])
 def test_a_text_that_does_not_fit_its_tag_is_an_error(text: str) -> None:
     with pytest.raises(BadYaml, match="not valid YAML: "):
         load_documents(text)
@@ -30,12 +30,11 @@ def test_aliases_are_refused_where_nobody_needs_them() -> None:
         load_documents("a: &a [1]\nb: *a", with_aliases=False)
 
 
-@pytest.mark.parametrize("number", ["9" * 5000, "1:" * 30_000 + "1", "1:" * 30_000 + "1.5", "0x" + "f" * 5000])
+@pytest.mark.parametrize("number", ["1:" * 500_000 + "1", "-1:" + "1:" * 500_000 + "1.5"])
 @pytest.mark.parametrize("tag", ["", "!!int ", "!!float "])
-def test_a_number_that_is_too_long_is_an_error_and_not_computed(number: str, tag: str) -> None:
-    """Base 60 takes a time that grows with the square of it."""
-    with pytest.raises(BadYaml, match=r"line 2: a number that is too long"):
-        load_documents(f"a: 1\nb: {tag}{number}")
+def test_a_long_number_of_base_60_is_a_text_and_not_computed(number: str, tag: str) -> None:
+    """It would take minutes: the time grows with the square of it."""
+    assert [{"a": number, "b": 1}] == load_documents(f"a: {tag}{number}\nb: 1")
 
 
 def test_numbers_are_numbers() -> None:
