@@ -91,7 +91,7 @@ class Nacos(Registry):
 
 _POLLED = """
   mode: polling
-  refresh_period: 5s
+  refresh_period: 2s
 """
 
 
@@ -125,7 +125,7 @@ class SimulatedNacos(Nacos):
 
 
 class PolledNacos(SimulatedNacos):
-    """The same, read by polling alone and so rarely that most restarts fall between two polls."""
+    """The same, read by polling alone and so rarely that a quick restart falls between two polls."""
 
     name = "simulated Nacos, polled"
 
