@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.ledger import SIMULATOR_ONLY
+from tests.integration.ledger import REAL_FIXTURES, SIMULATED_MODULES, SIMULATOR_ONLY
 
 HERE = Path(__file__).parent
 FAMILIES = {
@@ -29,6 +29,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     marked = {item.function.__name__ for item in items if _is_simulator_only(item)}  # type: ignore[attr-defined]
     if marked - SIMULATOR_ONLY.keys():
         raise pytest.UsageError(f"simulator_only without a reason: {sorted(marked - SIMULATOR_ONLY.keys())}")
+    silent = {item.name for item in items if _is_unaccounted(item)}
+    if silent:
+        raise pytest.UsageError(f"without a real server and without a reason: {sorted(silent)}")
     config.stash[_outcomes] = Counter(
         (rig, "collected") for item in items if not _is_simulator_only(item) for rig in _rigs(item)
     )
@@ -70,6 +73,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def _is_simulator_only(item: pytest.Item) -> bool:
     return item.get_closest_marker("simulator_only") is not None
+
+
+def _is_unaccounted(item: pytest.Item) -> bool:
+    """Whether a test of Nacos uses the simulator alone and nobody says why."""
+    if not (item.path.parent == HERE and item.path.stem.startswith("test_nacos_")):
+        return False
+    is_real = item.get_closest_marker("real") is not None or REAL_FIXTURES & set(item.fixturenames)  # type: ignore[attr-defined]
+    return not (is_real or _is_simulator_only(item) or item.path.stem in SIMULATED_MODULES)
 
 
 def _rigs(item: pytest.Item) -> list[str]:

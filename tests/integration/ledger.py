@@ -62,3 +62,12 @@ SIMULATOR_ONLY = {
     "test_without_deltas_everything_is_read": "a real server that offers none would be one more to start",
 }
 """Test → why a real server cannot be made to show it."""
+
+SIMULATED_MODULES = {
+    "test_nacos_scopes": "no single registry, namespace, group or node of a real server fails on demand",
+    "test_nacos_vanished": "a real server lists a namespace as long as it exists",
+}
+"""Module of Nacos whose every test uses the simulator alone → why."""
+
+REAL_FIXTURES = frozenset({"nacos_rig", "any_nacos_rig", "nacos_rig_auth", "court"})
+"""Fixtures of Nacos that give a test real servers, too."""
