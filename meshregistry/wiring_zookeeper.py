@@ -36,6 +36,7 @@ def zookeeper_options(settings: Settings) -> ZooKeeperOptions:
         recursive=source.recursive_watch,
         concurrency=source.watching_worker_count,
         backlog=source.watching_backlog,
+        settle_s=source.settle_time,
         wait_time_s=source.wait_time,
         consumers=source.consumer_path.strip("/"),
         apply_rules=applies_rules(settings),

@@ -119,6 +119,12 @@ class ZookeeperSource(ZookeeperServer, Source):
     watching_backlog: Count = setting(
         50_000, "So many changed services wait at most; with more everything is read again.", unit="services"
     )
+    settle_time: Duration = setting(
+        60.0,
+        "For so long after an outage (the session is lost, or no connection for 4s) nothing shrinks: owners whose "
+        "sessions have ended meanwhile, or end after it, register again a little later; 0 = believe the servers at "
+        "once.",
+    )
     request_timeout: PositiveDuration = setting(30.0, "The longest one request may take, reconnects included.")
     connect_timeout: Duration = setting(
         0.0, "The longest one attempt to connect may take; 0 = a third of connection_timeout, between 0.5s and 5s."

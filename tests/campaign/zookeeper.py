@@ -24,6 +24,7 @@ zookeeper_source:
   connect_timeout: 1s
   request_timeout: 5s
   watching_resync_period: 10s
+  settle_time: {guard}s
 """
 
 _APPLICATIONS = "/services"
@@ -51,7 +52,8 @@ class ZooKeeper(Registry):
     rig: ZooKeeperRig
 
     def settings(self) -> str:
-        return _SETTINGS.format(addresses=", ".join(f'"{gate.address}"' for gate in self.gates))
+        addresses = ", ".join(f'"{gate.address}"' for gate in self.gates)
+        return _SETTINGS.format(addresses=addresses, guard=self.guard_s)
 
     async def truth(self) -> set[Endpoint]:
         found = await self.rig.writer.tree(_ROOT) if await self.rig.writer.exists(_ROOT) else {}

@@ -11,6 +11,7 @@ from meshregistry.model.sidecar import Sidecar
 from meshregistry.settings.load import load_settings
 from meshregistry.sources.zookeeper.source import ZooKeeperSource
 from meshregistry.store.reducer import Reducer
+from meshregistry.store.snapshot import Change
 from meshregistry.store.store import SnapshotStore
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import Resource, ResourceEncoder
@@ -21,19 +22,43 @@ _TIMEOUT_S = 60.0
 
 
 class Mesh:
-    """A source and the store behind it; the guard holds nothing back but last endpoints, for `grace_s`."""
+    """A source and the store behind it; the guard holds nothing back but last endpoints, for `grace_s`.
 
-    def __init__(self, hosts: str, profile: str, extra: str = "", grace_s: int = 0) -> None:
+    With `is_guarded` it does all that it does by default. `gone` are the endpoints that were served and are not any
+    more: name, address and port.
+    """
+
+    def __init__(
+        self, hosts: str, profile: str, extra: str = "", grace_s: int = 0, *, is_guarded: bool = False
+    ) -> None:
         guard = f"guard: {{empty_grace: {grace_s}s, delete_after: 0s, port_grace: 0s, mass_ratio: 0}}"
-        source = f"zookeeper_source: {{enabled: true, address: ['{hosts}'], refresh_period: 1s, {extra}}}"
+        guard = "" if is_guarded else guard
+        addresses = ", ".join(map(repr, hosts.split(",")))
+        source = f"zookeeper_source: {{enabled: true, address: [{addresses}], refresh_period: 1s, {extra}}}"
         settings = load_settings(f"profile: {profile}\n{guard}\n{source}\n", {}).settings
         metrics = Metrics()
         self.store = SnapshotStore([Kind.SERVICE_ENTRY, Kind.SIDECAR])
         self._news = asyncio.Event()
-        self.store.listen(lambda _change: self._news.set())
+        self._served: set[tuple[str, str, int]] = set()
+        self.gone: set[tuple[str, str, int]] = set()
+        self.names: set[str] = set()
+        """Of every entry that ever was."""
+
+        self.store.listen(self._note)
         encoder = ResourceEncoder(settings.mcp.create_time)
         self._reducer = Reducer(self.store, encoder, source_rules(settings), metrics)
         self.source = ZooKeeperSource(zookeeper_options(settings), metrics)
+
+    def _note(self, _change: Change) -> None:
+        served = {
+            (each.entry.name, endpoint.address, endpoint.ports[0][1])
+            for each in self.resources.values()
+            for endpoint in each.entry.endpoints
+        }
+        self.gone |= self._served - served
+        self._served = served
+        self.names.update(each.entry.name for each in self.resources.values())
+        self._news.set()
 
     async def publish(self, update: SourceUpdate) -> None:
         """Reduce an update at once."""

@@ -31,6 +31,7 @@ def test_defaults_watch_dubbo_and_applications() -> None:
     expected = ZooKeeperOptions(
         servers=(ZooKeeperServerOptions(session=SessionOptions(hosts=("zk:2181",))),),
         ignored_params=frozenset({"pid", "timestamp", "dubbo", "token"}),
+        settle_s=60.0,
     )
     assert expected == zookeeper_options(load(ZOOKEEPER % ""))
 
@@ -76,6 +77,7 @@ zookeeper_source:
   watching_backlog: 99
   recursive_watch: false
   wait_time: 8s
+  settle_time: 9s
   consumer_path: /users
   enable_dubbo_sidecar: true
   self_consume: true
@@ -107,6 +109,7 @@ zookeeper_source:
             recursive=False,
             concurrency=5,
             backlog=99,
+            settle_s=9.0,
             wait_time_s=8.0,
             consumers="users",
             ignored_params=frozenset({"pid", "timestamp", "dubbo", "token"}),

@@ -8,8 +8,9 @@ from meshregistry.model.instance import Instance
 from meshregistry.sources.zookeeper.applications import ApplicationBoard
 from meshregistry.sources.zookeeper.dubbo.applications import Offer
 from meshregistry.sources.zookeeper.equipment import Equipment
-from meshregistry.sources.zookeeper.layout import Layout
+from meshregistry.sources.zookeeper.layout import Layout, Task, Topic
 from meshregistry.sources.zookeeper.session import WatchEvent
+from meshregistry.sources.zookeeper.settling import Settling
 from meshregistry.sources.zookeeper.tree import TreeReader
 from meshregistry.sources.zookeeper.walk import Known, Walker
 
@@ -20,9 +21,12 @@ class ApplicationReader:
     The readings return the interfaces whose offers changed. They raise SourceError, and cancelling them is safe.
     """
 
-    def __init__(self, registry: str, tree: TreeReader, layout: Layout, equipment: Equipment) -> None:
+    def __init__(
+        self, registry: str, tree: TreeReader, layout: Layout, equipment: Equipment, settling: Settling
+    ) -> None:
         self._tree = tree
         self._layout = layout
+        self._settling = settling
         self._walker = Walker(tree, layout)
         self._board = ApplicationBoard(registry)
         self._metrics, self._clock = equipment.metrics, equipment.clock
@@ -118,7 +122,10 @@ class ApplicationReader:
         for reason, count in self._board.take_bad().items():
             self._metrics.source_bad_records.labels("zookeeper", reason).inc(count)
         async with self._publishing:
-            listing = self._board.compare_spring(frozenset(self._unread), self._clock.now())
+            may_shrink = not self._settling.holds
+            listing = self._board.compare_spring(frozenset(self._unread), self._clock.now(), may_shrink=may_shrink)
+            if self._board.holds_spring:
+                self._settling.hold(Task(Topic.PLACES))
             if listing is None:
                 return False
             await sink.publish(listing)

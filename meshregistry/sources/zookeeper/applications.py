@@ -16,6 +16,7 @@ from meshregistry.sources.zookeeper.dubbo.applications import (
     offer_application,
     read_instance,
 )
+from meshregistry.sources.zookeeper.settling import Services, keep_missing
 from meshregistry.sources.zookeeper.spring import (
     ApplicationReading,
     name_application,
@@ -58,6 +59,8 @@ class ApplicationBoard:
         self._readings: dict[str, dict[str, ApplicationReading]] = {}
         self._published: dict[str, tuple[Instance, ...]] | None = None
         self._bad: Counter[str] = Counter()
+        self.holds_spring = False
+        """Whether the latest comparison kept instances of Spring Cloud's that are not there any more."""
 
     @property
     def places(self) -> Mapping[str, Place]:
@@ -165,7 +168,9 @@ class ApplicationBoard:
         by_application = self._offering.get(interface, {})
         return tuple(offer for name in sorted(by_application) for offer in by_application[name])
 
-    def compare_spring(self, unread: frozenset[str], observed_at: float) -> ScopeListing | None:
+    def compare_spring(
+        self, unread: frozenset[str], observed_at: float, *, may_shrink: bool = True
+    ) -> ScopeListing | None:
         """Return what differs from the published Spring Cloud applications, None if nothing does; then `adopt_spring`.
 
         `unread` are the paths of top nodes that could not be read.
@@ -181,11 +186,15 @@ class ApplicationBoard:
                     services[name] = tuple(sorted((*services[name], *reading.instances)))
                 else:
                     services[name] = reading.instances
-        names = services.keys() | kept
-        news = {name: each for name, each in services.items() if before.get(name) != each}
+        shown: Services = services
+        if not may_shrink:
+            shown = keep_missing({name: each for name, each in before.items() if name not in kept}, services)
+        self.holds_spring = shown is not services
+        names = shown.keys() | kept
+        news = {name: each for name, each in shown.items() if before.get(name) != each}
         if self._published is not None and not news and before.keys() == names:
             return None
-        return ScopeListing(self._scope, frozenset(names), news, frozenset(kept - services.keys()), observed_at)
+        return ScopeListing(self._scope, frozenset(names), news, frozenset(kept - shown.keys()), observed_at)
 
     def adopt_spring(self, listing: ScopeListing) -> None:
         """Remember what has been published."""

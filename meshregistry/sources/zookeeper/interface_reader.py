@@ -17,8 +17,9 @@ from meshregistry.sources.zookeeper.dubbo.rules import RuleSet
 from meshregistry.sources.zookeeper.dubbo.url import decode
 from meshregistry.sources.zookeeper.equipment import Equipment
 from meshregistry.sources.zookeeper.interfaces import InterfaceBoard, InterfaceNodes
-from meshregistry.sources.zookeeper.layout import encode_interface, is_interface_node
+from meshregistry.sources.zookeeper.layout import Task, Topic, encode_interface, is_interface_node
 from meshregistry.sources.zookeeper.options import ZooKeeperOptions
+from meshregistry.sources.zookeeper.settling import Settling
 from meshregistry.sources.zookeeper.walk import InterfaceLists, Sides, Walker
 
 _CACHE_SIZE = 4096
@@ -29,6 +30,7 @@ class Context(NamedTuple):
 
     rules: Callable[[str], tuple[RuleSet, ...]]
     offers: Callable[[str], tuple[Offer, ...]]
+    settling: Settling
 
 
 class InterfaceReader:
@@ -98,7 +100,8 @@ class InterfaceReader:
         if not lists.exists and not offers:
             return await self._publish_end(interface, sink, observed_at)
         nodes = InterfaceNodes(lists.providers, lists.sides.overrides, self._context.rules(interface), offers)
-        reading = await run_steps(self._board.compare(interface, nodes, observed_at))
+        may_shrink = not self._context.settling.holds
+        reading = await run_steps(self._board.compare(interface, nodes, observed_at, may_shrink=may_shrink))
         if reading is None:
             self._metrics.source_unchanged.labels("zookeeper").inc()
         else:
@@ -106,6 +109,8 @@ class InterfaceReader:
                 self._metrics.source_bad_records.labels("zookeeper", reason).inc(count)
             if reading.listing is not None:
                 await sink.publish(reading.listing)
+            if reading.is_held:
+                self._context.settling.hold(Task(Topic.INTERFACE, interface))
             self._board.adopt(interface, reading.published)
         await self._note_calls(interface, lists.sides.consumers, is_new=reading is not None)
         return reading is not None and reading.listing is not None
@@ -118,6 +123,9 @@ class InterfaceReader:
 
     async def _publish_end(self, interface: str, sink: Sink, observed_at: float) -> bool:
         if interface not in self._board:
+            return False
+        if self._context.settling.holds and self._board.services(interface):
+            self._context.settling.hold(Task(Topic.INTERFACE, interface))
             return False
         scope = dubbo_scope(self._registry, interface)
         await sink.publish(ScopeListing(scope, frozenset(), {}, observed_at=observed_at))

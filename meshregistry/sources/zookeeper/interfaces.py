@@ -4,15 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from meshregistry.model.events import ScopeListing
-from meshregistry.model.instance import Instance
 from meshregistry.sources.steps import Steps
 from meshregistry.sources.zookeeper.dubbo.applications import Offer
 from meshregistry.sources.zookeeper.dubbo.interface import fingerprint, read_interface
 from meshregistry.sources.zookeeper.dubbo.providers import ProviderReader
 from meshregistry.sources.zookeeper.dubbo.rules import RuleSet, join_rules, read_overrides
 from meshregistry.sources.zookeeper.registrants import Registrants
-
-Services = Mapping[str, tuple[Instance, ...]]
+from meshregistry.sources.zookeeper.settling import Services, keep_missing
 
 
 class InterfaceNodes(NamedTuple):
@@ -38,7 +36,9 @@ class Digest(NamedTuple):
 class Published(NamedTuple):
     """An interface as it was published."""
 
-    digest: Digest
+    digest: Digest | None
+    """None for a reading that is to be converted anew in any case."""
+
     services: Services
 
 
@@ -48,6 +48,8 @@ class InterfaceReading(NamedTuple):
     published: Published
     listing: ScopeListing | None
     bad: Mapping[str, int]
+    is_held: bool = False
+    """Whether something stays that is not there any more."""
 
 
 class InterfaceBoard:
@@ -65,7 +67,9 @@ class InterfaceBoard:
     def __iter__(self) -> Iterator[str]:
         return iter(self._published)
 
-    def compare(self, interface: str, nodes: InterfaceNodes, observed_at: float) -> Steps[InterfaceReading | None]:
+    def compare(
+        self, interface: str, nodes: InterfaceNodes, observed_at: float, *, may_shrink: bool = True
+    ) -> Steps[InterfaceReading | None]:
         """Return what a reading differs in, None if it is the same as the last one.
 
         Raises SourceDataError when there are providers and none can be understood: what is known stays.
@@ -78,14 +82,18 @@ class InterfaceBoard:
         known = self._registrants.known(interface, observed_at)
         reading = yield from read_interface(self._reader, interface, nodes.providers, rules.rules, nodes.offers, known)
         self._registrants.replace(interface, reading.registrants, observed_at)
-        published = Published(digest, _share(reading.services, before))
+        is_held = False
+        if before is not None and not may_shrink:
+            kept = keep_missing(before.services, reading.services)
+            is_held, reading = kept is not reading.services, reading._replace(services=kept)
+        published = Published(None if is_held else digest, _share(reading.services, before))
         if before is not None and before.services == published.services:
-            return InterfaceReading(published, None, reading.bad)
+            return InterfaceReading(published, None, reading.bad, is_held)
         listing = reading.listing(self._registry, interface, observed_at)
         if before is not None:
             news = {name: each for name, each in reading.services.items() if before.services.get(name) != each}
             listing = ScopeListing(listing.scope, listing.names, news, observed_at=observed_at)
-        return InterfaceReading(published, listing, reading.bad)
+        return InterfaceReading(published, listing, reading.bad, is_held)
 
     def adopt(self, interface: str, published: Published) -> None:
         """Remember what has been published."""

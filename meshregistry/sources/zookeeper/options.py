@@ -94,6 +94,9 @@ class ZooKeeperOptions(msgspec.Struct, frozen=True, kw_only=True):
     backlog: int = 50_000
     """So many changed nodes wait at most; with more of them everything is read again."""
 
+    settle_s: float = 0.0
+    """For so long after an outage nothing shrinks; see `settling`."""
+
     wait_time_s: float = 0.0
     """Declare the source complete after this time even if trees are unread; 0 waits for ever."""
 

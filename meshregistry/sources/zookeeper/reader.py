@@ -19,6 +19,7 @@ from meshregistry.sources.zookeeper.layout import Layout, Task, Topic
 from meshregistry.sources.zookeeper.options import Mode, ZooKeeperServerOptions
 from meshregistry.sources.zookeeper.rule_book import RuleBook
 from meshregistry.sources.zookeeper.session import AccessRefused, WatchEvent
+from meshregistry.sources.zookeeper.settling import Settling
 from meshregistry.sources.zookeeper.spring import spring_scope
 from meshregistry.sources.zookeeper.tree import TreeReader
 from meshregistry.sources.zookeeper.walk import InterfaceLists, Walker
@@ -34,7 +35,14 @@ Action = Callable[[str, Sink], Awaitable[bool]]
 class RegistryReader:
     """Owner of what could not be read and of the count of changes that no event told of."""
 
-    def __init__(self, server: ZooKeeperServerOptions, tree: TreeReader, agenda: Agenda, equipment: Equipment) -> None:
+    def __init__(
+        self,
+        server: ZooKeeperServerOptions,
+        tree: TreeReader,
+        agenda: Agenda,
+        settling: Settling,
+        equipment: Equipment,
+    ) -> None:
         options = equipment.options
         consumers = options.consumers if equipment.desk else ""
         self.layout = Layout(server.root, server.application_root, consumers, options.apply_rules)
@@ -44,8 +52,8 @@ class RegistryReader:
         self._metrics, self._clock = equipment.metrics, equipment.clock
         self._walker = Walker(tree, self.layout)
         self._rules = RuleBook()
-        self._applications = ApplicationReader(server.registry_id, tree, self.layout, equipment)
-        context = Context(self._rules.rules, self._applications.offers)
+        self._applications = ApplicationReader(server.registry_id, tree, self.layout, equipment, settling)
+        context = Context(self._rules.rules, self._applications.offers, settling)
         self._interfaces = InterfaceReader(server.registry_id, self._walker, context, equipment)
         self._unread: dict[Task, SourceError] = {}
         self._checked: set[Task] = set()
@@ -207,7 +215,7 @@ class RegistryReader:
     async def _list_places(self, name: str, sink: Sink) -> bool:
         for place in await self._applications.list_changed_places():
             self._agenda.add(Task(Topic.PLACE, place))
-        return False
+        return False if self._is_surveying else await self._applications.publish(sink)
 
     async def _read_place(self, place: str, sink: Sink) -> bool:
         self._follow(await self._applications.read_place(place))

@@ -19,6 +19,7 @@ from meshregistry.sources.zookeeper.options import Mode, ZooKeeperServerOptions
 from meshregistry.sources.zookeeper.reader import RegistryReader
 from meshregistry.sources.zookeeper.schedule import next_time
 from meshregistry.sources.zookeeper.session import WatchEvent
+from meshregistry.sources.zookeeper.settling import Settling
 from meshregistry.sources.zookeeper.spring import spring_scope
 from meshregistry.sources.zookeeper.tree import OpenSession, TreeReader
 
@@ -39,7 +40,8 @@ class ZooKeeperRegistry:
         self._session = open_session(server.session, self, equipment.clock, equipment.metrics)
         self._tree = TreeReader(self._session, watching=self._is_watching, recursive=options.recursive)
         self._agenda = Agenda(options.backlog, Debounce(options.debounce) if options.debounce else None)
-        self.reader = RegistryReader(server, self._tree, self._agenda, equipment)
+        self._settling = Settling(options.settle_s, equipment.clock.now)
+        self.reader = RegistryReader(server, self._tree, self._agenda, self._settling, equipment)
         scopes = [Scope(_SOURCE, server.registry_id, DUBBO_NAMESPACE, "")]
         scopes += [spring_scope(server.registry_id)] if server.application_root else []
         self._statuses = [ScopeStatus(scope, equipment.metrics, equipment.clock) for scope in scopes]
@@ -68,12 +70,14 @@ class ZooKeeperRegistry:
     def connected(self, *, new_session: bool) -> None:
         """Have everything read: what happened without a connection is not told of."""
         self._is_connected = True
+        self._settling.come_back(new_session=new_session)
         self._reconnected.set()
         self._agenda.request_everything(Cause.CONNECTED)
 
     def disconnected(self, reason: str) -> None:
         """Note that nothing is known from now on; everything stays."""
         self._is_connected = False
+        self._settling.leave()
         if not self._is_ending:
             self._fail(SourceUnavailable(reason))
 
@@ -92,6 +96,7 @@ class ZooKeeperRegistry:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._session.run())
             group.create_task(self._note_end())
+            group.create_task(self._end_settling())
             for _ in range(self._options.concurrency):
                 group.create_task(self._work(sink))
             if self._is_watching:
@@ -116,6 +121,7 @@ class ZooKeeperRegistry:
             "healthy": self.healthy,
             "last_success_age_s": round(max(known), 3) if len(known) == len(ages) else None,
             "last_error": next((each.last_error for each in self._statuses if each.last_error), None),
+            "settling": self._settling.holds,
             "readings_total": {cause.value: count for cause, count in sorted(self._readings.items())},
             "last_reading_s": self._last_reading_s,
             **self.reader.describe(),
@@ -201,6 +207,15 @@ class ZooKeeperRegistry:
             at, cause = min(due)
             await clock.sleep(max(at - now, 0.0))
             self._agenda.request_everything(cause)
+
+    async def _end_settling(self) -> None:
+        """Have read again what was kept while the registry settled."""
+        while True:
+            await self._settling.held()
+            await self._clock.sleep(max(self._settling.left_s, 0.0))
+            if not self._settling.holds:
+                for task in self._settling.take_held():
+                    self._agenda.add(task)
 
     async def _release_delayed(self) -> None:
         while True:

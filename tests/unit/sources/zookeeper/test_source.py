@@ -1,7 +1,7 @@
 """The whole source over a tree in memory: what is read when, and what failures come to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
@@ -29,6 +29,7 @@ from tests.support.zookeeper_fake import FakeTree
 pytestmark = pytest.mark.anyio
 
 ORDERS, USERS = "com.acme.Orders", "com.acme.Users"
+SPRING = b'{"name":"web","id":"1","address":"10.0.0.9","port":80,"payload":{"metadata":{}}}'
 SERVER = ZooKeeperServerOptions(session=SessionOptions(hosts=("zk:2181",)))
 RHYTHM = PollOptions(refresh_period_s=0.05, first_retry_s=0.02, jitter=0.0)
 QUIET = ResyncOptions(period_s=0.0)
@@ -164,6 +165,61 @@ async def test_a_lost_connection_is_a_status_and_the_next_one_reads_everything()
         tree.sessions[0].listener.connected(new_session=False)
         await made.until(lambda: made.addresses == {ORDERS: ["10.0.0.2"]} and made.page["healthy"])
         assert (1, {"connected": 2}) == (made.page["missed_events_total"], made.page["readings_total"])
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"recursive": False}, {"mode": Mode.POLLING}], ids=["trees", "nodes", "polling"]
+)
+async def test_what_is_gone_after_an_outage_stays_until_its_owners_have_had_time(changes: Mapping[str, object]) -> None:
+    """They register again one after the other: no service may lose those that are late, nor the last of them."""
+    time, tree = SteppedClock(), FakeTree()
+    orders, users, web = path_of("10.0.0.1"), path_of("10.0.0.3", USERS), "/services/web/1"
+    tree.put(orders)
+    tree.put(path_of("10.0.0.2"))
+    tree.put(users)
+    tree.put(web, SPRING)
+    polling = PollOptions(refresh_period_s=1.0, first_retry_s=1.0, jitter=0.0)
+    async with running(tree, time.clock, settle_s=60.0, polling=polling, **changes) as made:
+        await time.advance(0.0)
+        everything = {ORDERS: ["10.0.0.1", "10.0.0.2"], USERS: ["10.0.0.3"], "web": ["10.0.0.9"]}
+        assert everything == made.addresses
+        session = tree.sessions[0].listener
+        session.disconnected("reset")
+        tree.is_mute, tree.errors["/"] = True, SourceUnavailable("no connection")
+        tree.remove(f"/dubbo/{ORDERS}")
+        tree.remove(f"/dubbo/{USERS}")
+        tree.remove("/services")
+        await time.advance(10.0)
+        tree.is_mute = False
+        tree.errors.clear()
+        session.connected(new_session=False)
+        await time.advance(5.0)
+        tree.put(path_of("10.0.0.2"))
+        tree.put(path_of("10.0.0.4"))
+        await time.advance(5.0)
+        assert {**everything, ORDERS: ["10.0.0.1", "10.0.0.2", "10.0.0.4"]} == made.addresses
+        assert made.page["settling"]
+        tree.put(users)
+        await time.advance(49.0)
+        assert {**everything, ORDERS: ["10.0.0.1", "10.0.0.2", "10.0.0.4"]} == made.addresses
+        await time.advance(2.0)
+        assert {ORDERS: ["10.0.0.2", "10.0.0.4"], USERS: ["10.0.0.3"]} == made.addresses
+        assert not made.page["settling"]
+
+
+async def test_after_a_moment_without_a_connection_the_servers_are_believed() -> None:
+    time, tree = SteppedClock(), FakeTree()
+    tree.put(path_of("10.0.0.1"))
+    tree.put(path_of("10.0.0.2"))
+    async with running(tree, time.clock, settle_s=60.0) as made:
+        await time.advance(0.0)
+        tree.sessions[0].listener.disconnected("reset")
+        tree.is_mute = True
+        tree.remove(path_of("10.0.0.1"))
+        await time.advance(1.0)
+        tree.sessions[0].listener.connected(new_session=False)
+        await time.advance(0.0)
+        assert {ORDERS: ["10.0.0.2"]} == made.addresses
 
 
 async def test_an_event_that_got_lost_is_found_by_interval_and_counted() -> None:
