@@ -113,18 +113,22 @@ async def test_a_provider_that_rewrites_itself_is_never_gone_and_never_another(
     category = f"/dubbo/{interface}/providers"
     rule = f"override://0.0.0.0/{interface}?category=configurators&dynamic=false&enabled=true&version=1.0.0&weight=7"
     provider = dubbo3_provider(real_zookeeper.hosts, tmp_path)
-    mesh = Mesh(real_zookeeper.hosts, "istio", grace_s=30)
-    async with mesh.reading():
+    meshes = [Mesh(real_zookeeper.hosts, "istio", f"recursive_watch: {each}", 30) for each in ("true", "false")]
+    async with meshes[0].reading(), meshes[1].reading():
         async with running(provider):
-            await mesh.until_names(HOSTS_3)
+            for mesh in meshes:
+                await mesh.until_names(HOSTS_3)
             before = await real_zookeeper.writer.children(category)
             await real_zookeeper.writer.create(f"/dubbo/{interface}/configurators/{encode(rule)}")
             async with asyncio.timeout(TIMEOUT_S):
                 while not _is_rewritten(before, await real_zookeeper.writer.children(category)):  # noqa: ASYNC110 - a poll
                     await asyncio.sleep(0.1)
-            await mesh.until(lambda: {7.0} == mesh.weights(interface))
-        await mesh.until(lambda: not list(mesh.source.instances()))
-    assert {*HOSTS_3} == mesh.names
+            for mesh in meshes:
+                await mesh.until(lambda mesh=mesh: {7.0} == mesh.weights(interface))  # type: ignore[misc]
+                assert set() == mesh.gone
+        for mesh in meshes:
+            await mesh.until(lambda mesh=mesh: not list(mesh.source.instances()))  # type: ignore[misc]
+    assert [{*HOSTS_3}] * 2 == [mesh.names for mesh in meshes]
 
 
 def _is_rewritten(before: list[str], now: list[str]) -> bool:

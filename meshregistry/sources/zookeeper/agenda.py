@@ -33,6 +33,9 @@ class Agenda:
         self._checks: dict[Task, None] = {}
         self._unchecked: set[Task] = set()
         self._delayed: dict[Task, float] = {}
+        self._postponed: set[Task] = set()
+        """Those of the delayed tasks that a change has read at once."""
+
         self._deadlines: list[tuple[float, Task]] = []
         self._running: set[Task] = set()
         self._again: set[Task] = set()
@@ -47,6 +50,9 @@ class Agenda:
 
     def note_change(self, task: Task, now: float) -> None:
         """Have a task read because of a change; later if it changes too often."""
+        if task in self._postponed:
+            self._postponed.discard(task)
+            del self._delayed[task]
         if task in self._changed or task in self._delayed or task in self._again:
             if self._debounce is not None:
                 self._debounce.note(task, now)
@@ -56,11 +62,15 @@ class Agenda:
             self._forget_changes()
             self.request_everything(Cause.OVERFLOW)
         elif delay_s > 0:
-            self._delayed[task] = now + delay_s
-            heapq.heappush(self._deadlines, (now + delay_s, task))
-            self._delays.set()
+            self._delay(task, now + delay_s)
         else:
             self.add(task)
+
+    def read_later(self, task: Task, at: float) -> None:
+        """Have a task read at a time, unless something has it read before."""
+        if not self.is_changed(task):
+            self._postponed.add(task)
+            self._delay(task, at)
 
     def add(self, task: Task) -> None:
         """Have a task read as soon as possible."""
@@ -147,8 +157,10 @@ class Agenda:
     def release_delayed(self, now: float) -> None:
         """Have the delayed tasks read whose time has come."""
         while self._deadlines and self._deadlines[0][0] <= now:
-            _, task = heapq.heappop(self._deadlines)
-            if self._delayed.pop(task, None) is not None:
+            at, task = heapq.heappop(self._deadlines)
+            if self._delayed.get(task) == at:
+                del self._delayed[task]
+                self._postponed.discard(task)
                 self.add(task)
 
     def _forget_changes(self) -> None:
@@ -156,4 +168,10 @@ class Agenda:
         self._checks.update((task, None) for task in self._changed if task in self._unchecked)
         self._changed.clear()
         self._delayed.clear()
+        self._postponed.clear()
         self._deadlines.clear()
+
+    def _delay(self, task: Task, at: float) -> None:
+        self._delayed[task] = at
+        heapq.heappush(self._deadlines, (at, task))
+        self._delays.set()

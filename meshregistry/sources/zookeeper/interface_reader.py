@@ -16,7 +16,7 @@ from meshregistry.sources.zookeeper.dubbo.interface import fingerprint
 from meshregistry.sources.zookeeper.dubbo.rules import RuleSet
 from meshregistry.sources.zookeeper.dubbo.url import decode
 from meshregistry.sources.zookeeper.equipment import Equipment
-from meshregistry.sources.zookeeper.interfaces import InterfaceBoard, InterfaceNodes
+from meshregistry.sources.zookeeper.interfaces import InterfaceBoard, InterfaceNodes, InterfaceReading
 from meshregistry.sources.zookeeper.layout import Task, Topic, encode_interface, is_interface_node
 from meshregistry.sources.zookeeper.options import ZooKeeperOptions
 from meshregistry.sources.zookeeper.settling import Settling
@@ -31,6 +31,8 @@ class Context(NamedTuple):
     rules: Callable[[str], tuple[RuleSet, ...]]
     offers: Callable[[str], tuple[Offer, ...]]
     settling: Settling
+    read_later: Callable[[Task, float], None]
+    """Has a task read at a time, monotonic seconds."""
 
 
 class InterfaceReader:
@@ -109,8 +111,7 @@ class InterfaceReader:
                 self._metrics.source_bad_records.labels("zookeeper", reason).inc(count)
             if reading.listing is not None:
                 await sink.publish(reading.listing)
-            if reading.is_held:
-                self._context.settling.hold(Task(Topic.INTERFACE, interface))
+            self._have_read_again(Task(Topic.INTERFACE, interface), reading)
             self._board.adopt(interface, reading.published)
         await self._note_calls(interface, lists.sides.consumers, is_new=reading is not None)
         return reading is not None and reading.listing is not None
@@ -120,6 +121,13 @@ class InterfaceReader:
         for each in [interface] if interface else list(self._board):
             for service, instances in tuple(self._board.services(each).items()):
                 yield each, service, instances
+
+    def _have_read_again(self, task: Task, reading: InterfaceReading) -> None:
+        """Have an interface read again of which something is kept."""
+        if reading.again_at is not None:
+            self._context.read_later(task, reading.again_at)
+        elif reading.is_held:
+            self._context.settling.hold(task)
 
     async def _publish_end(self, interface: str, sink: Sink, observed_at: float) -> bool:
         if interface not in self._board:

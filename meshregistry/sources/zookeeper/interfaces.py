@@ -6,9 +6,11 @@ from typing import NamedTuple
 from meshregistry.model.events import ScopeListing
 from meshregistry.sources.steps import Steps
 from meshregistry.sources.zookeeper.dubbo.applications import Offer
-from meshregistry.sources.zookeeper.dubbo.interface import fingerprint, read_interface
+from meshregistry.sources.zookeeper.dubbo.interface import InterfaceReading as NodesReading
+from meshregistry.sources.zookeeper.dubbo.interface import Known, Spot, fingerprint, read_interface
 from meshregistry.sources.zookeeper.dubbo.providers import ProviderReader
 from meshregistry.sources.zookeeper.dubbo.rules import RuleSet, join_rules, read_overrides
+from meshregistry.sources.zookeeper.holes import Bridged, Holes
 from meshregistry.sources.zookeeper.registrants import Registrants
 from meshregistry.sources.zookeeper.settling import Services, keep_missing
 
@@ -40,6 +42,8 @@ class Published(NamedTuple):
     """None for a reading that is to be converted anew in any case."""
 
     services: Services
+    covered: frozenset[Spot] = frozenset()
+    """Where a registration has the word and not its application's metadata."""
 
 
 class InterfaceReading(NamedTuple):
@@ -51,6 +55,9 @@ class InterfaceReading(NamedTuple):
     is_held: bool = False
     """Whether something stays that is not there any more."""
 
+    again_at: float | None = None
+    """When to read the interface again, monotonic seconds; None is when it changes."""
+
 
 class InterfaceBoard:
     """Owner of what was published of one registry's interfaces."""
@@ -60,6 +67,7 @@ class InterfaceBoard:
         self._reader = ProviderReader(ignored_params)
         self._published: dict[str, Published] = {}
         self._registrants = Registrants()
+        self._holes = Holes()
 
     def __len__(self) -> int:
         return len(self._published)
@@ -78,22 +86,18 @@ class InterfaceBoard:
         digest = Digest(fingerprint(nodes.providers), tuple(sorted(nodes.overrides)), nodes.rules, nodes.offers)
         if before is not None and before.digest == digest:
             return None
-        rules = join_rules(read_overrides(interface, nodes.overrides), *nodes.rules)
-        known = self._registrants.known(interface, observed_at)
-        reading = yield from read_interface(self._reader, interface, nodes.providers, rules.rules, nodes.offers, known)
-        self._registrants.replace(interface, reading.registrants, observed_at)
-        is_held = False
-        if before is not None and not may_shrink:
-            kept = keep_missing(before.services, reading.services)
-            is_held, reading = kept is not reading.services, reading._replace(services=kept)
-        published = Published(None if is_held else digest, _share(reading.services, before))
+        reading = yield from self._read(interface, nodes, observed_at)
+        kept, again_at = self._keep(interface, nodes, reading, observed_at, may_shrink=may_shrink)
+        is_held, reading = kept is not reading.services, reading._replace(services=kept)
+        spots = reading.covered | reading.uncovered
+        published = Published(None if is_held else digest, _share(kept, before), spots)
         if before is not None and before.services == published.services:
-            return InterfaceReading(published, None, reading.bad, is_held)
+            return InterfaceReading(published, None, reading.bad, is_held, again_at)
         listing = reading.listing(self._registry, interface, observed_at)
         if before is not None:
-            news = {name: each for name, each in reading.services.items() if before.services.get(name) != each}
+            news = {name: each for name, each in kept.items() if before.services.get(name) != each}
             listing = ScopeListing(listing.scope, listing.names, news, observed_at=observed_at)
-        return InterfaceReading(published, listing, reading.bad, is_held)
+        return InterfaceReading(published, listing, reading.bad, is_held, again_at)
 
     def adopt(self, interface: str, published: Published) -> None:
         """Remember what has been published."""
@@ -108,6 +112,28 @@ class InterfaceBoard:
         """Return the services of an interface, none for an unknown one."""
         published = self._published.get(interface)
         return published.services if published else {}
+
+    def _read(self, interface: str, nodes: InterfaceNodes, at: float) -> Steps[NodesReading]:
+        """Return what the nodes say, in the light of who has registered for the interface."""
+        before = self._published.get(interface)
+        rules = join_rules(read_overrides(interface, nodes.overrides), *nodes.rules)
+        covered = self._holes.shrink(interface, before.covered, at) if before else frozenset()
+        known = Known(self._registrants.known(interface, at), covered)
+        reading = yield from read_interface(self._reader, interface, nodes.providers, rules.rules, nodes.offers, known)
+        self._registrants.replace(interface, reading.registrants, at)
+        return reading
+
+    def _keep(
+        self, interface: str, nodes: InterfaceNodes, reading: NodesReading, at: float, *, may_shrink: bool
+    ) -> Bridged:
+        """Return what to publish: what was read, and what is missing and stays for now."""
+        before = self._published.get(interface)
+        if before is None:
+            return Bridged(reading.services, None)
+        if not may_shrink:
+            return Bridged(keep_missing(before.services, reading.services), None)
+        standing = {(each.application, each.address) for each in nodes.offers}
+        return self._holes.bridge(interface, before.services, reading, standing, at)
 
 
 def _share(services: Services, before: Published | None) -> Services:

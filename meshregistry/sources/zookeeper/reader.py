@@ -53,7 +53,7 @@ class RegistryReader:
         self._walker = Walker(tree, self.layout)
         self._rules = RuleBook()
         self._applications = ApplicationReader(server.registry_id, tree, self.layout, equipment, settling)
-        context = Context(self._rules.rules, self._applications.offers, settling)
+        context = Context(self._rules.rules, self._applications.offers, settling, agenda.read_later)
         self._interfaces = InterfaceReader(server.registry_id, self._walker, context, equipment)
         self._unread: dict[Task, SourceError] = {}
         self._checked: set[Task] = set()

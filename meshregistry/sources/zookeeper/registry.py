@@ -97,12 +97,12 @@ class ZooKeeperRegistry:
             group.create_task(self._session.run())
             group.create_task(self._note_end())
             group.create_task(self._end_settling())
+            group.create_task(self._release_delayed())
             for _ in range(self._options.concurrency):
                 group.create_task(self._work(sink))
             if self._is_watching:
                 group.create_task(self._watch(sink, readiness))
                 group.create_task(self._resync())
-                group.create_task(self._release_delayed())
                 group.create_task(self._confirm_forever(sink))
             else:
                 group.create_task(self._loop.run(lambda: self._read(Cause.INTERVAL, sink, readiness)))

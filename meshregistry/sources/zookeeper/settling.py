@@ -67,15 +67,17 @@ class Settling:
         return frozenset(held)
 
 
-def keep_missing(before: Services, now: Services) -> Services:
-    """Return what there is now and, beside it, the instances of which nothing is there any more.
+def keep_missing(
+    before: Services, now: Services, wants: Callable[[str, Instance], bool] = lambda _service, _instance: True
+) -> Services:
+    """Return what there is now and, beside it, the wanted instances of which nothing is there any more.
 
-    An instance is told by its service, scheme, address and port. The same object comes back if none is missing.
+    An instance is told by its service, scheme, address and port. The same object comes back if none is kept.
     """
     kept = dict(now)
     for name, instances in before.items():
         shown = set(map(_place, now.get(name, ())))
-        missing = [each for each in instances if _place(each) not in shown]
+        missing = [each for each in instances if _place(each) not in shown and wants(name, each)]
         if missing:
             kept[name] = tuple(sorted([*now.get(name, ()), *missing]))
     return now if all(kept[name] is now.get(name) for name in kept) else kept

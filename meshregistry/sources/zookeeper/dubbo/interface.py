@@ -23,8 +23,18 @@ from meshregistry.sources.zookeeper.dubbo.url import BadUrl
 _STEP = 64
 """Providers that are read, or put under rules, in one step: a millisecond, or two."""
 
-_Place = tuple[str, str, str, int]
+Spot = tuple[str, str, str, int]
 """Service, scheme, address, port."""
+
+
+class Known(NamedTuple):
+    """What earlier readings showed of those that register for an interface although their nodes may be missing now."""
+
+    registrants: frozenset[Registrant] = frozenset()
+    covered: frozenset[Spot] = frozenset()
+
+
+NOTHING_KNOWN = Known()
 
 
 class InterfaceReading(NamedTuple):
@@ -39,6 +49,12 @@ class InterfaceReading(NamedTuple):
     registrants: frozenset[Registrant] = frozenset()
     """Those that offer the interface by mapping, too, and register for it or did so before: nothing is guessed."""
 
+    covered: frozenset[Spot] = frozenset()
+    """Where a registration hides what its application's metadata offers."""
+
+    uncovered: frozenset[Spot] = frozenset()
+    """Where one did so before: nothing is there now."""
+
     def listing(self, registry: str, interface: str, observed_at: float = 0.0) -> ScopeListing:
         """Return it as the complete content of the interface's scope."""
         return ScopeListing(
@@ -52,16 +68,15 @@ def read_interface(
     names: Sequence[str],
     rules: Sequence[Rule] = (),
     offers: Iterable[Offer] = (),
-    registrants: frozenset[Registrant] = frozenset(),
+    known: Known = NOTHING_KNOWN,
 ) -> Steps[InterfaceReading]:
     """Return an interface's services from the children of its `providers` node, the same for any order.
 
-    `interface` is the decoded node name; `offers` are what applications registered by themselves for it;
-    `registrants` are known to register for it although their nodes may be missing now. Raises
+    `interface` is the decoded node name; `offers` are what applications registered by themselves for it. Raises
     SourceDataError when there are names and none can be used: what is known of the interface must stay.
     """
     bad: Counter[str] = Counter()
-    providers: dict[_Place, Provider] = {}
+    providers: dict[Spot, Provider] = {}
     is_emptied = False
     for count, name in enumerate(names, 1):
         if count % _STEP == 0:
@@ -77,9 +92,9 @@ def read_interface(
             _add_newest(providers, provider, bad)
     if bad and not providers and not is_emptied:
         raise SourceDataError(f"none of {bad.total()} provider names is usable: {dict(bad)}")
-    found = _add_offers(reader, interface, providers, offers, registrants)
+    found = _add_offers(reader, interface, providers, offers, known)
     services = yield from _group(reader, providers.values(), rules)
-    return InterfaceReading(services, dict(bad), found)
+    return InterfaceReading(services, dict(bad), *found)
 
 
 def fingerprint(names: Iterable[str]) -> int:
@@ -91,41 +106,43 @@ def fingerprint(names: Iterable[str]) -> int:
     return digest.intdigest()
 
 
-def _add_newest(providers: dict[_Place, Provider], provider: Provider, bad: Counter[str]) -> None:
+def _add_newest(providers: dict[Spot, Provider], provider: Provider, bad: Counter[str]) -> None:
     """Keep the newest of several registrations of one place: a killed static provider leaves its node behind."""
-    place = (provider.traits.service, provider.traits.scheme, provider.address, provider.port)
-    other = providers.get(place)
+    spot = (provider.traits.service, provider.traits.scheme, provider.address, provider.port)
+    other = providers.get(spot)
     if other is not None:
         bad["duplicate"] += 1
     if other is None or (other.timestamp, other.traits) < (provider.timestamp, provider.traits):
-        providers[place] = provider
+        providers[spot] = provider
 
 
 def _add_offers(
-    reader: ProviderReader,
-    interface: str,
-    providers: dict[_Place, Provider],
-    offers: Iterable[Offer],
-    registrants: frozenset[Registrant],
-) -> frozenset[Registrant]:
-    """Add what applications offer and do not register for the interface; return those for whom nothing is guessed.
+    reader: ProviderReader, interface: str, providers: dict[Spot, Provider], offers: Iterable[Offer], known: Known
+) -> tuple[frozenset[Registrant], frozenset[Spot], frozenset[Spot]]:
+    """Add what applications offer and do not register for the interface; return the last three of `InterfaceReading`.
 
     An application that registers the interface from an address itself says all about it; a guess would add groups,
-    versions and protocols that it does not serve, and take calls that it has switched off. Its nodes go for a moment
-    whenever it rewrites them, and for seconds in a new session, in which Dubbo registers the application first.
+    versions and protocols that it does not serve, and an exact offer knows nothing of what has been switched off or
+    weighted since. Its nodes go for a moment whenever it rewrites them, and for seconds in a new session, in which
+    Dubbo registers the application first.
     """
     registered = {(each.traits.application, each.address) for each in providers.values()}
-    found = set()
+    registrants, covered, uncovered = set(), set(), set()
     for offer in sorted(offers):
         if not offer.is_exact:
             registrant = offer.registrant
-            if registrant in registrants or (offer.application, offer.address) in registered:
-                found.add(registrant)
+            if registrant in known.registrants or (offer.application, offer.address) in registered:
+                registrants.add(registrant)
                 continue
         traits = reader.describe(interface, offer.scheme, dict(offer.params))
-        provider = Provider(traits, offer.address, offer.port, offer.timestamp)
-        providers.setdefault((traits.service, offer.scheme, offer.address, offer.port), provider)
-    return frozenset(found)
+        spot = (traits.service, offer.scheme, offer.address, offer.port)
+        if spot in providers:
+            covered.add(spot)
+        elif spot in known.covered:
+            uncovered.add(spot)
+        else:
+            providers[spot] = Provider(traits, offer.address, offer.port, offer.timestamp)
+    return frozenset(registrants), frozenset(covered), frozenset(uncovered)
 
 
 def _group(

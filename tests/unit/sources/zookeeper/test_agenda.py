@@ -132,3 +132,27 @@ async def test_what_changes_too_often_is_delayed() -> None:
     assert 103.0 == agenda.next_delayed()
     agenda.release_delayed(103.0)
     assert (A, True) == await agenda.take()
+
+
+async def test_what_is_to_be_read_later_is_read_then_or_at_the_next_change() -> None:
+    agenda = Agenda(10, None)
+    agenda.read_later(A, 5.0)
+    agenda.read_later(B, 6.0)
+    agenda.note_change(B, 1.0)
+    assert (B, True) == await agenda.take()
+    agenda.done(B, 1.0)
+    agenda.read_later(B, 7.0)
+    await agenda.delayed()
+    agenda.release_delayed(6.0)
+    assert (A, True) == await agenda.take()
+    assert (1, 7.0) == (len(agenda), agenda.next_delayed())
+    agenda.release_delayed(7.0)
+    assert (B, True) == await agenda.take()
+
+
+async def test_what_changes_anyway_is_not_read_later_as_well() -> None:
+    agenda = Agenda(10, None)
+    agenda.note_change(A, 0.0)
+    agenda.read_later(A, 5.0)
+    assert (A, True) == await agenda.take()
+    assert 0 == len(agenda)

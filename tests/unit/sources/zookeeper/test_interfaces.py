@@ -23,8 +23,8 @@ def nodes(*providers: str, **changes: object) -> InterfaceNodes:
     return InterfaceNodes(providers, (), (), ())._replace(**changes)  # type: ignore[arg-type]
 
 
-def adopt(board: InterfaceBoard, given: InterfaceNodes) -> InterfaceReading:
-    reading = finish(board.compare(ORDERS, given, 1.0))
+def adopt(board: InterfaceBoard, given: InterfaceNodes, at: float = 1.0) -> InterfaceReading:
+    reading = finish(board.compare(ORDERS, given, at))
     assert reading is not None
     board.adopt(ORDERS, reading.published)
     return reading
@@ -90,12 +90,60 @@ def test_what_is_forgotten_is_new_again() -> None:
     assert adopt(board, nodes(ONE)).listing is not None
 
 
-def test_nothing_is_guessed_while_an_application_rewrites_its_registration() -> None:
+def test_what_an_application_rewrites_stays_and_nothing_is_guessed() -> None:
     """The node of a disabled provider goes for a moment: what took no calls must not take them then."""
     board = InterfaceBoard("", frozenset())
+    before = adopt(board, nodes(DISABLED, offers=(GUESS,))).published.services
+    gone = adopt(board, nodes(offers=(GUESS,)), at=5.0)
+    assert (before, None, True, 5.2) == (gone.published.services, gone.listing, gone.is_held, gone.again_at)
+    back = adopt(board, nodes(DISABLED.replace("disabled", "weight"), offers=(GUESS,)), at=5.1)
+    assert ([True], False, None) == (
+        [each.enabled for each in back.published.services[f"{ORDERS}::1"]],
+        back.is_held,
+        back.again_at,
+    )
+
+
+def test_what_an_application_takes_out_goes_and_nothing_is_guessed() -> None:
+    board = InterfaceBoard("", frozenset())
+    adopt(board, nodes(DISABLED, provider("10.0.0.2:20880", application="other"), offers=(GUESS,)))
+    assert {ORDERS, f"{ORDERS}::1"} == board.services(ORDERS).keys()
+    assert {f"{ORDERS}::1"} == adopt(board, nodes(offers=(GUESS,)), at=5.0).published.services.keys()
+    assert {f"{ORDERS}::1"} == adopt(board, nodes(offers=(GUESS,)), at=5.1).published.services.keys()
+    gone = adopt(board, nodes(offers=(GUESS,)), at=5.2)
+    assert ({}, False, None) == (gone.published.services, gone.is_held, gone.again_at)
+    assert finish(board.compare(ORDERS, nodes(offers=(GUESS,)), 6.0)) is None
+
+
+def test_a_registration_has_the_word_for_a_minute_after_it_is_gone() -> None:
+    """The application's metadata does not know what was switched off since."""
+    board = InterfaceBoard("", frozenset())
+    params = (("application", "shop"), ("version", "1"))
+    offer = Offer(ORDERS, "dubbo", "10.0.0.1", 20880, "shop", params, "1795370156994", True)
+    switched_off = adopt(board, nodes(DISABLED, offers=(offer,))).published.services
+    for at in (5.0, 64.9):
+        gone = adopt(board, nodes(offers=(offer,)), at=at)
+        assert (switched_off, None, 65.0) == (gone.published.services, gone.listing, gone.again_at)
+    offered = adopt(board, nodes(offers=(offer,)), at=65.0)
+    assert [True] == [each.enabled for each in offered.published.services[f"{ORDERS}::1"]]
+    assert (False, None) == (offered.is_held, offered.again_at)
+    assert finish(board.compare(ORDERS, nodes(offers=(offer,)), 66.0)) is None
+
+
+def test_a_registration_that_is_back_has_the_word_for_a_minute_more() -> None:
+    board = InterfaceBoard("", frozenset())
+    params = (("application", "shop"), ("version", "1"))
+    offer = Offer(ORDERS, "dubbo", "10.0.0.1", 20880, "shop", params, "1795370156994", True)
+    adopt(board, nodes(DISABLED, offers=(offer,)))
+    adopt(board, nodes(offers=(offer,)), at=5.0)
+    adopt(board, nodes(DISABLED, offers=(offer,)), at=11.0)
+    assert 80.0 == adopt(board, nodes(offers=(offer,)), at=20.0).again_at
+
+
+def test_what_goes_with_its_application_goes_at_once() -> None:
+    board = InterfaceBoard("", frozenset())
     adopt(board, nodes(DISABLED, offers=(GUESS,)))
-    assert {} == adopt(board, nodes(offers=(GUESS,))).published.services
-    assert {f"{ORDERS}::1"} == adopt(board, nodes(DISABLED, offers=(GUESS,))).published.services.keys()
+    assert {} == adopt(board, nodes(), at=5.0).published.services
 
 
 def test_nothing_is_guessed_when_a_new_session_registers_the_application_before_its_interfaces() -> None:
@@ -106,10 +154,21 @@ def test_nothing_is_guessed_when_a_new_session_registers_the_application_before_
     assert {} == adopt(board, nodes(offers=(GUESS,))).published.services
 
 
+def test_while_nothing_may_shrink_what_is_missing_stays() -> None:
+    board = InterfaceBoard("", frozenset())
+    adopt(board, nodes(ONE, TWO))
+    kept = finish(board.compare(ORDERS, nodes(TWO), 2.0, may_shrink=False))
+    assert kept is not None
+    assert {f"{ORDERS}::1", f"{ORDERS}::2"} == kept.published.services.keys()
+    assert (None, True, None) == (kept.listing, kept.is_held, kept.again_at)
+    board.adopt(ORDERS, kept.published)
+    assert {f"{ORDERS}::2"} == adopt(board, nodes(TWO), at=3.0).published.services.keys()
+
+
 def test_a_new_process_that_registers_only_as_an_application_is_offered() -> None:
     """With `register-mode=instance`, on the address of one that registered both ways."""
     board = InterfaceBoard("", frozenset())
     adopt(board, nodes(DISABLED, offers=(GUESS,)))
-    assert {ORDERS} == adopt(
-        board, nodes(offers=(GUESS._replace(timestamp="1795370156995"),))
-    ).published.services.keys()
+    new = nodes(offers=(GUESS._replace(timestamp="1795370156995"),))
+    assert {ORDERS, f"{ORDERS}::1"} == adopt(board, new, at=5.0).published.services.keys()
+    assert {ORDERS} == adopt(board, new, at=5.2).published.services.keys()

@@ -1,6 +1,7 @@
 """The whole source over a tree in memory: what is read when, and what failures come to."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -30,6 +31,20 @@ pytestmark = pytest.mark.anyio
 
 ORDERS, USERS = "com.acme.Orders", "com.acme.Users"
 SPRING = b'{"name":"web","id":"1","address":"10.0.0.9","port":80,"payload":{"metadata":{}}}'
+DUBBO = json.dumps(
+    {
+        "name": "shop",
+        "address": "10.0.0.1",
+        "port": 20880,
+        "payload": {
+            "metadata": {
+                "dubbo.endpoints": json.dumps([{"port": 20880, "protocol": "dubbo"}]),
+                "dubbo.metadata.revision": "r1",
+                "timestamp": "1795370156994",
+            }
+        },
+    }
+).encode()
 SERVER = ZooKeeperServerOptions(session=SessionOptions(hosts=("zk:2181",)))
 RHYTHM = PollOptions(refresh_period_s=0.05, first_retry_s=0.02, jitter=0.0)
 QUIET = ResyncOptions(period_s=0.0)
@@ -231,6 +246,34 @@ async def test_an_event_that_got_lost_is_found_by_interval_and_counted() -> None
         tree.put(path_of("10.0.0.2"))
         await made.until(lambda: len(made.addresses[ORDERS]) == 2)
         assert 1 == made.page["missed_events_total"]
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"recursive": False}, {"mode": Mode.POLLING}], ids=["trees", "nodes", "polling"]
+)
+async def test_a_provider_that_rewrites_its_node_is_never_gone(changes: Mapping[str, object]) -> None:
+    time, tree = SteppedClock(), FakeTree()
+    first = path_of("10.0.0.1").replace("interface", "application%3Dshop%26interface")
+    tree.put(first)
+    tree.put("/services/shop/10.0.0.1:20880", DUBBO)
+    tree.put(f"/dubbo/mapping/{ORDERS}", b"shop")
+    polling = PollOptions(refresh_period_s=1.0, first_retry_s=1.0, jitter=0.0)
+    async with running(tree, time.clock, polling=polling, **changes) as made:
+        await time.advance(0.0)
+        assert {ORDERS: ["10.0.0.1"], "shop": ["10.0.0.1"]} == made.addresses
+        count = len(made.listings)
+        await time.advance(0.9)
+        for _ in range(3):
+            tree.remove(first)
+            await time.advance(0.15)
+            tree.put(first)
+            await time.advance(0.85)
+        assert count == len(made.listings)
+
+        tree.remove(first)
+        await time.advance(1.5)
+        assert {"shop": ["10.0.0.1"]} == made.addresses
+        assert 0 == made.page["missed_events_total"]
 
 
 async def test_a_cron_line_has_everything_read_each_time_it_is_due() -> None:
