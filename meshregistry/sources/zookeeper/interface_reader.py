@@ -55,6 +55,11 @@ class InterfaceReader:
         return frozenset((*self._nodes, *self._board))
 
     @property
+    def doubtful(self) -> frozenset[str]:
+        """The interfaces that another reading may show otherwise although nothing has changed."""
+        return frozenset(filter(self._board.is_doubtful, self._board))
+
+    @property
     def count(self) -> int:
         """The number of interfaces that were read and exist."""
         return len(self._board)

@@ -90,7 +90,8 @@ class InterfaceBoard:
         kept, again_at = self._keep(interface, nodes, reading, observed_at, may_shrink=may_shrink)
         is_held, reading = kept is not reading.services, reading._replace(services=kept)
         spots = reading.covered | reading.uncovered
-        published = Published(None if is_held else digest, _share(kept, before), spots)
+        known_digest = None if is_held or reading.is_doubtful else digest
+        published = Published(known_digest, _share(kept, before), spots)
         if before is not None and before.services == published.services:
             return InterfaceReading(published, None, reading.bad, is_held, again_at)
         listing = reading.listing(self._registry, interface, observed_at)
@@ -108,6 +109,11 @@ class InterfaceBoard:
         self._published.pop(interface, None)
         self._registrants.replace(interface, frozenset(), now)
 
+    def is_doubtful(self, interface: str) -> bool:
+        """Whether another reading may come to something else although nothing has changed."""
+        published = self._published.get(interface)
+        return published is not None and published.digest is None
+
     def services(self, interface: str) -> Services:
         """Return the services of an interface, none for an unknown one."""
         published = self._published.get(interface)
@@ -118,7 +124,9 @@ class InterfaceBoard:
         before = self._published.get(interface)
         rules = join_rules(read_overrides(interface, nodes.overrides), *nodes.rules)
         covered = self._holes.shrink(interface, before.covered, at) if before else frozenset()
-        known = Known(self._registrants.known(interface, at), covered)
+        guessed = {each.registrant for each in nodes.offers if not each.is_exact}
+        elsewhere = frozenset(filter(self._registrants.registers, guessed))
+        known = Known(self._registrants.known(interface, at), covered, elsewhere)
         reading = yield from read_interface(self._reader, interface, nodes.providers, rules.rules, nodes.offers, known)
         self._registrants.replace(interface, reading.registrants, at)
         return reading
@@ -133,6 +141,7 @@ class InterfaceBoard:
         if not may_shrink:
             return Bridged(keep_missing(before.services, reading.services), None)
         standing = {(each.application, each.address) for each in nodes.offers}
+        standing -= {(each.application, each.address) for each in reading.older}
         return self._holes.bridge(interface, before.services, reading, standing, at)
 
 

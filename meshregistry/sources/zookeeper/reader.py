@@ -100,6 +100,9 @@ class RegistryReader:
         self._interfaces.outdate()
         wanted = self._interfaces.known | self._applications.offered
         await self._check(Task(Topic.INTERFACE, interface) for interface in sorted(wanted))
+        if not self._read_once:
+            # Who registers for other interfaces was not known of the first ones.
+            await self._check(Task(Topic.INTERFACE, interface) for interface in sorted(self._interfaces.doubtful))
         self._raise_failure()
         self._read_once = True
 

@@ -3,6 +3,8 @@
 A restart of ours begins with what the nodes say then.
 """
 
+from collections import Counter
+
 from meshregistry.sources.zookeeper.dubbo.applications import Registrant
 
 _KEPT_S = 3_600.0
@@ -21,6 +23,12 @@ class Registrants:
         """By interface, since when; the oldest first."""
 
         self._gone_of: dict[str, set[Registrant]] = {}
+        self._counts: Counter[Registrant] = Counter()
+        """For how many interfaces each is remembered."""
+
+    def registers(self, registrant: Registrant) -> bool:
+        """Whether somebody is remembered for any interface."""
+        return registrant in self._counts
 
     def known(self, interface: str, now: float) -> frozenset[Registrant]:
         """Return who registers for an interface, or did so lately; `now` is monotonic seconds."""
@@ -32,11 +40,14 @@ class Registrants:
         before = self._standing.pop(interface, frozenset())
         if registrants:
             self._standing[interface] = registrants
+        self._counts.update(registrants)
         for back in registrants & self._gone_of.get(interface, set()):
             self._drop(interface, back)
         for gone in before - registrants:
             self._gone[interface, gone] = now
             self._gone_of.setdefault(interface, set()).add(gone)
+        for left in before & registrants:
+            self._discount(left)
         self._expire(now)
 
     def _expire(self, now: float) -> None:
@@ -52,3 +63,9 @@ class Registrants:
         left.discard(registrant)
         if not left:
             del self._gone_of[interface]
+        self._discount(registrant)
+
+    def _discount(self, registrant: Registrant) -> None:
+        self._counts[registrant] -= 1
+        if not self._counts[registrant]:
+            del self._counts[registrant]

@@ -32,6 +32,8 @@ class Known(NamedTuple):
 
     registrants: frozenset[Registrant] = frozenset()
     covered: frozenset[Spot] = frozenset()
+    elsewhere: frozenset[Registrant] = frozenset()
+    """Those that offer the interface by mapping and register for others."""
 
 
 NOTHING_KNOWN = Known()
@@ -54,6 +56,12 @@ class InterfaceReading(NamedTuple):
 
     uncovered: frozenset[Spot] = frozenset()
     """Where one did so before: nothing is there now."""
+
+    older: frozenset[Registrant] = frozenset()
+    """Those for whom nothing is guessed because they register for other interfaces only."""
+
+    is_doubtful: bool = False
+    """Whether something is guessed for an application of which other processes register for the interface."""
 
     def listing(self, registry: str, interface: str, observed_at: float = 0.0) -> ScopeListing:
         """Return it as the complete content of the interface's scope."""
@@ -94,7 +102,7 @@ def read_interface(
         raise SourceDataError(f"none of {bad.total()} provider names is usable: {dict(bad)}")
     found = _add_offers(reader, interface, providers, offers, known)
     services = yield from _group(reader, providers.values(), rules)
-    return InterfaceReading(services, dict(bad), *found)
+    return found._replace(services=services, bad=dict(bad))
 
 
 def fingerprint(names: Iterable[str]) -> int:
@@ -118,22 +126,29 @@ def _add_newest(providers: dict[Spot, Provider], provider: Provider, bad: Counte
 
 def _add_offers(
     reader: ProviderReader, interface: str, providers: dict[Spot, Provider], offers: Iterable[Offer], known: Known
-) -> tuple[frozenset[Registrant], frozenset[Spot], frozenset[Spot]]:
-    """Add what applications offer and do not register for the interface; return the last three of `InterfaceReading`.
+) -> InterfaceReading:
+    """Add what applications offer and do not register for the interface; return a reading but for its services.
 
     An application that registers the interface from an address itself says all about it; a guess would add groups,
     versions and protocols that it does not serve, and an exact offer knows nothing of what has been switched off or
     weighted since. Its nodes go for a moment whenever it rewrites them, and for seconds in a new session, in which
-    Dubbo registers the application first.
+    Dubbo registers the application first. A process that registers for other interfaces only, while others of its
+    application register for this one, is of a release that did not have it: the mapping knows applications only.
     """
     registered = {(each.traits.application, each.address) for each in providers.values()}
-    registrants, covered, uncovered = set(), set(), set()
+    applications = {application for application, _ in registered}
+    registrants, older, covered, uncovered, is_doubtful = set(), set(), set(), set(), False
     for offer in sorted(offers):
         if not offer.is_exact:
             registrant = offer.registrant
             if registrant in known.registrants or (offer.application, offer.address) in registered:
                 registrants.add(registrant)
                 continue
+            if offer.application in applications:
+                if registrant in known.elsewhere:
+                    older.add(registrant)
+                    continue
+                is_doubtful = True
         traits = reader.describe(interface, offer.scheme, dict(offer.params))
         spot = (traits.service, offer.scheme, offer.address, offer.port)
         if spot in providers:
@@ -142,7 +157,8 @@ def _add_offers(
             uncovered.add(spot)
         else:
             providers[spot] = Provider(traits, offer.address, offer.port, offer.timestamp)
-    return frozenset(registrants), frozenset(covered), frozenset(uncovered)
+    sets = (frozenset(registrants), frozenset(covered), frozenset(uncovered), frozenset(older))
+    return InterfaceReading({}, {}, *sets, is_doubtful)
 
 
 def _group(

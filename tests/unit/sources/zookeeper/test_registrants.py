@@ -37,3 +37,22 @@ def test_the_memory_of_who_is_gone_is_bounded_and_forgets_the_oldest() -> None:
         memory.replace(str(number), frozenset(), 0.0)
 
     assert [set(), {ONE}, {ONE}] == [memory.known(str(number), 0.0) for number in (0, 1, most)]
+
+
+def test_who_is_remembered_for_an_interface_registers() -> None:
+    memory = Registrants()
+    for interface in (ORDERS, USERS):
+        memory.replace(interface, frozenset({ONE}), 0.0)
+        memory.replace(interface, frozenset({ONE}), 1.0)
+    assert [True, False] == [memory.registers(each) for each in (ONE, TWO)]
+
+    memory.replace(ORDERS, frozenset(), 5.0)
+    memory.replace(USERS, frozenset(), 6.0)
+    memory.known(ORDERS, 5.0 + HOUR_S)
+    assert memory.registers(ONE)
+    memory.replace(ORDERS, frozenset({ONE}), 5.0 + HOUR_S)
+    memory.known(USERS, 6.0 + HOUR_S)
+    assert memory.registers(ONE)
+    memory.replace(ORDERS, frozenset(), 7.0 + HOUR_S)
+    memory.known(USERS, 7.0 + 2 * HOUR_S)
+    assert not memory.registers(ONE)

@@ -276,6 +276,29 @@ async def test_a_provider_that_rewrites_its_node_is_never_gone(changes: Mapping[
         assert 0 == made.page["missed_events_total"]
 
 
+@pytest.mark.parametrize("old_comes_first", [True, False])
+@pytest.mark.parametrize("mode", Mode)
+async def test_processes_of_an_older_release_do_not_serve_what_a_newer_one_has(
+    mode: Mode, old_comes_first: bool
+) -> None:
+    """The mapping of an interface names the application, and its older processes stand beside the newer ones.
+
+    Processes that register as applications only, as in a migration, are offered beside those that register both ways.
+    """
+    both, new = ("com.acme.A", "com.acme.Z")[:: 1 if old_comes_first else -1]
+    tree = FakeTree()
+    for address, interfaces in (("10.0.0.1", (both,)), ("10.0.0.2", (both, new)), ("10.0.0.3", ())):
+        for interface in interfaces:
+            tree.put(path_of(address, interface).replace("interface", "application%3Dshop%26interface"))
+        tree.put(f"/services/shop/{address}:20880", DUBBO.replace(b"10.0.0.1", address.encode()))
+    for interface in (both, new):
+        tree.put(f"/dubbo/mapping/{interface}", b"shop")
+    everybody = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+    async with running(tree, mode=mode, concurrency=1) as made:
+        await made.until(lambda: made.is_synced)
+        assert {both: everybody, new: everybody[1:], "shop": everybody} == made.addresses
+
+
 async def test_a_cron_line_has_everything_read_each_time_it_is_due() -> None:
     time = SteppedClock()
     resync = ResyncOptions(period_s=0.0, cron=("@every 60s", "@every 90s"), jitter_s=0.0)
