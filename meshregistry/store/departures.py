@@ -65,6 +65,9 @@ class Departure(msgspec.Struct, eq=False):
     hold: int = 0
     """The hold that keeps it served, 0 for none."""
 
+    displaced: bool = False
+    """Whether a changed configuration took it from its resource, whatever it gave instead."""
+
     @property
     def key(self) -> ServiceKey:
         """The service that lost them."""

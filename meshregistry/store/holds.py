@@ -62,6 +62,8 @@ class Hold(msgspec.Struct):
 
     rejected: bool = False
     confirmations: dict[Scope, Confirmation] = {}
+    displaced: bool = False
+    """Whether a changed configuration took some of it: as many endpoints elsewhere do not make good for that."""
 
     def stated(self, statement: Scope) -> list[Scope]:
         """Return the scopes that a statement of the registry is about."""
@@ -98,6 +100,8 @@ class HeldShrink(msgspec.Struct, frozen=True):
 
     claims: tuple[Claim, ...]
     """What left, as it was."""
+
+    displaced: bool = False
 
 
 class HoldReport(msgspec.Struct, frozen=True):

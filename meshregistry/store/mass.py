@@ -212,6 +212,7 @@ class MassGuard:
                 self._frozen.get(hold.unit) == hold.number,
                 tuple((scope, confirmation.seconds) for scope, confirmation in hold.confirmations.items()),
                 tuple(departure.claim for departure in self._departures.held(hold.number)),
+                hold.displaced,
             )
             for hold in self._holds.values()
         )
@@ -223,9 +224,8 @@ class MassGuard:
         """
         for shrink in shrinks:
             confirmations = {scope: Confirmation(now, seconds) for scope, seconds in shrink.confirmed}
-            self._holds[shrink.number] = Hold(
-                shrink.number, shrink.unit, shrink.cause, shrink.since, shrink.before, shrink.rejected, confirmations
-            )
+            told = shrink.number, shrink.unit, shrink.cause, shrink.since, shrink.before, shrink.rejected
+            self._holds[shrink.number] = Hold(*told, confirmations, shrink.displaced)
             self._next = max(self._next, shrink.number + 1)
             if shrink.frozen:
                 self._frozen[shrink.unit] = shrink.number
@@ -290,6 +290,7 @@ class MassGuard:
                 left = claim if len(gone) == len(claim.endpoints) else msgspec.structs.replace(claim, endpoints=gone)
                 departure = self._departures.add(left, now)
                 if after and after[0].policy != claim.policy:
+                    departure.displaced = True
                     self._census.displace(claim.key.scope, len(gone), now)
                 held += self._keep_frozen(departure, now)
         return self._resources(held)
@@ -363,16 +364,20 @@ class MassGuard:
 
     def _keep(self, departure: Departure, hold: Hold, now: float) -> None:
         self._departures.hold(departure, hold.number)
+        hold.displaced |= departure.displaced
         hold.confirmations.setdefault(departure.key.scope, Confirmation(now))
 
     def _release_recovered(self, unit: Scope) -> set[str]:
-        """Let a hold go once the unit has as many endpoints again: others have taken the place of what left."""
+        """Let a hold go once the unit has as many endpoints again: others have taken the place of what left.
+
+        What has other names by another configuration is as many at once, and its old hosts are still called.
+        """
         dirty: set[str] = set()
         count = self._census.count(unit)
         for hold in [each for each in self._holds.values() if each.unit == unit and each.cause is Cause.MASS]:
             held = self._departures.held(hold.number)
             gone = [departure for departure in held if self._freeze_of(departure.key.scope) is None]
-            if gone and count >= hold.before and not hold.rejected:
+            if gone and count >= hold.before and not (hold.rejected or hold.displaced):
                 self._tell(Verdict.RECOVERED, hold, gone)
                 dirty |= self._let_go(hold, gone)
         return dirty

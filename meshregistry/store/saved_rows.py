@@ -98,6 +98,7 @@ class HoldRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     rejected: bool
     frozen: bool
     confirmed: tuple[tuple[tuple[str, str, str, str], float], ...]
+    displaced: bool = False
 
 
 class SidecarRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -375,6 +376,7 @@ def _write_hold(hold: HeldShrink) -> HoldRow:
         hold.rejected,
         hold.frozen,
         tuple(((*scope,), seconds) for scope, seconds in hold.confirmed),
+        hold.displaced,
     )
 
 
@@ -389,6 +391,7 @@ def _read_hold(row: HoldRow, claims: tuple[Claim, ...]) -> HeldShrink:
         row.frozen,
         tuple((Scope(*scope), seconds) for scope, seconds in row.confirmed),
         claims,
+        row.displaced,
     )
 
 

@@ -11,7 +11,8 @@ from meshregistry.model.service_entry import Kind, ServiceEntry
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.operator import StoreUpdate
 from meshregistry.store.reducer import Reducer
-from meshregistry.store.rules import SourceLimits, SourceRules
+from meshregistry.store.rules import RulesReplaced, SourceLimits, SourceRules
+from meshregistry.store.saved import Terms, decode_world, encode_world
 from meshregistry.store.snapshot import Change
 from meshregistry.store.store import SnapshotStore
 from meshregistry.telemetry.metrics import Metrics
@@ -54,16 +55,33 @@ class GuardedWorld:
         limits: SourceLimits = SourceLimits(),  # noqa: B008 - it is frozen
     ) -> None:
         self.now = 1000.0
+        self.rules = {
+            source: SourceRules(conversion or ConversionPolicy(source=source), policy, limits=limits)
+            for source in ("nacos", "zookeeper")
+        }
+        self._start()
+
+    def _start(self) -> None:
         self.metrics = Metrics()
         self.store = SnapshotStore({Kind.SERVICE_ENTRY})
         self.changes: list[Change] = []
         self.store.listen(self.changes.append)
-        rules = {
-            source: SourceRules(conversion or ConversionPolicy(source=source), policy, limits=limits)
-            for source in ("nacos", "zookeeper")
-        }
         encoder = ResourceEncoder(datetime(2100, 1, 1, tzinfo=UTC))
-        self.reducer = Reducer(self.store, encoder, rules, self.metrics, lambda: self.now)
+        self.reducer = Reducer(self.store, encoder, self.rules, self.metrics, lambda: self.now)
+
+    async def restart(self, downtime_s: float = 0.0) -> None:
+        """Begin again as another process that finds what this one saved."""
+        fingerprints = dict.fromkeys(self.rules, "equal")
+        saved = b"".join(encode_world(self.reducer.export(fingerprints, self.now)))
+        self.now += downtime_s
+        self._start()
+        terms = Terms({source: rules.conversion for source, rules in self.rules.items()}, fingerprints)
+        await self.reducer.restore(decode_world(saved, terms), self.now)
+
+    async def convert_otherwise(self, source: str, conversion: ConversionPolicy, *updates: StoreUpdate) -> list[Change]:
+        """Reload with another conversion of a source, and take what it tells since in the same batch."""
+        self.rules = {**self.rules, source: SourceRules(conversion, self.rules[source].guard)}
+        return await self.take(RulesReplaced(self.rules, restarted=frozenset({source})), *updates)
 
     async def take(self, *updates: StoreUpdate) -> list[Change]:
         """Reduce one batch; return the changes that it caused."""

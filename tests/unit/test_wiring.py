@@ -72,6 +72,15 @@ def test_a_source_guards_by_its_own_settings() -> None:
     assert (1.0, 60.0) == (rules["nacos"].guard.empty_grace_s, rules["nacos"].guard.delete_after_s)
 
 
+@pytest.mark.parametrize("kind", ["nacos", "eureka", "zookeeper", "files"])
+def test_the_numbers_of_the_guard_are_those_that_were_decided_on(kind: str) -> None:
+    """In seconds, and 30 % of at least 10 endpoints: written out here, as a default that moves is a promise broken."""
+    for guard in (retired_rules(load(""))[kind].guard, GuardPolicy()):
+        assert (10.0, 600.0, None) == (guard.empty_grace_s, guard.delete_after_s, guard.max_stale_s)
+        assert (0.3, 10, 600.0) == (guard.mass_ratio, guard.mass_min, guard.mass_hold_s)
+        assert (600.0, 90.0) == (guard.port_grace_s, guard.stale_after_s)
+
+
 def test_a_source_that_is_switched_off_is_guarded_as_its_settings_say() -> None:
     off = "nacos_source: {guard: {empty_grace: 1s}, svc_port: 81}\nguard: {delete_after: 1m}\n"
     settings = load(off + EUREKA % "")

@@ -1,13 +1,13 @@
 """Random registries, outages, operators and clocks over a whole reducer: what must hold whatever happens."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading
+from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SourceSynced
 from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.store.guard import GuardPolicy
@@ -40,32 +40,68 @@ def offset(scope: Scope, name: str) -> int:
     return 20 * (NAMES.index(name) + len(NAMES) * SCOPES.index(scope))
 
 
-def resource(name: str) -> str:
-    return f"nacos/{name}.nacos"
+CONVERSIONS = {
+    "nacos": ConversionPolicy(source="nacos"),
+    "shop": ConversionPolicy(source="nacos", ns_host=False, dom_suffix="shop"),
+}
+"""What the names of resources end in → a conversion that makes them so."""
+
+
+def listing_of(scope: Scope, content: Mapping[str, frozenset[int]]) -> ScopeListing:
+    """Return a listing of services and the numbers of their endpoints."""
+    services = {
+        name: instances(*(offset(scope, name) + number for number in sorted(found))) for name, found in content.items()
+    }
+    return ScopeListing(scope, frozenset(services), services)
 
 
 class GuardMachine(RuleBasedStateMachine):
-    """`truth` is what each registry said last of each service."""
+    """`truth` is what each registry said last of each service, `suffix` how its resources are named now."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = GuardedWorld(POLICY, ConversionPolicy(source="nacos"))
+        self.suffix = "nacos"
+        self.world = GuardedWorld(POLICY, CONVERSIONS[self.suffix])
         self.truth: dict[tuple[Scope, str], frozenset[int]] = {}
         self.served: Endpoints = set()
         self.holds: dict[str, int] = {}
+        self.claimed: set[str] = set()
 
-    def said(self, *updates: StoreUpdate) -> None:
+    def remember(self) -> None:
+        """Look at what is served and held before a step."""
         self.served = self.world.endpoints()
         self.holds = {hold.id: hold.held for hold in self.world.reducer.list_holds()}
+
+    def said(self, *updates: StoreUpdate) -> None:
+        self.remember()
+        frozen = EVERYTHING in self.world.reducer.frozen
         finish(self.world.reducer.reduce(updates))
+        if frozen and EVERYTHING in self.world.reducer.frozen and not any(isinstance(each, Accept) for each in updates):
+            self.lost_nothing()
+
+    def lost_nothing(self) -> None:
+        """Of a resource that somebody claimed, as what is accepted or was confirmed goes when it is registered anew."""
+        assert {each for each in self.served if each[0] in self.claimed} <= self.world.endpoints()
+
+    def endpoints_of(self, scope: Scope) -> Endpoints:
+        """What a registry named last of one scope."""
+        return {
+            (f"nacos/{name}.{self.suffix}", instance.address)
+            for (each, name), found in self.truth.items()
+            if each == scope
+            for instance in instances(*(offset(scope, name) + number for number in found))
+        }
 
     def registered(self) -> Endpoints:
         """Every endpoint that a registry named last."""
-        return {
-            (resource(name), instance.address)
-            for (scope, name), found in self.truth.items()
-            for instance in instances(*(offset(scope, name) + number for number in found))
-        }
+        return set().union(*map(self.endpoints_of, SCOPES))
+
+    def listings(self) -> list[ScopeListing]:
+        """What the registries would say now."""
+        return [
+            listing_of(scope, {name: found for (each, name), found in self.truth.items() if each == scope})
+            for scope in SCOPES
+        ]
 
     def must_be_kept(self) -> None:
         """Nothing of a hold may be lost by what has just happened."""
@@ -82,14 +118,14 @@ class GuardMachine(RuleBasedStateMachine):
 
     @rule(scope=scopes, content=st.dictionaries(names, numbers))
     def listing(self, scope: Scope, content: dict[str, frozenset[int]]) -> None:
+        before = self.endpoints_of(scope)
         for name in NAMES:
             self.truth.pop((scope, name), None)
         self.truth.update({(scope, name): found for name, found in content.items()})
-        services = {
-            name: instances(*(offset(scope, name) + number for number in sorted(found)))
-            for name, found in content.items()
-        }
-        self.said(ScopeListing(scope, frozenset(services), services))
+        self.said(listing_of(scope, content))
+        after = self.endpoints_of(scope)
+        if is_massive(len(before), len(after)):
+            assert before <= self.world.endpoints()
 
     @rule(scope=scopes)
     def comes_back_empty(self, scope: Scope) -> None:
@@ -113,6 +149,31 @@ class GuardMachine(RuleBasedStateMachine):
         self.said()
         self.must_be_kept()
 
+    @rule(seconds=st.sampled_from([0.0, 61.0, 10_000.0]), is_read=st.booleans())
+    def restart(self, seconds: float, is_read: bool) -> None:
+        """Another process goes on; its registries may be away, or have nothing new to say."""
+        self.remember()
+        version = self.world.version
+        finish(self.world.restart(seconds))
+        assert version == self.world.version
+        self.must_be_kept()
+        if is_read:
+            self.said(*self.listings(), SourceSynced("nacos"))
+            self.must_be_kept()
+
+    @rule()
+    def rename(self) -> None:
+        """A reload gives everything other names; what left lately has nothing to do with it."""
+        self.world.now += 61
+        self.said()
+        before = [self.endpoints_of(scope) for scope in SCOPES]
+        self.remember()
+        self.suffix = next(each for each in CONVERSIONS if each != self.suffix)
+        finish(self.world.convert_otherwise("nacos", CONVERSIONS[self.suffix], *self.listings(), SourceSynced("nacos")))
+        for each in before:
+            if len(each) >= POLICY.mass_min:
+                assert each <= self.world.endpoints()
+
     @precondition(lambda self: self.holds)
     @rule(data=st.data())
     def accept(self, data: st.DataObject) -> None:
@@ -128,11 +189,16 @@ class GuardMachine(RuleBasedStateMachine):
     def freeze(self, what: Scope) -> None:
         self.said(Freeze(what))
         self.must_be_kept()
-        assert self.served <= self.world.endpoints()
+        self.lost_nothing()
 
     @rule(what=st.sampled_from(TARGETS))
     def thaw(self, what: Scope) -> None:
         self.said(Thaw(what))
+
+    @invariant()
+    def what_is_claimed_is_remembered(self) -> None:
+        """Run after each step: it is what was claimed before the next one."""
+        self.claimed = {name for name, _ in self.registered()}
 
     @invariant()
     def additions_flow(self) -> None:
@@ -161,11 +227,16 @@ class GuardMachine(RuleBasedStateMachine):
         for _ in range(2):
             self.world.now += 1000
             finish(self.world.reducer.reduce([]))
-        fresh = GuardedWorld(POLICY, ConversionPolicy(source="nacos"))
+        fresh = GuardedWorld(POLICY, CONVERSIONS[self.suffix])
         for (scope, name), found in sorted(self.truth.items(), reverse=True):
             addresses = (offset(scope, name) + number for number in sorted(found, reverse=True))
             finish(fresh.reducer.reduce([ServiceReading(ServiceKey(scope, name), instances(*addresses))]))
         assert fresh.version == self.world.version
+
+
+def is_massive(before: int, after: int) -> bool:
+    """Whether one statement that leaves so many endpoints of a scope has to be held, whatever came before it."""
+    return before - after >= POLICY.mass_min and before - after > POLICY.mass_ratio * before
 
 
 TestGuardMachine = GuardMachine.TestCase

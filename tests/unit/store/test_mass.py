@@ -5,6 +5,7 @@ import pytest
 from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.events import ScopeListing, ServiceReading, SourceSynced
 from meshregistry.model.instance import Scope, ServiceKey
+from meshregistry.model.policy import ConversionPolicy
 from meshregistry.store.operator import Accept
 from meshregistry.store.rules import RulesReplaced
 from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, fleet, instances, sharing
@@ -291,6 +292,75 @@ async def test_unchanged_services_stay_untouched_by_a_hold(world: GuardedWorld) 
     await world.show(fleet(5, 10))
 
     assert [] == await world.take(ServiceReading(ServiceKey(SCOPE, "s0"), fleet(1, 10)["s0"]))
+
+
+SHOP = ConversionPolicy(source="nacos", ns_host=False, dom_suffix="shop")
+
+
+async def test_other_names_by_another_conversion_keep_every_old_host(world: GuardedWorld) -> None:
+    whole = fleet(10, 10)
+    await world.show(whole)
+
+    await world.convert_otherwise("nacos", SHOP)
+    await world.show(whole)
+    await world.take(SourceSynced("nacos"))
+    assert 20 == len(world.entries())
+    assert 200 == world.count()
+    grown = {**whole, "s0": (*whole["s0"], *instances(999))}
+    await world.show(grown)
+    assert 201 == world.count()
+    await world.restart()
+    await world.show(grown)
+    await world.take(SourceSynced("nacos"))
+    assert 201 == world.count()
+
+    await world.confirm_for(600)
+    await world.wait(10)
+    assert 101 == world.count()
+    await world.wait(600)
+    assert {f"nacos/s{number}.shop" for number in range(10)} == world.entries().keys()
+
+
+async def test_a_few_other_names_are_no_loss_of_much(world: GuardedWorld) -> None:
+    await world.show(fleet(3, 3))
+
+    await world.convert_otherwise("nacos", SHOP)
+    await world.show(fleet(3, 3))
+    await world.wait(610)
+
+    assert {f"nacos/s{number}.shop" for number in range(3)} == world.entries().keys()
+
+
+async def test_a_scope_that_a_reload_takes_away_is_held_like_any_other_loss(world: GuardedWorld) -> None:
+    await world.show({"users": instances(500)}, OTHER_SCOPE)
+    await world.show(fleet(10, 10))
+
+    await world.take(RulesReplaced({}, restarted=frozenset({"nacos"})))
+    await world.show({"users": instances(500)}, OTHER_SCOPE)
+    await world.take(SourceSynced("nacos"))
+    await world.wait(60)
+
+    assert 101 == world.count()
+    assert [(str(SCOPE), 100)] == [(hold.scope, hold.held) for hold in world.reducer.list_holds()]
+
+
+@pytest.mark.parametrize(("lost", "held"), [(9, 0.0), (10, 10.0)])
+async def test_so_many_as_the_least_that_is_held_are_held(lost: int, held: float, world: GuardedWorld) -> None:
+    services = fleet(lost, 1)
+    await world.show(services)
+
+    await world.show({})
+
+    assert held == world.metric("held_endpoints")
+
+
+@pytest.mark.parametrize(("lost", "held"), [(30, 0.0), (31, 31.0)])
+async def test_more_than_the_ratio_is_held(lost: int, held: float, world: GuardedWorld) -> None:
+    await world.show({"orders": instances(*range(100))})
+
+    await world.show({"orders": instances(*range(lost, 100))})
+
+    assert held == world.metric("held_endpoints")
 
 
 async def test_what_is_held_follows_its_host_to_another_resource_and_back() -> None:
