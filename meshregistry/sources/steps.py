@@ -9,8 +9,8 @@ Steps = Generator[None, None, T]
 """Work that pauses after every part of at most a millisecond or two, and returns its result."""
 
 
-def finish(steps: Steps[T]) -> T:
-    """Do the work in one go; raises what it raises."""
+def finish(steps: Generator[object, None, T]) -> T:
+    """Do the work in one go, whatever its steps yield; raises what it raises."""
     while True:
         try:
             next(steps)

@@ -181,7 +181,7 @@ async def _receive_frame(stream: ByteStream, max_bytes: int) -> bytes | None:
         return None
     compressed, size = _FRAME.unpack(header)
     if compressed:
-        raise NotImplementedError("compressed messages are not supported")
+        raise ProtocolError("compressed messages are not supported")
     if size > max_bytes:
         raise SourceDataError(f"a message of {size} bytes, at most {max_bytes} are accepted")
     return await stream._stream.recv_data(size)

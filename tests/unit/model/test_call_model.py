@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from meshregistry.model.call_model import ApplicationCalls, CallModel, ServiceCalls
 from meshregistry.model.instance import Scope, ServiceKey
-from tests.support.steps import finish
+from meshregistry.sources.steps import finish
 
 DAY = 86_400.0
 

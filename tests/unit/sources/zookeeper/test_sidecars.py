@@ -7,10 +7,10 @@ import pytest
 from meshregistry.model.call_model import ApplicationCalls, ServiceCalls
 from meshregistry.model.events import SidecarChanges
 from meshregistry.model.sidecar import SidecarPolicy
+from meshregistry.sources.steps import finish
 from meshregistry.sources.zookeeper.options import SidecarOptions
 from meshregistry.sources.zookeeper.sidecars import SidecarDesk
 from tests.support.source_fakes import ManualClock, RecordingSink
-from tests.support.steps import finish
 
 pytestmark = pytest.mark.anyio
 

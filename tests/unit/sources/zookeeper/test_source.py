@@ -11,6 +11,7 @@ from meshregistry.errors import SourceUnavailable
 from meshregistry.model.events import ScopeConfirmed, ScopeListing, SidecarChanges, SourceSynced
 from meshregistry.model.sidecar import SidecarPolicy
 from meshregistry.sources.polling import REAL_CLOCK, Clock, PollOptions
+from meshregistry.sources.steps import finish
 from meshregistry.sources.zookeeper.options import (
     DebounceOptions,
     Mode,
@@ -24,7 +25,6 @@ from meshregistry.sources.zookeeper.source import ZooKeeperSource
 from meshregistry.telemetry.metrics import Metrics
 from tests.support.dubbo_names import encode, provider
 from tests.support.source_fakes import RecordingSink, SteppedClock
-from tests.support.steps import finish
 from tests.support.zookeeper_fake import FakeTree
 
 pytestmark = pytest.mark.anyio
