@@ -23,6 +23,7 @@ ORDERS, USERS = "com.acme.Orders", "com.acme.Users"
 SETTLE_S = 10
 DUBBO_SETTLE_S = 16
 OUTAGE_S = 4.5
+_BACK_S = 30.0
 """Long enough for the source to take it for an outage, and longer than the sessions."""
 
 MODES = ("mode: watching", "mode: watching, recursive_watch: false", "mode: polling")
@@ -63,7 +64,6 @@ async def test_what_expires_after_the_death_of_an_ensemble_stays_until_its_owner
         await owner.close()
 
 
-@pytest.mark.xfail(strict=False, reason="passes alone, fails beside other work; the cause has not been found")
 async def test_a_dubbo_3_provider_survives_the_death_of_an_ensemble(
     zookeeper_ensemble: EnsembleRig, tmp_path: Path
 ) -> None:
@@ -75,13 +75,16 @@ async def test_a_dubbo_3_provider_survives_the_death_of_an_ensemble(
     mesh = Mesh(rig.hosts, "istio", f"settle_time: {DUBBO_SETTLE_S}s", is_guarded=True)
     async with mesh.reading(), running(application):
         await mesh.until(lambda: len(mesh.entries) == 10)
+        mesh.forget_start()
         names, owner = set(mesh.entries), await rig.writer.run(lambda client: _owner(client, instance))
         await rig.kill()
         await asyncio.sleep(1.5 * OUTAGE_S)
         await rig.start()
         while await rig.writer.run(lambda client: _owner(client, instance)) in (0, owner):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-        assert mesh.source.registries()[0]["settling"]
+        async with asyncio.timeout(_BACK_S):  # the application may be back before we are
+            while not mesh.source.registries()[0]["settling"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
         category, without = "/dubbo/lab.api.OrderService/providers", 0
         while mesh.source.registries()[0]["settling"]:
             without += not await rig.writer.children(category)

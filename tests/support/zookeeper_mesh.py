@@ -60,6 +60,11 @@ class Mesh:
         self.names.update(each.entry.name for each in self.resources.values())
         self._news.set()
 
+    def forget_start(self) -> None:
+        """Count from now on what is gone: until Dubbo 3 has registered a service for its scheme `dubbo`, too, Triple,
+        which comes some milliseconds before, has the service's own host."""
+        self.gone.clear()
+
     async def publish(self, update: SourceUpdate) -> None:
         """Reduce an update at once."""
         async with self._lock:
