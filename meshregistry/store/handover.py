@@ -3,7 +3,6 @@
 Nothing here decides what is served: what a world holds is put back into the parts that had it.
 """
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from meshregistry.model.service_entry import Kind
@@ -11,6 +10,7 @@ from meshregistry.store.address_book import AddressBook
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.freshness import Freshness
 from meshregistry.store.mass import MassGuard
+from meshregistry.store.provenance import Made
 from meshregistry.store.slices import Slices
 from meshregistry.store.snapshot import Snapshot
 from meshregistry.store.upkeep import Upkeep
@@ -37,13 +37,13 @@ class Instant(NamedTuple):
     """Unix seconds."""
 
 
-def export_world(estate: Estate, served: Snapshot, fingerprints: Mapping[str, str], at: Instant, as_of: float) -> World:
+def export_world(estate: Estate, served: Snapshot, made: Made, at: Instant, as_of: float) -> World:
     """Return everything that a later process needs; `as_of` is until when the registries had been heard."""
     return World(
         as_of,
         at.wall,
         at.clock,
-        fingerprints,
+        made.known,
         served.collection(Kind.SERVICE_ENTRY).resources,
         estate.contributions.copy(),
         dict(estate.upkeep.histories),
@@ -51,6 +51,7 @@ def export_world(estate: Estate, served: Snapshot, fingerprints: Mapping[str, st
         estate.mass.export(),
         served.collection(Kind.SIDECAR).resources,
         estate.freshness.export(),
+        made.partial,
     )
 
 

@@ -50,6 +50,7 @@ from meshregistry.store.origins import (
     WITHIN_LIMITS,
 )
 from meshregistry.store.pods import PodPatches
+from meshregistry.store.provenance import Provenance
 from meshregistry.store.quota import Quota
 from meshregistry.store.reject_ledger import RejectLedger
 from meshregistry.store.rules import RulesReplaced, SourceRules
@@ -108,6 +109,7 @@ class Reducer:
         self._confirmed_at = -math.inf
         self._staleness = Staleness(metrics)
         self._turnover = Turnover()
+        self._provenance = Provenance()
         self._revision = 0
         self._chronicle = Chronicle(metrics, journal_size)
         self._origins: dict[str, Origin] = {}
@@ -157,8 +159,9 @@ class Reducer:
         What a restarted source has not read since keeps the fingerprint of the settings that made it.
         """
         at, as_of = Instant(self._clock(), wall), self._staleness.as_of or wall
-        made_by = {source: self._turnover.former.get(source, each) for source, each in fingerprints.items()}
-        return export_world(self._estate, self._store.current, made_by, at, as_of)
+        contributing = {each.source for each in (*self._known_scopes(), *self._upkeep.owners.values())}
+        made = self._provenance.tell(fingerprints, contributing)
+        return export_world(self._estate, self._store.current, made, at, as_of)
 
     async def restore(self, world: World, wall: float, *, is_served: bool = True) -> None:
         """Go on from a world that another process left, stale until the sources speak; before the first update only.
@@ -175,7 +178,9 @@ class Reducer:
         self._chronicle.tell_guard((), self._mass, 0)
         await self._slices.go(self._publish(world.resources.values(), (), 0.0))
         self._sidecars.restore(world.sidecars.values())
-        self._staleness.begin(world.as_of, self._pending & world.fingerprints.keys(), self._known_scopes())
+        self._provenance.restore(world.fingerprints)
+        told_of = world.fingerprints.keys() | world.partial.keys()
+        self._staleness.begin(world.as_of, self._pending & told_of, self._known_scopes())
         self._release(world.fingerprints if is_served else ())
         _log.info("store.restored resources=%d stale=%s", len(world.resources), ",".join(self._staleness.sources))
 
@@ -258,10 +263,12 @@ class Reducer:
         self._running = (self._running | update.rules.keys()) - update.retired
         scopes = self._known_scopes()
         for source in update.restarted:
-            self._turnover.expect(source, scopes, update.fingerprints.get(source, ""))
+            self._turnover.expect(source, scopes)
+            self._provenance.expect(source, update.fingerprints.get(source, ""))
             self._freshness.begin(source, self._clock())
         if not self._store.current.complete:
             self._pending = (self._pending | update.restarted) - update.retired
+        self._provenance.forget(update.retired)
         dirty = self._upkeep.owned_by(guarded)
         dirty |= await self._confirm(SourceSynced(source) for source in update.retired)
         return dirty | await self._withdraw(scope for scope in scopes if scope.source in update.retired)
@@ -350,6 +357,7 @@ class Reducer:
         was_stale = bool(self._staleness.sources)
         dirty: set[str] = set()
         for each in synced:
+            self._provenance.confirm(each)
             if each.reason == "read":
                 self._freshness.complete(each.source)
             dirty |= await self._withdraw(self._staleness.confirm(each) | self._turnover.confirm(each))

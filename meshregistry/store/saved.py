@@ -77,6 +77,8 @@ class Head(msgspec.Struct, frozen=True):
     fingerprints: dict[str, str]
     parts: int
     resources: int
+    partial: dict[str, str] = {}
+    """As in a world; none in files of older releases."""
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -98,7 +100,8 @@ def encode_world(world: World) -> Iterator[bytes]:
     shelves = [sidecars[start : start + _PART_RESOURCES] for start in range(0, len(sidecars), _PART_RESOURCES)]
     hearsay = split_hearsay(world.hearsay)
     count = len(runs) + len(world.holds) + len(shelves) + len(hearsay)
-    head = Head(world.as_of, world.taken_at, world.clock, dict(world.fingerprints), count, len(world.resources))
+    times, made = (world.as_of, world.taken_at, world.clock), (dict(world.fingerprints), dict(world.partial))
+    head = Head(*times, made[0], count, len(world.resources), made[1])
     digest = xxhash.xxh3_128()
     first = MAGIC + _FORMAT_FIELD.pack(FORMAT) + _framed(msgspec.msgpack.encode(head))
     digest.update(first)
@@ -168,11 +171,8 @@ def _check_digest(view: memoryview) -> None:
 
 
 def _check_terms(head: Head, terms: Terms) -> None:
-    changed = [
-        source
-        for source, fingerprint in terms.fingerprints.items()
-        if head.fingerprints.get(source, fingerprint) != fingerprint
-    ]
+    made_by = head.fingerprints | head.partial
+    changed = [source for source, wanted in terms.fingerprints.items() if made_by.get(source, wanted) != wanted]
     if changed:
         raise SavedError(
             Fault.OUTDATED, f"converted by other settings or by another release: {', '.join(sorted(changed))}"
@@ -204,7 +204,7 @@ def _read_v1(view: memoryview, head: Head, terms: Terms) -> World:
     ordered = {key: tuple(by_place[place] for place in sorted(by_place)) for key, by_place in claims.items()}
     times = head.as_of, head.taken_at, head.clock
     served, known = (head.fingerprints, resources), join_hearsay(hearsay)
-    return World(*times, *served, ordered, histories, owners, tuple(holds), sidecars, known)
+    return World(*times, *served, ordered, histories, owners, tuple(holds), sidecars, known, head.partial)
 
 
 _READERS: Final[Mapping[int, Callable[[memoryview, Head, Terms], World]]] = {1: _read_v1}

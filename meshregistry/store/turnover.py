@@ -1,6 +1,6 @@
 """What a changed configuration takes away: scopes that a source, read anew, does not speak of any more."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from meshregistry.model.events import SourceSynced
@@ -13,25 +13,14 @@ class Turnover:
     def __init__(self) -> None:
         self._unheard: dict[str, set[Scope]] = {}
         self._withdrawn: set[Scope] = set()
-        self._former: dict[str, str] = {}
-
-    @property
-    def former(self) -> Mapping[str, str]:
-        """Source that was restarted and not read since → fingerprint of the settings that made what is known of it."""
-        return self._former
 
     @property
     def withdrawn(self) -> AbstractSet[Scope]:
         """Scopes that the configuration took away, or that a source, read anew, does not know."""
         return self._withdrawn
 
-    def expect(self, source: str, scopes: Iterable[Scope], fingerprint: str = "") -> None:
-        """Note that a source begins anew with these scopes known, whatever was heard of them before.
-
-        `fingerprint` is that of its settings until now, "" for none.
-        """
-        if fingerprint:
-            self._former.setdefault(source, fingerprint)
+    def expect(self, source: str, scopes: Iterable[Scope]) -> None:
+        """Note that a source begins anew with these scopes known, whatever was heard of them before."""
         self._unheard[source] = {scope for scope in scopes if scope.source == source}
 
     def hear(self, scope: Scope) -> None:
@@ -49,7 +38,6 @@ class Turnover:
         """
         if synced.reason != "read":
             return frozenset()
-        self._former.pop(synced.source, None)
         return frozenset(self._unheard.pop(synced.source, ()))
 
     def withdraw(self, scopes: Iterable[Scope]) -> None:

@@ -31,7 +31,7 @@ class World(msgspec.Struct, frozen=True):
     """Monotonic seconds of the instant: what the times of the histories are relative to."""
 
     fingerprints: Mapping[str, str]
-    """Source kind → fingerprint of the settings by which its services were converted."""
+    """Source kind that was read in whole → fingerprint of the settings by which its services were converted."""
 
     resources: Mapping[str, Resource]
     claims: Mapping[ServiceKey, tuple[Claim, ...]]
@@ -42,6 +42,8 @@ class World(msgspec.Struct, frozen=True):
     holds: tuple[HeldShrink, ...] = ()
     sidecars: Mapping[str, Resource] = {}
     hearsay: Hearsay = Hearsay()
+    partial: Mapping[str, str] = {}
+    """The same of sources of which only a part was ever read: they are waited for wherever this is served."""
 
 
 def shift_time(instant: float, world: World, now: float, wall: float) -> float:

@@ -5,13 +5,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from meshregistry.model.events import ScopeConfirmed, ScopeListing, SourceSynced
-from meshregistry.model.instance import Scope
+from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SourceSynced
+from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.guard import GuardPolicy
-from meshregistry.store.operator import Freeze, Thaw
+from meshregistry.store.operator import Freeze, ServeAnyway, Thaw
 from meshregistry.store.rules import RulesReplaced, SourceRules
-from meshregistry.store.saved import SavedError, decode_world
+from meshregistry.store.saved import SavedError, Terms, decode_world
 from meshregistry.store.snapshot import Change
 from meshregistry.store.world import World, shift_time
 from tests.support.saved_worlds import GUARD, POLICY, SCOPE, SYNCED, Process, fingerprints, instance, listing, terms_of
@@ -233,6 +233,62 @@ async def test_a_source_that_this_release_does_not_know_is_withdrawn_too() -> No
     await after.pass_time(610)
 
     assert [1, 0] == [len(before.wire()), len(after.wire())]
+
+
+EUREKA = Scope("eureka", "", "", "")
+
+
+@pytest.mark.parametrize("way", [SourceSynced("eureka", "wait_time"), ServeAnyway()])
+async def test_what_is_served_without_a_source_is_half_a_world_to_the_next_process(
+    way: SourceSynced | ServeAnyway,
+) -> None:
+    before = Process("nacos", "eureka")
+    await before.take(listing(orders=[instance(1)]), SYNCED, ServiceReading(ServiceKey(EUREKA, "pay"), (instance(8),)))
+    await before.take(way)
+    assert before.complete
+    world = decode_world(before.save(), terms_of("nacos", "eureka"))
+    assert [fingerprints("nacos"), fingerprints("eureka")] == [world.fingerprints, world.partial]
+
+    after = Process("nacos", "eureka")
+    await after.restore(before.save())
+
+    assert [False, ("eureka",)] == [after.complete, after.reducer.pending_sources]
+    assert ("eureka", "nacos") == after.reducer.staleness.sources
+    await after.take(listing(EUREKA, cart=[instance(7)]), SourceSynced("eureka"))
+    assert after.complete
+    assert fingerprints("nacos", "eureka") == after.export().fingerprints
+    await after.pass_time(10)
+    names = ("nacos/orders.nacos", "nacos/cart.nacos", "nacos/pay.nacos")
+    assert [1, 1, 0] == [len(after.addresses(name)) for name in names]
+
+
+async def test_what_another_process_knew_stays_known_though_nothing_was_read_since() -> None:
+    before = await saved_process()
+    second = Process("nacos", "eureka")
+    await second.restore(before.save())
+    await second.take(ServeAnyway())
+
+    assert fingerprints("nacos") == second.export().fingerprints
+    assert {} == second.export().partial
+
+
+async def test_a_part_that_other_settings_made_is_not_taken_for_one_of_these_settings() -> None:
+    before = Process("nacos", "eureka")
+    await before.take(SYNCED, ServiceReading(ServiceKey(EUREKA, "pay"), (instance(8),)), ServeAnyway())
+
+    with pytest.raises(SavedError, match="converted by other settings or by another release: eureka"):
+        decode_world(before.save(), Terms({}, {**fingerprints("nacos"), "eureka": "others"}))
+
+
+async def test_a_source_that_is_switched_on_while_it_runs_is_not_known_before_it_is_read() -> None:
+    process = await saved_process()
+    rules = {source: SourceRules(POLICY, GUARD) for source in ("nacos", "eureka")}
+    await process.take(RulesReplaced(rules, restarted=frozenset({"eureka"})))
+    process.sources = ("nacos", "eureka")
+
+    assert fingerprints("nacos") == process.export().fingerprints
+    await process.take(SourceSynced("eureka"))
+    assert fingerprints("nacos", "eureka") == process.export().fingerprints
 
 
 async def test_a_source_that_is_new_is_waited_for() -> None:
