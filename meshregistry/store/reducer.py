@@ -177,7 +177,8 @@ class Reducer:
             self._upkeep.timers.arm(name, self._clock())
         self._chronicle.tell_guard((), self._mass, 0)
         await self._slices.go(self._publish(world.resources.values(), (), 0.0))
-        self._sidecars.restore(world.sidecars.values())
+        makers = [source for source in self._running if self._rules[source].makes_sidecars]
+        self._sidecars.restore(world.sidecars.values(), makers)
         self._provenance.restore(world.fingerprints)
         told_of = world.fingerprints.keys() | world.partial.keys()
         self._staleness.begin(world.as_of, self._pending & told_of, self._known_scopes())

@@ -1,5 +1,6 @@
 """Sidecars from the registries' updates to the store: they are neither merged nor guarded, a source decides alone."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -16,16 +17,29 @@ from meshregistry.wire.sidecar import encode_sidecar
 
 
 class SidecarShelf:
-    """Owner of the Sidecars that have changed since the last commit; owned by the reducer."""
+    """Owner of what every source says of Sidecars, and of what has changed since the last commit; owned by the reducer.
+
+    Where several sources name one, the first by the alphabet is served, whoever speaks last: what people write
+    (`files`) goes before what is made of consumers (`zookeeper`).
+    """
 
     def __init__(self, store: SnapshotStore, create_time: datetime, rejects: RejectLedger, metrics: Metrics) -> None:
         self._store = store
         self._create_time = create_time
         self._rejects = rejects
         self._metrics = metrics
+        self._told: dict[str, dict[str, Resource]] = {}
+        """By name, then by source."""
+
+        self._restored: dict[str, Resource] = {}
+        """What another process served and no source of this one has named yet: nobody knows whose it is."""
+
+        self._unheard: set[str] = set()
+        """The sources whose it may be."""
+
         self._changed: dict[str, Resource | None] = {}
         self._sources: dict[str, str] = {}
-        self._owners: dict[str, str] = {}
+        self._speakers: set[str] = set()
         self._judged: dict[str, str] = {}
 
     def note(self, update: SidecarChanges, territory: Territory | None = None) -> None:
@@ -33,29 +47,45 @@ class SidecarShelf:
 
         One outside the source's territory leaves nothing: what was served of it is not the source's to have either.
         """
-        if update.is_complete:
-            self._end_unnamed(update)
+        self._speakers.add(update.source)
         for name, made in update.sidecars.items():
             denial = deny_sidecar(made.sidecar, update.source, territory) if made.sidecar and territory else None
-            self._judge(name, update.source, (denial,) if denial else made.rejects)
-            if denial:
-                self._remove(name, update.source)
-            elif made.sidecar is not None or not made.rejects:
-                self._changed[name] = encode_sidecar(made.sidecar, self._create_time) if made.sidecar else None
-                self._sources[name] = self._owners[name] = update.source
+            rejects = (denial,) if denial else made.rejects
+            self._judge(name, update.source, rejects)
+            if denial or not (made.sidecar or rejects):
+                self._put(name, update.source, None)
+            elif made.sidecar:
+                self._restored.pop(name, None)
+                self._put(name, update.source, encode_sidecar(made.sidecar, self._create_time))
+            elif name in self._restored:
+                self._put(name, update.source, self._restored.pop(name))
+        if update.is_complete:
+            self._end_unnamed(update)
 
     def _end_unnamed(self, update: SidecarChanges) -> None:
-        known = self._store.current.collection(Kind.SIDECAR).resources
-        for name in known.keys() - update.sidecars.keys():
-            self._remove(name, update.source)
-        for name in [name for name, source in self._judged.items() if source == update.source]:
+        source = update.source
+        for name in [name for name, told in self._told.items() if source in told and name not in update.sidecars]:
+            self._put(name, source, None)
+        for name in [name for name, judged in self._judged.items() if judged == source]:
             if name not in update.sidecars:
-                self._judge(name, update.source, ())
+                self._judge(name, source, ())
+        self._unheard.discard(source)
+        if not self._unheard:
+            for name in self._restored:
+                self._changed[name], self._sources[name] = None, source
+            self._restored.clear()
 
-    def _remove(self, name: str, source: str) -> None:
-        """Remove a Sidecar unless it is another source's."""
-        if self._owners.get(name, source) == source:
-            self._changed[name], self._sources[name] = None, source
+    def _put(self, name: str, source: str, resource: Resource | None) -> None:
+        """Take what a source says of a Sidecar, None for none: another source's stays, and what nobody has named."""
+        told = self._told.setdefault(name, {})
+        said = told.pop(source, None)
+        if resource is not None:
+            told[source] = resource
+        if not told:
+            del self._told[name]
+        if said is not None or resource is not None:
+            first = min(told, default=source)
+            self._changed[name], self._sources[name] = told.get(first), first
 
     def _judge(self, name: str, source: str, rejects: tuple[Reject, ...]) -> None:
         self._rejects.replace(f"{Kind.SIDECAR} {name}", rejects)
@@ -63,13 +93,15 @@ class SidecarShelf:
         if rejects:
             self._judged[name] = source
 
-    def restore(self, resources: Iterable[Resource]) -> None:
-        """Go on with the Sidecars of another process, until their source tells all of its own.
+    def restore(self, resources: Iterable[Resource], makers: Iterable[str]) -> None:
+        """Go on with the Sidecars of another process, until every source that makes some has told all of its own.
 
         Where no source produces any, there are none.
         """
         if Kind.SIDECAR in self._store.current.held:
-            self._store.commit(Kind.SIDECAR, resources, ())
+            self._restored = {resource.name: resource for resource in resources}
+            self._unheard = set(makers)
+            self._store.commit(Kind.SIDECAR, self._restored.values(), ())
             served = self._store.current.collection(Kind.SIDECAR).resources
             self._metrics.resources.labels(Kind.SIDECAR.value).set(len(served))
 
@@ -91,10 +123,14 @@ class SidecarShelf:
                 counted.labels(self._sources[name]).inc()
                 event_type = "Updated" if name in before else "Added"
                 metrics.count_events(self._sources[name], Kind.SIDECAR.value, event_type)
-                metrics.sidecar_total.labels(self._sources[name]).inc(name not in before)
             for name in change.removed:
                 metrics.sidecar_deletion.labels(self._sources[name]).inc()
                 metrics.count_events(self._sources[name], Kind.SIDECAR.value, "Deleted")
-                metrics.sidecar_total.labels(self._sources[name]).dec()
+        self._count_served()
         self._changed.clear()
         self._sources.clear()
+
+    def _count_served(self) -> None:
+        served = Counter(map(min, self._told.values()))
+        for source in self._speakers:
+            self._metrics.sidecar_total.labels(source).set(served[source])

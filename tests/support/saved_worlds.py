@@ -54,15 +54,16 @@ class Process:
         wall: float = 1_700_000_000.0,
         guard: GuardPolicy = GUARD,
         retired: Mapping[str, SourceRules] = MappingProxyType({}),
+        makes_sidecars: bool = False,
     ) -> None:
         self.now = now
         self.wall = wall
         self.sources = sources or ("nacos",)
         self.metrics = Metrics()
-        self.store = SnapshotStore({Kind.SERVICE_ENTRY})
+        self.store = SnapshotStore({Kind.SERVICE_ENTRY, Kind.SIDECAR} if makes_sidecars else {Kind.SERVICE_ENTRY})
         self.changes: list[Change] = []
         self.store.listen(self.changes.append)
-        rules = {source: SourceRules(POLICY, guard) for source in self.sources}
+        rules = {source: SourceRules(POLICY, guard, makes_sidecars) for source in self.sources}
         encoder = ResourceEncoder(datetime(2100, 1, 1, tzinfo=UTC))
         self.reducer = Reducer(self.store, encoder, rules, self.metrics, lambda: self.now, retired=retired)
 

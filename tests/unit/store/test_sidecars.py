@@ -1,19 +1,26 @@
 """Sidecars on their way into the store."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from meshregistry.model.events import SidecarChanges
 from meshregistry.model.policy import Territory
 from meshregistry.model.rejects import Reject
 from meshregistry.model.service_entry import Kind
-from meshregistry.model.sidecar import SidecarPolicy, ValidatedSidecar, build_sidecar
+from meshregistry.model.sidecar import Sidecar, SidecarPolicy, ValidatedSidecar, build_sidecar
 from meshregistry.store.reject_ledger import RejectLedger
 from meshregistry.store.sidecars import SidecarShelf
 from meshregistry.store.store import SnapshotStore
 from meshregistry.telemetry.metrics import Metrics
+from meshregistry.wire.resource import Resource
+from meshregistry.wire.sidecar import encode_sidecar
 
 GONE = ValidatedSidecar(None)
 REJECT = Reject("dubbo/a", "host_missing", "dubbo/a", "held back")
+
+
+A, B = "dubbo/a.dubbo.generated", "dubbo/b.dubbo.generated"
+CREATED = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 class Shelf:
@@ -21,7 +28,7 @@ class Shelf:
         self.metrics = Metrics()
         self.store = SnapshotStore([Kind.SIDECAR])
         self.rejects = RejectLedger(self.metrics)
-        self.shelf = SidecarShelf(self.store, datetime(2100, 1, 1, tzinfo=UTC), self.rejects, self.metrics)
+        self.shelf = SidecarShelf(self.store, CREATED, self.rejects, self.metrics)
 
     def take(
         self,
@@ -42,12 +49,34 @@ class Shelf:
     def names(self) -> set[str]:
         return set(self.store.current.collection(Kind.SIDECAR).resources)
 
-    def count(self, name: str) -> float | None:
-        return self.metrics.registry.get_sample_value(f"meshregistry_sidecar_{name}", {"source": "zookeeper"})
+    @property
+    def hosts(self) -> dict[str, tuple[str, ...]]:
+        found = self.store.current.collection(Kind.SIDECAR).resources.values()
+        return {each.name: each.record.egress[0].hosts for each in found if isinstance(each.record, Sidecar)}
+
+    def count(self, name: str, source: str = "zookeeper") -> float | None:
+        return self.metrics.registry.get_sample_value(f"meshregistry_sidecar_{name}", {"source": source})
+
+    def counts(self) -> list[float | None]:
+        """What is served of the two sources, and what they were seen to take away."""
+        return [self.count(name, source) for name in ("total", "deletion") for source in ("files", "zookeeper")]
 
 
 def made(application: str, *hosts: str) -> ValidatedSidecar:
     return build_sidecar(application, hosts, SidecarPolicy())
+
+
+def restored(*sidecars: tuple[str, str]) -> list[Resource]:
+    """What an earlier process served: application and the host it calls."""
+    found = [made(*each).sidecar for each in sidecars]
+    return [encode_sidecar(each, CREATED) for each in found if each]
+
+
+def restarted(made_by: Iterable[str] = ("files", "zookeeper")) -> Shelf:
+    """A shelf after a restart: `a` was made of consumers, `b` stands in a file."""
+    shelf = Shelf()
+    shelf.shelf.restore(restored(("a", "x.dubbo"), ("b", "y.dubbo")), made_by)
+    return shelf
 
 
 def test_sidecars_are_committed_counted_and_removed() -> None:
@@ -137,3 +166,62 @@ def test_what_was_told_of_a_sidecar_goes_with_it() -> None:
     shelf.take({}, is_complete=True)
 
     assert [] == shelf.reasons
+
+
+def test_after_a_restart_no_source_takes_away_what_another_made_that_has_not_spoken_yet() -> None:
+    for first, second in (("files", "zookeeper"), ("zookeeper", "files")):
+        shelf = restarted()
+        own = {"zookeeper": {A: made("a", "x.dubbo")}, "files": {B: made("b", "y.dubbo")}}
+        before = shelf.store.current.sequence
+        shelf.take(own[first], is_complete=True, source=first)
+        assert {A, B} == shelf.names
+        shelf.take(own[second], is_complete=True, source=second)
+        assert ({A: ("*/x.dubbo",), B: ("*/y.dubbo",)}, before) == (shelf.hosts, shelf.store.current.sequence)
+        assert [1.0, 1.0, None, None] == shelf.counts()
+
+        shelf.take({}, is_complete=True)
+        assert ({B}, [1.0, 0.0, None, 1.0]) == (shelf.names, shelf.counts())
+
+
+def test_after_a_restart_what_nobody_names_goes_when_every_source_has_told_all_of_its_own() -> None:
+    shelf = restarted()
+    shelf.take({A: made("a", "x.dubbo")})
+    shelf.take({}, is_complete=True, source="files")
+    assert {A, B} == shelf.names
+
+    shelf.take({A: made("a", "x.dubbo")}, is_complete=True)
+
+    assert ({A}, [0.0, 1.0, None, 1.0]) == (shelf.names, shelf.counts())
+
+
+def test_after_a_restart_a_source_that_makes_none_is_not_waited_for() -> None:
+    shelf = restarted(["zookeeper"])
+    shelf.take({A: made("a", "z.dubbo")}, is_complete=True)
+    assert {A: ("*/z.dubbo",)} == shelf.hosts
+
+
+def test_after_a_restart_what_must_not_be_published_leaves_what_was_served_to_its_source() -> None:
+    shelf = restarted()
+    shelf.take({A: ValidatedSidecar(None, (REJECT,))}, is_complete=True)
+    shelf.take({B: made("b", "y.dubbo")}, is_complete=True, source="files")
+    assert ({A: ("*/x.dubbo",), B: ("*/y.dubbo",)}, [REJECT]) == (shelf.hosts, shelf.rejects.all())
+
+    shelf.take({}, is_complete=True)
+
+    assert ({B}, []) == (shelf.names, shelf.rejects.all())
+
+
+def test_what_people_wrote_is_served_whoever_speaks_last_and_what_was_made_when_it_is_gone() -> None:
+    shelf = Shelf()
+    shelf.take({A: made("a", "x.dubbo")})
+    shelf.take({A: made("a", "written.dubbo")}, is_complete=True, source="files")
+    shelf.take({A: made("a", "z.dubbo")})
+    assert ({A: ("*/written.dubbo",)}, [1.0, 0.0, None, None]) == (shelf.hosts, shelf.counts())
+
+    shelf.take({}, is_complete=True, source="files")
+    assert ({A: ("*/z.dubbo",)}, [0.0, 1.0, None, None]) == (shelf.hosts, shelf.counts())
+    shelf.take({A: GONE}, source="files")
+    assert {A} == shelf.names
+
+    shelf.take({A: GONE})
+    assert (set(), [0.0, 0.0, None, 1.0]) == (shelf.names, shelf.counts())

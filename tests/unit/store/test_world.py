@@ -5,9 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SourceSynced
+from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SidecarChanges, SourceSynced
 from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.model.service_entry import Kind
+from meshregistry.model.sidecar import SidecarPolicy, build_sidecar
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.operator import Freeze, ServeAnyway, Thaw
 from meshregistry.store.rules import RulesReplaced, SourceRules
@@ -43,6 +44,25 @@ async def test_the_same_bytes_are_served_at_once_and_marked_as_stale() -> None:
     assert before.wall == after.reducer.staleness.as_of
     assert 1.0 == after.metrics.registry.get_sample_value("meshregistry_snapshot_stale", {"source": "nacos"})
     assert [] == await after.take()
+
+
+async def test_sidecars_of_two_sources_outlive_a_restart_until_their_own_source_tells_of_them() -> None:
+    written, generated = (
+        {f"dubbo/{each}.dubbo.generated": build_sidecar(each, ("x.dubbo",), SidecarPolicy())} for each in ("a", "b")
+    )
+    before = Process("files", "zookeeper", makes_sidecars=True)
+    await before.take(SidecarChanges("files", written, is_complete=True))
+    await before.take(SidecarChanges("zookeeper", generated, is_complete=True))
+    served = before.store.current.collection(Kind.SIDECAR).resources
+    after = Process("files", "zookeeper", makes_sidecars=True)
+    await after.restore(before.save())
+
+    await after.take(SidecarChanges("files", written, is_complete=True))
+    assert served == after.store.current.collection(Kind.SIDECAR).resources
+    assert {*written, *generated} == served.keys()
+
+    await after.take(SidecarChanges("zookeeper", {}, is_complete=True))
+    assert {name: served[name] for name in written} == after.store.current.collection(Kind.SIDECAR).resources
 
 
 async def test_a_world_that_is_kept_back_is_served_with_what_its_source_has_read_since() -> None:

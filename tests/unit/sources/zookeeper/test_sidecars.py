@@ -46,6 +46,26 @@ async def test_nothing_is_published_before_every_registry_has_been_read() -> Non
     assert (True, ("*/a.dubbo", "*/b.dubbo")) == (update.is_complete, hosts(update))
 
 
+async def test_an_application_in_two_registries_has_one_sidecar_that_names_what_it_calls_in_either() -> None:
+    clock, sink = ManualClock(), RecordingSink()
+    made = desk(clock, "east", "west")
+    for registry, services in (("east", "ab"), ("west", "bc")):
+        for each in services:
+            made.replace(registry, each, calls(f"{each}.dubbo", "shop"))
+        await made.note_read(registry, sink)
+    running = asyncio.ensure_future(made.run(sink))
+    for registry, each in (("east", "a"), ("east", "b"), ("west", "c")):
+        made.replace(registry, each, ())
+        for _ in range(5):
+            await asyncio.sleep(0)
+    running.cancel()
+
+    changes = [each for each in sink.updates if isinstance(each, SidecarChanges)]
+    everything = ("*/a.dubbo", "*/b.dubbo", "*/c.dubbo")
+    assert [everything, ("*/b.dubbo",)] == [hosts(changes[0]), hosts(changes[-1])]
+    assert {SHOP} == {name for each in changes for name, found in each.sidecars.items() if found.sidecar}
+
+
 async def test_a_first_publication_without_sidecars_tells_that_there_are_none() -> None:
     sink = RecordingSink()
     await desk(ManualClock()).note_read("", sink)
