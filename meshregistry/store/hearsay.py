@@ -19,3 +19,6 @@ class Hearsay(msgspec.Struct, frozen=True):
 
     newcomers: Mapping[tuple[Place, ServiceKey], float] = {}
     """Who has newly registered which place lately, the oldest first."""
+
+    doubted: frozenset[Scope] = frozenset()
+    """Scopes whose registry was away and has not spoken of all of them since: its first answer is doubted."""

@@ -19,6 +19,9 @@ class Cause(StrEnum):
     """Why a shrink is held."""
 
     MASS = "mass"
+    DOUBT = "doubt"
+    """Its registry was away, and may not know everybody again yet."""
+
     FREEZE = "freeze"
 
 
@@ -65,6 +68,9 @@ class Hold(msgspec.Struct):
     displaced: bool = False
     """Whether a changed configuration took some of it: as many endpoints elsewhere do not make good for that."""
 
+    doubted: bool = False
+    """Whether some of it is in doubt: as many endpoints elsewhere make good for that only after a while."""
+
     def stated(self, statement: Scope) -> list[Scope]:
         """Return the scopes that a statement of the registry is about."""
         if statement.group:  # ZooKeeper tells of 10,000 one by one
@@ -102,6 +108,7 @@ class HeldShrink(msgspec.Struct, frozen=True):
     """What left, as it was."""
 
     displaced: bool = False
+    doubted: bool = False
 
 
 class HoldReport(msgspec.Struct, frozen=True):

@@ -27,6 +27,9 @@ class HearsayRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     newcomers: tuple[tuple[str, int, ScopeRow, str, float], ...] = ()
     """Address, port, scope and name of a service, time; the oldest first."""
 
+    doubted: tuple[ScopeRow, ...] = ()
+    """Unknown to releases that know the rest; these believe the first answer."""
+
 
 def split_hearsay(hearsay: Hearsay) -> list[Hearsay]:
     """Return it in pieces of a part each, in canonical order; none for nothing.
@@ -39,6 +42,7 @@ def split_hearsay(hearsay: Hearsay) -> list[Hearsay]:
         *(Hearsay(statements=run) for run in _runs(needed)),
         *(Hearsay(given_up=run) for run in _runs(dict(sorted(hearsay.given_up.items())))),
         *(Hearsay(newcomers=run) for run in _runs(hearsay.newcomers)),
+        *(Hearsay(doubted=frozenset(run)) for run in _runs(dict.fromkeys(sorted(hearsay.doubted)))),
     ]
 
 
@@ -48,6 +52,7 @@ def join_hearsay(pieces: Sequence[Hearsay]) -> Hearsay:
         {scope: at for piece in pieces for scope, at in piece.statements.items()},
         {key: places for piece in pieces for key, places in piece.given_up.items()},
         {claim: at for piece in pieces for claim, at in piece.newcomers.items()},
+        frozenset(scope for piece in pieces for scope in piece.doubted),
     )
 
 
@@ -57,6 +62,7 @@ def write_hearsay(hearsay: Hearsay) -> HearsayRow:
         tuple(((*scope,), at) for scope, at in hearsay.statements.items()),
         tuple(((*key.scope,), key.name, tuple(sorted(places))) for key, places in hearsay.given_up.items()),
         tuple((*place, (*key.scope,), key.name, at) for (place, key), at in hearsay.newcomers.items()),
+        tuple((*scope,) for scope in sorted(hearsay.doubted)),
     )
 
 
@@ -66,6 +72,7 @@ def read_hearsay(row: HearsayRow) -> Hearsay:
         {Scope(*scope): at for scope, at in row.statements},
         {ServiceKey(Scope(*scope), name): frozenset(places) for scope, name, places in row.given_up},
         {((address, port), ServiceKey(Scope(*scope), name)): at for address, port, scope, name, at in row.newcomers},
+        frozenset(Scope(*scope) for scope in row.doubted),
     )
 
 

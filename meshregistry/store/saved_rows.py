@@ -99,6 +99,9 @@ class HoldRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     frozen: bool
     confirmed: tuple[tuple[tuple[str, str, str, str], float], ...]
     displaced: bool = False
+    doubted: bool = False
+    is_doubt: bool = False
+    """Whether doubt is the cause; `cause` then is a mass, which older releases and siblings know and hold, too."""
 
 
 class SidecarRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -370,13 +373,15 @@ def _write_hold(hold: HeldShrink) -> HoldRow:
     return HoldRow(
         hold.number,
         (*hold.unit,),
-        hold.cause.value,
+        (Cause.MASS if hold.cause is Cause.DOUBT else hold.cause).value,
         hold.since,
         hold.before,
         hold.rejected,
         hold.frozen,
         tuple(((*scope,), seconds) for scope, seconds in hold.confirmed),
         hold.displaced,
+        hold.doubted,
+        hold.cause is Cause.DOUBT,
     )
 
 
@@ -384,7 +389,7 @@ def _read_hold(row: HoldRow, claims: tuple[Claim, ...]) -> HeldShrink:
     return HeldShrink(
         row.number,
         Scope(*row.unit),
-        Cause(row.cause),
+        Cause.DOUBT if row.is_doubt else Cause(row.cause),
         row.since,
         row.before,
         row.rejected,
@@ -392,6 +397,7 @@ def _read_hold(row: HoldRow, claims: tuple[Claim, ...]) -> HeldShrink:
         tuple((Scope(*scope), seconds) for scope, seconds in row.confirmed),
         claims,
         row.displaced,
+        row.doubted,
     )
 
 

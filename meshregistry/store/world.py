@@ -77,4 +77,4 @@ def shift_hearsay(world: World, now: float, wall: float) -> Hearsay:
         if not {key.scope, key.scope._replace(group="")} & statements.keys():
             statements[key.scope] = as_of
     newcomers = {claim: shift_time(at, world, now, wall) for claim, at in heard.newcomers.items()}
-    return Hearsay(statements, heard.given_up, newcomers)
+    return Hearsay(statements, heard.given_up, newcomers, heard.doubted)

@@ -20,8 +20,9 @@ from meshregistry.model.service_entry import ServiceEntry, ServicePort, Workload
 from meshregistry.model.sidecar import EgressListener, Sidecar
 from meshregistry.store.guard import History
 from meshregistry.store.hearsay import Hearsay
-from meshregistry.store.holds import HeldShrink, Hold
+from meshregistry.store.holds import Cause, HeldShrink, Hold
 from meshregistry.store.saved import FORMAT, MAGIC, Fault, SavedError, Terms, decode_world, encode_world, read_head
+from meshregistry.store.saved_rows import Part, write_part
 from meshregistry.store.world import World
 from meshregistry.wire.resource import Resource
 from meshregistry.wire.sidecar import encode_sidecar
@@ -71,7 +72,7 @@ def test_a_world_is_read_as_it_was_written() -> None:
     assert world.holds == read.holds
     assert 1 == len(read.holds)
     assert world.hearsay == read.hearsay
-    assert [2, 1, 2] == [len(getattr(read.hearsay, name)) for name in read.hearsay.__struct_fields__]
+    assert [2, 1, 2, 0] == [len(getattr(read.hearsay, name)) for name in read.hearsay.__struct_fields__]
     assert (world.as_of, world.taken_at, world.clock) == (read.as_of, read.taken_at, read.clock)
     assert world.fingerprints == read.fingerprints
 
@@ -133,6 +134,28 @@ def test_a_file_from_before_the_times_of_registries_were_saved_is_read() -> None
     assert {"nacos/orders.nacos", "nacos/users.nacos"} == set(read.resources)
     assert Hearsay() == read.hearsay
     assert {Scope("nacos", "", "", "")} == set(read.owners.values())
+
+
+def test_a_doubt_is_read_as_it_was_written() -> None:
+    (claims,) = list(example()[0].claims.values())[:1]
+    told = SCOPE, Cause.DOUBT, 3.0, 40, False, False, ((SCOPE, 1.5),), claims
+    holds = (HeldShrink(1, *told, doubted=True), HeldShrink(2, *told), example()[0].holds[0])
+    scopes = [Scope("zookeeper", "", "dubbo", f"com.shop.Service{number}") for number in range(1200)]
+    hearsay = Hearsay(doubted=frozenset(scopes))
+    world = World(0.0, 0.0, 0.0, {}, {}, {}, {}, {}, holds, hearsay=hearsay)
+
+    read = decode_world(b"".join(encode_world(world)), terms_of("nacos"))
+
+    assert (holds, hearsay) == (read.holds, read.hearsay)
+
+
+def test_a_release_that_knows_no_doubt_takes_it_for_a_mass() -> None:
+    doubt = HeldShrink(1, SCOPE, Cause.DOUBT, 3.0, 40, False, False, (), (), doubted=True)
+
+    row = write_part(Part((), (), (), doubt)).hold
+
+    assert row is not None
+    assert ("mass", True) == (row.cause, row.is_doubt)
 
 
 def test_more_than_a_part_is_read_in_the_order_in_which_it_was_written() -> None:
@@ -251,13 +274,13 @@ def test_the_rows_know_every_field_of_the_records() -> None:
         "network",
         "service_account",
     ) == WorkloadEntry.__struct_fields__
-    assert "number unit cause since before rejected frozen confirmed claims displaced" == " ".join(
+    assert "number unit cause since before rejected frozen confirmed claims displaced doubted" == " ".join(
         HeldShrink.__struct_fields__
     )
     assert {*HeldShrink.__struct_fields__} - {"frozen", "confirmed", "claims"} == {*Hold.__struct_fields__} - {
         "confirmations"
     }
-    assert Hearsay.__struct_fields__ == ("statements", "given_up", "newcomers")
+    assert Hearsay.__struct_fields__ == ("statements", "given_up", "newcomers", "doubted")
     assert Sidecar.__struct_fields__ == ("namespace", "name", "workload_labels", "egress", "labels", "annotations")
     assert EgressListener.__struct_fields__ == ("hosts", "protocol")
     assert ("number", "protocol", "name", "target_port") == ServicePort.__struct_fields__
