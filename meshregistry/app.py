@@ -24,6 +24,7 @@ from meshregistry.fleet import DecisionRoute, Fleet, build_source
 from meshregistry.http.server import HttpServer
 from meshregistry.http.views import Views
 from meshregistry.http.xds_cache import render_page
+from meshregistry.inheritance import unite
 from meshregistry.kubernetes.settings_objects import SettingsObjects
 from meshregistry.kubernetes.watch import PodWatch
 from meshregistry.patience import Patience
@@ -155,19 +156,16 @@ class App:
             _log.info("app.stopped")
 
     async def _live(self) -> None:
-        """Go on from what a sibling has or what was saved, then follow the registries."""
-        saved = await self._keeper.load()
-        world = await self._takeover.take(saved.as_of if saved else 0.0) or saved
-        patience_s = self._settings.restore_patience if world is saved else 0.0
-        if world is not None:
-            await self._reducer.restore(world, time.time(), is_served=not patience_s)
+        """Go on from what siblings have and what was saved, then follow the registries."""
+        waiting = await self._inherit()
         async with asyncio.TaskGroup() as tasks:
             for each in (self._reducer.run(self._inbox), self._keeper.run(), measure_loop_lag(self._metrics)):
                 tasks.create_task(each)
             tasks.create_task(look_when_grown(note_loading(self._store)))
-            if world is not None and patience_s:
+            if waiting:
+                patience_s = self._settings.restore_patience
                 patience = Patience(lambda: self._reducer.pending_sources, self._fleet.is_failing, patience_s)
-                tasks.create_task(patience.end_for(world.fingerprints, self._inbox))
+                tasks.create_task(patience.end_for(waiting, self._inbox))
             if self._shelf is not None:
                 tasks.create_task(supervise("offer", partial(self._offer.run, self._shelf)))
             if self._exchange is not None:
@@ -185,6 +183,19 @@ class App:
                 tasks.create_task(self._reload.run(tasks))
                 if self._settings.reload.enabled:
                     tasks.create_task(supervise("settings file", self._reload.watch))
+
+    async def _inherit(self) -> frozenset[str]:
+        """Restore what siblings and the file know; returns the sources that it keeps back for a while."""
+        saved = await self._keeper.load()
+        rules = self._composition.rules
+        siblings, makers = await self._takeover.take(saved), [kind for kind in rules if rules[kind].makes_sidecars]
+        found = unite(saved, siblings, rules.keys(), makers)
+        if found is None:
+            return frozenset()
+        known = frozenset(found.world.fingerprints)
+        served = found.fresh if self._settings.restore_patience else known
+        await self._reducer.restore(found.world, time.time(), served=served, seams=found.seams)
+        return known - served
 
     async def _time_completion(self) -> None:
         """Observe how long it took until every source had been read."""

@@ -1,4 +1,4 @@
-"""How a starting replica takes the world from one that runs."""
+"""How a starting replica takes the world from those that run."""
 
 import asyncio
 import logging
@@ -16,61 +16,79 @@ _log = logging.getLogger(__name__)
 
 
 class Takeover:
-    """Asks all siblings at once and takes the first usable world that is newer than the own one."""
+    """Asks all siblings at once, until what they gave and the own world know every enabled source."""
 
     def __init__(self, options: ReplicaOptions, terms: Terms, metrics: Metrics) -> None:
         self._options = options
         self._terms = terms
         self._metrics = metrics
 
-    async def take(self, newer_than: float) -> World | None:
-        """Return a sibling's world that is as of a later time (Unix seconds); None without one in time.
+    async def take(self, own: World | None) -> list[World]:
+        """Return worlds of siblings that are newer than the own one, or know what it does not; none without.
 
         Takes at most the takeover timeout, and no time at all when every sibling refuses. Cancelling is safe.
         """
         if not self._options.siblings:
-            return None
-        found: list[World] = []
+            return []
+        asking = _Asking(own, self._terms)
         try:
             async with asyncio.timeout(self._options.takeover_timeout_s):
-                siblings = await find_siblings(self._options)
-                await self._ask_all(siblings, newer_than, found)
+                await self._ask_all(await find_siblings(self._options), asking)
         except TimeoutError:
             _log.warning("replica.takeover_timeout after_s=%.1f", self._options.takeover_timeout_s)
-        self._metrics.takeovers.labels("taken" if found else "none").inc()
-        return found[0] if found else None
+        self._metrics.takeovers.labels("taken" if asking.found else "none").inc()
+        return asking.found
 
-    async def _ask_all(self, siblings: list[Address], newer_than: float, found: list[World]) -> None:
-        done = asyncio.Event()
+    async def _ask_all(self, siblings: list[Address], asking: "_Asking") -> None:
         async with asyncio.TaskGroup() as tasks:
-            asking = {tasks.create_task(self._ask(each, newer_than, found, done)) for each in siblings}
-            for task in asking:
-                task.add_done_callback(lambda _: done.set() if all(each.done() for each in asking) else None)
-            if asking:
-                await done.wait()
-            for task in asking:
+            each_asked = {tasks.create_task(self._ask(each, asking)) for each in siblings}
+            for task in each_asked:
+                task.add_done_callback(lambda _: asking.done.set() if all(each.done() for each in each_asked) else None)
+            if each_asked:
+                await asking.done.wait()
+            for task in each_asked:
                 task.cancel()
 
-    async def _ask(self, address: Address, newer_than: float, found: list[World], done: asyncio.Event) -> None:
-        """Add the sibling's world to what was found, unless it is not newer or cannot be used."""
+    async def _ask(self, address: Address, asking: "_Asking") -> None:
+        """Add the sibling's world to what was found, unless it is of no use."""
         assembly = Assembly()
 
         def take(delivery: Delivery) -> bool:
             assembly.add(delivery.payloads, delivery.removed)
             head = assembly.head
-            return head is None or head.as_of <= newer_than or assembly.join() is not None
+            return head is None or not asking.wants(head.as_of) or assembly.join() is not None
 
         try:
             await follow(address, STATE_URL, self._options, take)
             data = assembly.join()
             head = assembly.head
-            if data is None or head is None or head.as_of <= newer_than:
+            if data is None or head is None or not asking.wants(head.as_of):
                 return
             world = await asyncio.to_thread(decode_world, data, self._terms)
         except (SiblingLost, SavedError, ValueError) as error:
             _log.info("replica.not_taken sibling=%s:%d error=%r", *address, str(error)[:300])
             return
-        if not found:
-            found.append(world)
-            _log.info("replica.taken sibling=%s:%d resources=%d", *address, len(world.resources))
-        done.set()
+        _log.info("replica.taken sibling=%s:%d resources=%d", *address, len(world.resources))
+        asking.add(world)
+
+
+class _Asking:
+    """What is looked for, and what was found of it."""
+
+    def __init__(self, own: World | None, terms: Terms) -> None:
+        self.found: list[World] = []
+        self.done = asyncio.Event()
+        self._own_as_of = own.as_of if own else 0.0
+        self._lacking = set(terms.fingerprints) - (own.fingerprints.keys() if own else set())
+        self._lacks_any = bool(self._lacking)
+
+    def wants(self, as_of: float) -> bool:
+        """Whether a world of this time is of use."""
+        return self._lacks_any or as_of > self._own_as_of
+
+    def add(self, world: World) -> None:
+        """Take a world; with those before it may be enough."""
+        self.found.append(world)
+        self._lacking -= world.fingerprints.keys()
+        if not self._lacking:
+            self.done.set()

@@ -163,12 +163,15 @@ class Reducer:
         made = self._provenance.tell(fingerprints, contributing)
         return export_world(self._estate, self._store.current, made, at, as_of)
 
-    async def restore(self, world: World, wall: float, *, is_served: bool = True) -> None:
+    async def restore(
+        self, world: World, wall: float, *, served: Iterable[str] | None = None, seams: Iterable[str] = ()
+    ) -> None:
         """Go on from a world that another process left, stale until the sources speak; before the first update only.
 
-        Its resources are served as they are, unless `is_served` is off: then not before its sources are synced. What
-        nobody claims and what waited for a time is decided anew by the first `reduce`, and what sources that do not
-        run any more have said is withdrawn, as if they were retired now.
+        Its resources are served as they are, but for `seams`, which are built here, and for sources that are not
+        among the `served` (None: all are): nothing is before those are synced. What nobody claims and what waited for
+        a time is decided anew by the first `reduce`, and what sources that do not run any more have said is
+        withdrawn, as if they were retired now.
         """
         self._slices.begin()
         await take_over(self._estate, world, Instant(self._clock(), wall), self._slices)
@@ -177,12 +180,13 @@ class Reducer:
             self._upkeep.timers.arm(name, self._clock())
         self._chronicle.tell_guard((), self._mass, 0)
         await self._slices.go(self._publish(world.resources.values(), (), 0.0))
+        await self._slices.go(await self._commit(set(seams), 0.0))
         makers = [source for source in self._running if self._rules[source].makes_sidecars]
         self._sidecars.restore(world.sidecars.values(), makers)
         self._provenance.restore(world.fingerprints)
         told_of = world.fingerprints.keys() | world.partial.keys()
         self._staleness.begin(world.as_of, self._pending & told_of, self._known_scopes())
-        self._release(world.fingerprints if is_served else ())
+        self._release(world.fingerprints if served is None else world.fingerprints.keys() & set(served))
         _log.info("store.restored resources=%d stale=%s", len(world.resources), ",".join(self._staleness.sources))
 
     def rejects(self) -> list[Rejected]:

@@ -24,6 +24,7 @@ COMPOSITION_ROOT = {
     "collector",
     "demo",
     "fleet",
+    "inheritance",
     "patience",
     "policies",
     "policies_zookeeper",

@@ -69,7 +69,7 @@ async def test_a_world_that_is_kept_back_is_served_with_what_its_source_has_read
     before = await saved_process()
     after = Process()
     world = decode_world(before.save(), terms_of("nacos"))
-    await after.reducer.restore(world, after.wall, is_served=False)
+    await after.reducer.restore(world, after.wall, served=())
     assert ("nacos",) == after.reducer.pending_sources
 
     await after.take(listing(orders=[instance(1), instance(2, 9090), instance(9)], users=[instance(3)]))
@@ -85,7 +85,7 @@ async def test_a_world_that_is_kept_back_is_served_as_it_is_when_nobody_waits_an
     before = await saved_process()
     after = Process()
     world = decode_world(before.save(), terms_of("nacos"))
-    await after.reducer.restore(world, after.wall, is_served=False)
+    await after.reducer.restore(world, after.wall, served=())
 
     assert [] == await after.take(SourceSynced("nacos", "restored"))
 

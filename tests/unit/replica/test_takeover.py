@@ -1,0 +1,133 @@
+"""What a starting replica takes from its siblings, whatever they are like."""
+
+import asyncio
+import socket
+from contextlib import AsyncExitStack
+
+import pytest
+
+from meshregistry.model.events import SourceSynced
+from meshregistry.model.instance import Scope
+from meshregistry.replica.options import ReplicaOptions
+from meshregistry.replica.takeover import Takeover
+from meshregistry.sources.cancellation import run_apart
+from meshregistry.store.operator import ServeAnyway
+from meshregistry.store.saved import decode_world
+from meshregistry.store.world import World
+from meshregistry.telemetry.metrics import Metrics
+from tests.support.saved_worlds import SYNCED, Process, instance, listing, terms_of
+from tests.support.scripted_sibling import ByteStream, Script, Sibling, serving, silent, telling
+
+pytestmark = pytest.mark.anyio
+
+EUREKA = Scope("eureka", "", "", "")
+TERMS = terms_of("eureka", "nacos")
+
+
+async def whole(*, wall: float = 1_700_000_000.0) -> bytes:
+    """The state of a sibling that has read both sources."""
+    process = Process("eureka", "nacos", wall=wall)
+    await process.take(listing(orders=[instance(1)]), listing(EUREKA, pay=[instance(2)]))
+    await process.take(SYNCED, SourceSynced("eureka"))
+    return process.save()
+
+
+async def half(*, wall: float = 1_700_000_000.0) -> bytes:
+    """The state of one that serves without eureka."""
+    process = Process("eureka", "nacos", wall=wall)
+    await process.take(listing(orders=[instance(1)]), SYNCED, ServeAnyway())
+    return process.save()
+
+
+class Asked:
+    """What came of a takeover."""
+
+    def __init__(self, worlds: list[World], metrics: Metrics, siblings: list[Sibling]) -> None:
+        self.worlds = worlds
+        self.streams = [sibling.streams for sibling in siblings]
+        self._metrics = metrics
+
+    def counted(self, name: str, **labels: str) -> float | None:
+        """A metric of it."""
+        return self._metrics.registry.get_sample_value(f"meshregistry_{name}", labels)
+
+
+async def ask(*scripts: Script, own: World | None = None, timeout_s: float = 10.0) -> Asked:
+    """Take over from siblings that follow scripts."""
+    siblings, metrics = [Sibling(script) for script in scripts], Metrics()
+    async with AsyncExitStack() as stack:
+        ports = [await stack.enter_async_context(serving(sibling)) for sibling in siblings]
+        options = ReplicaOptions(tuple(("127.0.0.1", port) for port in ports), takeover_timeout_s=timeout_s)
+        worlds = await run_apart(lambda: Takeover(options, TERMS, metrics).take(own))
+    return Asked(worlds, metrics, siblings)
+
+
+async def test_the_first_whole_world_is_enough() -> None:
+    asked = await ask(telling(await whole()), silent)
+
+    assert [decode_world(await whole(), TERMS)] == asked.worlds
+    assert 1.0 == asked.counted("takeovers_total", result="taken")
+
+
+async def test_after_half_a_world_the_others_are_listened_to_as_well() -> None:
+    async def late(stream: ByteStream) -> None:
+        await asyncio.sleep(0.2)
+        await telling(await whole())(stream)
+
+    asked = await ask(telling(await half()), late)
+
+    assert [{"nacos"}, {"eureka", "nacos"}] == [set(world.fingerprints) for world in asked.worlds]
+
+
+async def test_half_a_world_is_enough_where_the_own_one_knows_the_rest() -> None:
+    own = decode_world(await whole(wall=1.6e9), TERMS)
+
+    asked = await ask(telling(await half()), silent, own=own)
+
+    assert [{"nacos"}] == [set(world.fingerprints) for world in asked.worlds]
+
+
+async def test_an_older_world_is_of_use_only_where_it_knows_more() -> None:
+    old = telling(await whole(wall=1.6e9), as_of=1.6e9)
+
+    assert [] == (await ask(old, own=decode_world(await whole(), TERMS))).worlds
+    asked = await ask(old, own=decode_world(await half(), TERMS))
+    assert [{"eureka", "nacos"}] == [set(world.fingerprints) for world in asked.worlds]
+
+
+async def test_a_silent_sibling_costs_the_takeover_timeout_and_nothing_else() -> None:
+    asked = await ask(silent, timeout_s=0.3)
+
+    assert [[], [1]] == [asked.worlds, asked.streams]
+    assert 1.0 == asked.counted("takeovers_total", result="none")
+
+
+async def test_what_came_before_the_timeout_is_taken_though_another_is_silent() -> None:
+    asked = await ask(telling(await half()), silent, timeout_s=1.0)
+
+    assert [{"nacos"}] == [set(world.fingerprints) for world in asked.worlds]
+
+
+async def test_a_state_that_is_cut_off_is_none_and_the_next_is_taken() -> None:
+    cut = telling(await whole(), left_out=1)
+
+    assert [] == (await ask(cut)).worlds
+    assert 1 == len((await ask(cut, telling(await whole()))).worlds)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=False)  # uvloop resolves by itself
+async def test_a_name_with_several_addresses_is_asked_at_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(host: str, port: int, *_: object, **__: object) -> list[object]:
+        assert "replicas.test" == host
+        addresses = "127.0.0.1", "127.0.0.2", "127.0.0.3"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    sibling = Sibling(telling(await whole()))
+    async with serving(sibling, "127.0.0.2") as port:
+        options = ReplicaOptions((("replicas.test", port),))
+        worlds = await run_apart(lambda: Takeover(options, TERMS, Metrics()).take(None))
+        own = ReplicaOptions((("replicas.test", port),), own_ports=frozenset({port}))
+        alone = await run_apart(lambda: Takeover(own, TERMS, Metrics()).take(None))
+
+    assert [1, [], 1] == [len(worlds), alone, sibling.streams]
