@@ -69,9 +69,12 @@ class Keeper:
         """Save under other settings from now on."""
         self._terms = terms
 
-    def export(self) -> World | None:
-        """Return the world as it is now; None while it is not complete."""
-        if not self._store.current.complete:
+    async def export(self) -> World | None:
+        """Return the world as it is between two batches; None while it is not complete, or after a batch broken off.
+
+        Cancelling is safe.
+        """
+        if not await self._reducer.batches.rest() or not self._store.current.complete:
             return None
         return self._reducer.export(self._terms.fingerprints, time.time())
 
@@ -114,8 +117,9 @@ class Keeper:
 
     async def save(self) -> None:
         """Save the world if it is complete and not saved yet. Cancelling leaves the last good file."""
-        revision = self._reducer.revision
-        world = self.export() if self._options.data_dir and revision != self._saved_revision else None
+        if not self._options.data_dir or self._reducer.revision == self._saved_revision:
+            return
+        world, revision = await self.export(), self._reducer.revision
         if world is None:
             return
         started = time.monotonic()

@@ -1,7 +1,7 @@
 """What this replica offers to others: its world, made when somebody asks for it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from meshregistry.replica.state import cut_state
@@ -27,7 +27,7 @@ class Shelf(Protocol):
 class Offer:
     """Makes a state whenever one is wanted; owns the wish."""
 
-    def __init__(self, export: Callable[[], World | None]) -> None:
+    def __init__(self, export: Callable[[], Awaitable[World | None]]) -> None:
         """`export` returns the world, None while it is not complete."""
         self._export = export
         self._wanted = asyncio.Event()
@@ -46,7 +46,7 @@ class Offer:
                 shelf.drop_old_state()
                 continue
             self._wanted.clear()
-            world = self._export()
+            world = await self._export()
             shelf.publish_state({} if world is None else await asyncio.to_thread(_cut, world))
 
 

@@ -98,6 +98,7 @@ def _join_hearsay(base: Hearsay, other: Hearsay, sources: Collection[str]) -> He
         {**_of(other.statements, sources), **base.statements},
         {**{key: each for key, each in other.given_up.items() if key.scope.source in sources}, **base.given_up},
         dict(sorted({**newcomers, **base.newcomers}.items(), key=lambda each: each[1])),
+        base.doubted | {scope for scope in other.doubted if scope.source in sources},
     )
 
 

@@ -25,6 +25,7 @@ from meshregistry.model.pods import PodsChanged
 from meshregistry.model.rejects import Reject as Rejected
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.address_book import AddressBook
+from meshregistry.store.batches import Batches
 from meshregistry.store.chronicle import Chronicle, RuleChange
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.conversions import Claimed, Conversions
@@ -116,6 +117,7 @@ class Reducer:
         self._slices = Slices(clock)
         looked_at = self._contributions, self._mass, self._rejects, self._rules, self._upkeep.rules, self._freshness
         self.explainer = Explainer(store, Parts(*looked_at))
+        self.batches = Batches()
         self.decided = asyncio.Event()
         """Set when operators' decisions have taken effect, for who saves them to clear."""
 
@@ -200,11 +202,12 @@ class Reducer:
     async def run(self, inbox: Inbox) -> None:
         """Reduce for ever: the first update at once, then at most one commit in `COMMIT_PAUSE_S`.
 
-        Cancelling between two commits loses nothing that was served.
+        Cancelling between two batches loses nothing; in one, it cannot be exported any more.
         """
         while True:
             updates = await inbox.take(self._wait_s())
-            await self.reduce(updates)
+            async with self.batches.one():
+                await self.reduce(updates)
             inbox.mark_applied()
             await asyncio.sleep(COMMIT_PAUSE_S)
 

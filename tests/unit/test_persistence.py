@@ -11,7 +11,9 @@ import pytest
 from meshregistry import persistence
 from meshregistry.model.instance import Scope
 from meshregistry.persistence import ASIDE_NAME, FILE_NAME, Keeper, KeeperOptions
+from meshregistry.store.inbox import Inbox
 from meshregistry.store.operator import Freeze
+from meshregistry.telemetry.metrics import Metrics
 from tests.support.saved_worlds import SYNCED, Process, instance, listing, terms_of
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +94,55 @@ async def test_half_a_world_is_never_saved(tmp_path: Path) -> None:
     await keeper_of(process, tmp_path).save()
 
     assert [] == os.listdir(tmp_path)
+
+
+class Slow(Process):
+    """Whose every look at the clock uses up a slice: its batches yield wherever they may."""
+
+    _now = 0.0
+
+    @property
+    def now(self) -> float:
+        """Seconds; later with each look."""
+        self._now += 0.1
+        return self._now
+
+    @now.setter
+    def now(self, now: float) -> None:
+        self._now = now
+
+
+async def test_what_is_saved_in_the_middle_of_a_batch_is_the_world_after_it(tmp_path: Path) -> None:
+    process, inbox = Slow(), Inbox(Metrics())
+    await process.take(listing(**{f"service-{n}": [instance(n)] for n in range(1, 101)}), SYNCED)
+    keeper = keeper_of(process, tmp_path)
+    async with asyncio.TaskGroup() as tasks:
+        reducing = tasks.create_task(process.reducer.run(inbox))
+        await inbox.publish(listing(**{f"service-{n}": [instance(n)] for n in range(51, 101)}))
+        while len(process.reducer.export({}, 0.0).claims) > 90:  # noqa: ASYNC110 - it is looked at in the middle
+            await asyncio.sleep(0)
+        await keeper.save()
+        assert 1 == len(process.reducer.list_holds())
+        reducing.cancel()
+
+    world = await keeper_of(Process(), tmp_path).load()
+    assert world is not None
+    assert [50, 50] == [len(world.claims), sum(len(hold.claims) for hold in world.holds)]
+
+
+async def test_a_batch_that_was_broken_off_is_never_saved(tmp_path: Path) -> None:
+    process, inbox = Slow(), Inbox(Metrics())
+    await process.take(listing(orders=[instance(1)], users=[instance(2)]), SYNCED)
+    keeper = keeper_of(process, tmp_path)
+    async with asyncio.TaskGroup() as tasks:
+        reducing = tasks.create_task(process.reducer.run(inbox))
+        await inbox.publish(listing(orders=[instance(1)]))
+        while len(process.reducer.export({}, 0.0).claims) > 1:  # noqa: ASYNC110 - it is broken off in the middle
+            await asyncio.sleep(0)
+        reducing.cancel()
+    await keeper.save()
+
+    assert [None, []] == [await keeper.export(), os.listdir(tmp_path)]
 
 
 async def test_without_a_directory_nothing_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

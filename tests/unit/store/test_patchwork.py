@@ -6,6 +6,7 @@ import pytest
 from meshregistry.inheritance import Inheritance, unite
 from meshregistry.model.events import ScopeConfirmed, SourceSynced
 from meshregistry.model.instance import Scope
+from meshregistry.store.hearsay import Hearsay
 from meshregistry.store.operator import Freeze, ServeAnyway
 from meshregistry.store.patchwork import patch
 from meshregistry.store.saved import decode_world
@@ -163,6 +164,13 @@ async def test_holds_timers_and_words_of_registries_come_with_their_source_on_on
     assert {EUREKA, SCOPE, Scope("", "", "", "")} == set(after.reducer.frozen)
     stated = after.export().hearsay.statements
     assert [950.0, 10.0] == [after.now - stated[EUREKA], after.now - stated[SCOPE]]
+
+
+async def test_what_is_in_doubt_comes_with_its_source() -> None:
+    own, other = world_of(await saved()), world_of(await sibling())
+    own = msgspec.structs.replace(own, hearsay=Hearsay(doubted=frozenset({EUREKA, SCOPE})))
+
+    assert {EUREKA} == patch(other, own, {"eureka"}).world.hearsay.doubted
 
 
 async def test_sidecars_are_added_only_with_a_source_that_makes_some() -> None:
