@@ -49,11 +49,13 @@ fmt: $(STAMP) ## format and fix what can be fixed
 types: $(STAMP) ## mypy --strict on package, tests and benchmarks
 	$(BIN)/mypy
 
-unit: $(STAMP) ## the fast tests only
-	$(BIN)/pytest -q tests/unit
+unit: $(STAMP) ## the fast tests only: unit and conformance
+	$(BIN)/pytest -q tests/unit tests/conformance
 
-test: lint types registries ## everything: lint, types, unit, conformance, integration on real registries
-	$(BIN)/pytest
+# What needs no registry is checked while they are built; what they are needed for has the machine to itself.
+test: $(STAMP) ## everything: lint, types, unit, conformance, integration on real registries, end to end
+	$(MAKE) -j2 registries lint types unit
+	$(BIN)/pytest tests/integration tests/e2e
 
 proto: $(STAMP) ## generate meshregistry/_proto from proto/; leaves no diff
 	$(BIN)/python proto/generate.py
