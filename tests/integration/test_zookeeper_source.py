@@ -408,6 +408,30 @@ async def test_one_list_that_gets_no_answer_costs_one_interface(simulated_zookee
         await view.until_addresses({ORDERS: ["10.0.0.1", "10.0.0.3", "10.0.0.5"], USERS: ["10.0.0.2", "10.0.0.4"]})
 
 
+@ONE_LOOP
+@pytest.mark.parametrize(
+    ("workers", "in_flight", "expected"), [(4, 256, 4), (32, 6, 6), (1, 256, 1)], ids=["workers", "session", "alone"]
+)
+async def test_polling_has_as_many_requests_under_way_as_the_settings_allow(
+    simulated_zookeeper: SimRig, workers: int, in_flight: int, expected: int
+) -> None:
+    """The simulator keeps the first list of providers back, and with it the answers to all that is sent meanwhile."""
+    interfaces = [f"com.acme.S{number:02}" for number in range(20)]
+    for interface in interfaces:
+        await register(simulated_zookeeper, "10.0.0.1", interface)
+    simulated_zookeeper.sim.set_faults(Fault(path="/dubbo/com.acme", delay_s=0.3, times=1))
+    server = server_options(simulated_zookeeper.hosts, session={"in_flight": in_flight})
+    under_way = set()
+    async with reading(server, mode=Mode.POLLING, concurrency=workers) as view:
+        while not view.synced:
+            session = view.registry["session"]
+            assert isinstance(session, dict)
+            under_way.add(session["in_flight"])
+            await asyncio.sleep(0.005)
+        assert {interface: ["10.0.0.1"] for interface in interfaces} == view.addresses
+    assert expected == max(under_way)
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_servers_without_recursive_watches_are_watched_node_by_node() -> None:
     rig = SimRig(Version.V3_5)
