@@ -1,18 +1,19 @@
 """The pages of Dubbo services: what ZooKeeper's services have become, and who calls whom.
 
-Parameters and shapes: Slime pkg/source/zookeeper, the handlers of /zk, /zks and the call models. Different on purpose:
-in the istio profile an interface has one entry per protocol, told apart by its host behind the service key.
+Parameters and shapes: Slime pkg/source/zookeeper, the handlers of /zk, /zks and the call models; metadata is that of
+its libistio pkg/config/resource. Different on purpose: in the istio profile an interface has one entry per protocol,
+told apart by its host behind the service key; instances are told as they were registered; an application that nobody
+knows has no call model.
 """
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Generator, Iterator, Mapping
 
 from aiohttp import web
 
-from meshregistry.http.spec_json import JsonObject, spec_json
+from meshregistry.http.spec_json import JsonObject, spec_json, timestamp_text
 from meshregistry.http.streaming import send_slices, step_through
-from meshregistry.http.text import json_array, json_members, json_object, json_text, yaml_text
-from meshregistry.http.views import DubboView, Views
+from meshregistry.http.text import json_member, json_object, json_objects, json_text, yaml_text
+from meshregistry.http.views import Views
 from meshregistry.model.call_model import ApplicationCalls, CallSteps
 from meshregistry.model.dubbo_naming import SERVICE_KEY_ANNOTATION, escape_methods
 from meshregistry.model.instance import Instance
@@ -26,17 +27,21 @@ NOTE_HEADER = "X-Meshregistry-Note"
 _YAML = {"Content-Type": "text/yaml; charset=utf-8"}
 _MARK = ("registry", "zookeeper")
 _METHODS = "methods"
-_SLICE_SIZE = 500
+_CACHE = "cache"
+_YES = frozenset(("1", "t", "T", "true", "True", "TRUE"))
+"""What Go's strconv.ParseBool takes for true."""
+
 _STEP_SIZE = 1000
-"""Resources looked at in one turn."""
+"""Resources or services looked at in one turn."""
 
 _CALLS_SIZE = 200
 """Services per slice of a call model: YAML takes 20 us for each."""
 
-_CACHE_OPENING, _CACHE_CLOSING = b'{\n  "cache": {', b"\n  }\n}"
-
 _Table = dict[str, dict[str, Resource]]
 """Interface → service key → resource."""
+
+_Registered = dict[str, dict[str, tuple[Instance, ...]]]
+"""Interface → service key → instances."""
 
 
 class DubboPages:
@@ -45,25 +50,24 @@ class DubboPages:
     def __init__(self, views: Views, send_timeout_s: float) -> None:
         self._store = views.snapshot
         self._dubbo = views.dubbo
+        self._created = timestamp_text(views.create_time)
         self._send_timeout_s = send_timeout_s
 
     async def zk(self, request: web.Request) -> web.StreamResponse:
         """Return what every interface has become; of one `interfaceName`; with `registry_services` its instances."""
         interface = request.query.get("interfaceName", "")
-        if request.query.get("registry_services") == "true":
-            slices = json_array(_list_instances(self._dubbo, interface))
-        elif interface:
-            slices = self._interface_slices(interface)
+        if request.query.get("registry_services") in _YES:
+            slices = self._instance_slices(interface)
         else:
-            slices = self._cache_slices()
+            slices = self._interface_slices(interface) if interface else self._cache_slices()
         return await send_slices(request, slices, _JSON, self._send_timeout_s)
 
     async def zks(self, request: web.Request) -> web.StreamResponse:
-        """Return the number of endpoints by service key; the entries of one `iface`, or of `all`."""
+        """Return the number of endpoints by service key; what one `iface` or service has become, or `all` have."""
         if wanted := request.query.get("iface", ""):
             slices = self._wanted_slices(wanted)
         else:
-            slices = self._all_slices() if "all" in request.query else self._count_slices()
+            slices = self._all_slices() if request.query.get("all") else self._count_slices()
         return await send_slices(request, slices, _JSON, self._send_timeout_s)
 
     async def calls(self, request: web.Request) -> web.StreamResponse:
@@ -95,47 +99,74 @@ class DubboPages:
 
     def _interface_slices(self, interface: str) -> Iterator[bytes]:
         table = yield from self._make_table()
-        yield from json_object(self._items(interface, table.get(interface, {})).items())
-
-    def _wanted_slices(self, wanted: str) -> Iterator[bytes]:
-        table = yield from self._make_table()
-        found = [each for each in dict.fromkeys((wanted, wanted.partition(":")[0])) if each in table]
-        yield from json_object(
-            (key, item)
-            for interface in sorted(found)
-            for key, item in self._items(interface, table[interface]).items()
-            if wanted in (interface, key)
-        )
-
-    def _count_slices(self) -> Iterator[bytes]:
-        table = yield from self._make_table()
-        counts = ((key, each.endpoint_count) for resources in table.values() for key, each in resources.items())
-        yield from json_object(chain(counts, [("count-iface", len(table))]))
+        known = interface in table
+        parts = json_object(self._items(interface, table[interface]).items()) if known else iter([json_text(None)])
+        yield from json_member(_CACHE, parts)
 
     def _cache_slices(self) -> Iterator[bytes]:
         table = yield from self._make_table()
-        opening, closing = _CACHE_OPENING, _CACHE_CLOSING
-        for run in _slice(table):
-            text = json_text({"cache": {interface: self._items(interface, table[interface]) for interface in run}})
-            yield opening + text[len(_CACHE_OPENING) : -len(_CACHE_CLOSING)]
-            opening = b","
-        yield closing if opening == b"," else json_text({"cache": {}})
+        yield from json_member(_CACHE, self._print(table))
 
     def _all_slices(self) -> Iterator[bytes]:
         table = yield from self._make_table()
-        yield from json_members(
-            {key: item for interface in run for key, item in self._items(interface, table[interface]).items()}
-            for run in _slice(table)
-        )
+        yield from self._print(table)
+
+    def _wanted_slices(self, wanted: str) -> Iterator[bytes]:
+        table = yield from self._make_table()
+        if wanted in table:
+            yield from self._print({wanted: table[wanted]})
+            return
+        interface = wanted.partition(":")[0]
+        items = self._items(interface, table.get(interface, {}))
+        yield from json_object((key, item) for key, item in items.items() if key.partition("@")[0] == wanted)
+
+    def _count_slices(self) -> Iterator[bytes]:
+        table = yield from self._make_table()
+        counts = {key: each.endpoint_count for resources in table.values() for key, each in resources.items()}
+        yield from json_object({**counts, "count-iface": len(counts)}.items())
+
+    def _instance_slices(self, interface: str) -> Iterator[bytes]:
+        registered = yield from self._list_registered(interface)
+        if not interface:
+            parts = json_objects((name, _list(name, services)) for name, services in registered.items())
+        elif interface in registered:
+            parts = json_object(_list(interface, registered[interface]))
+        else:
+            parts = iter([json_text(None)])
+        yield from json_member(_CACHE, parts)
+
+    def _list_registered(self, interface: str) -> Generator[bytes, None, _Registered]:
+        """Find what was registered in steps, each of them an empty slice; several registries may hold a service."""
+        registered: _Registered = {}
+        for number, (name, key, instances) in enumerate(self._dubbo.instances(interface)):
+            services = registered.setdefault(name, {})
+            services[key] = services.get(key, ()) + instances
+            if not (number + 1) % _STEP_SIZE:
+                yield b""
+        return registered
+
+    def _print(self, table: _Table) -> Iterator[bytes]:
+        return json_objects((interface, self._items(interface, found).items()) for interface, found in table.items())
 
     def _items(self, interface: str, resources: Mapping[str, Resource]) -> dict[str, JsonObject]:
         methods = {service: _unite_methods(instances) for _, service, instances in self._dubbo.instances(interface)}
         return {
             key: {
                 "ServiceEntry": spec_json(resource.record),
-                "Meta": _meta(resource, methods.get(key.partition("@")[0], "")),
+                "Meta": self._meta(resource, methods.get(key.partition("@")[0], "")),
             }
             for key, resource in resources.items()
+        }
+
+    def _meta(self, resource: Resource, methods: str) -> JsonObject:
+        record = resource.record
+        return {
+            "Schema": None,
+            "FullName": {"Namespace": record.namespace, "Name": record.name},
+            "CreateTime": self._created,
+            "Version": resource.version,
+            "Labels": {**dict(record.labels), **({_METHODS: methods} if methods else {})},
+            "Annotations": dict(record.annotations),
         }
 
 
@@ -146,33 +177,24 @@ def _identify(resource: Resource) -> tuple[str, str]:
     return dict(record.labels).get("path", "") or key.partition(":")[0], key
 
 
-def _meta(resource: Resource, methods: str) -> JsonObject:
-    record = resource.record
-    labels = {**dict(record.labels), **({_METHODS: methods} if methods else {})}
-    return {
-        "Name": record.name,
-        "Namespace": record.namespace,
-        "Version": resource.version,
-        "Labels": labels,
-        "Annotations": dict(record.annotations),
-    }
-
-
 def _unite_methods(instances: tuple[Instance, ...]) -> str:
     """Return all methods of a service as Slime writes them into a label."""
     methods = {name for instance in instances for name in dict(instance.metadata).get(_METHODS, "").split(",")}
     return escape_methods(",".join(methods))
 
 
-def _list_instances(dubbo: DubboView, interface: str) -> Iterator[JsonObject]:
-    for found, _, instances in dubbo.instances(interface):
-        for instance in instances:
-            yield {
-                "interface": found,
-                "address": instance.address,
-                "port": instance.port,
-                "metadata": dict(instance.metadata),
-            }
+def _list(interface: str, services: Mapping[str, tuple[Instance, ...]]) -> Iterator[tuple[str, object]]:
+    for key, instances in services.items():
+        yield key, [_instance_json(interface, instance) for instance in instances]
+
+
+def _instance_json(interface: str, instance: Instance) -> JsonObject:
+    return {
+        "interface": interface,
+        "address": instance.address,
+        "port": instance.port,
+        "metadata": dict(instance.metadata),
+    }
 
 
 def _call_slices(steps: CallSteps, application: str) -> Iterator[bytes]:
@@ -187,27 +209,14 @@ def _call_slices(steps: CallSteps, application: str) -> Iterator[bytes]:
 def _print_calls(name: str, calls: ApplicationCalls) -> Iterator[bytes]:
     """Yield the document of one application; an application may call all services there are."""
     yield yaml_text({name: {"application": name}})
-    for key, services in (("consumeservices", calls.consumes), ("provideservices", calls.provides)):
+    for key, services in (("provideservices", calls.provides), ("consumeservices", calls.consumes)):
         if not services:
-            yield _indent({key: []}, 0)
+            yield _indent({key: {}}, 0)
         for start in range(0, len(services), _CALLS_SIZE):
-            yield _indent({key: list(services[start : start + _CALLS_SIZE])}, 1 if start else 0)
+            members: dict[str, object] = {service: {} for service in services[start : start + _CALLS_SIZE]}
+            yield _indent({key: members}, 1 if start else 0)
 
 
-def _indent(value: Mapping[str, Sequence[str]], skipped: int) -> bytes:
+def _indent(value: Mapping[str, object], skipped: int) -> bytes:
     """Return a member of an inner mapping as YAML, without so many lines at its beginning."""
     return b"".join(b"  " + line for line in yaml_text(value).splitlines(keepends=True)[skipped:])
-
-
-def _slice(table: _Table) -> Iterator[list[str]]:
-    """Yield runs of interfaces with some hundred endpoints together."""
-    run: list[str] = []
-    weight = 0
-    for interface in table:
-        run.append(interface)
-        weight += sum(1 + each.endpoint_count for each in table[interface].values())
-        if weight >= _SLICE_SIZE:
-            yield run
-            run, weight = [], 0
-    if run:
-        yield run

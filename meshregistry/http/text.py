@@ -109,6 +109,14 @@ def json_arrays(groups: Iterable[tuple[str, Iterable[object]]]) -> Iterator[byte
     )
 
 
+def json_member(name: str, parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the parts of one JSON object whose only member is the document of other parts."""
+    yield b"{\n  " + json_text(name) + b": "
+    for part in parts:
+        yield part.replace(b"\n", b"\n  ")
+    yield b"\n}"
+
+
 def _nest(groups: Iterable[tuple[str, Iterator[bytes]]]) -> Iterator[bytes]:
     opening = b"{"
     for key, parts in groups:

@@ -30,7 +30,7 @@ class ServiceCalls(NamedTuple):
 
 
 class ApplicationCalls(NamedTuple):
-    """What one application provides and calls now, sorted."""
+    """What one application provides and depends on, sorted."""
 
     provides: tuple[str, ...]
     consumes: tuple[str, ...]
@@ -101,11 +101,11 @@ class CallModel:
         return frozenset(self._links)
 
     def walk_applications(self) -> CallSteps:
-        """Find out in steps what every application provides and calls, for the debug page; returns them sorted."""
+        """Find out in steps what every application provides and depends on now, for the debug page; sorted."""
         provides: dict[str, set[str]] = {}
         consumes: dict[str, set[str]] = {}
         for number, call in enumerate(self._choose(tuple(self._by_host))):
-            for table, names in ((provides, call.providers), (consumes, call.consumers)):
+            for table, names in ((provides, call.providers), (consumes, self._list_callers(call))):
                 for name in names:
                     table.setdefault(name, set()).add(call.service)
             if not (number + 1) % _STEP_SIZE:
@@ -139,10 +139,12 @@ class CallModel:
             winner = min((each.claimant for each in calls if each.claimant), default=None)
             yield from (each for each in calls if not each.claimant or not winner or each.claimant.name == winner.name)
 
+    def _list_callers(self, call: ServiceCalls) -> frozenset[str]:
+        return call.consumers | call.providers if self._self_consume else call.consumers
+
     def _list_links(self, calls: Iterable[ServiceCalls]) -> Iterable[tuple[str, str]]:
         for call in calls:
-            callers = call.consumers | call.providers if self._self_consume else call.consumers
-            for application in callers:
+            for application in self._list_callers(call):
                 yield application, call.service
             for application in call.consumers | call.providers:
                 yield application, _PRESENCE

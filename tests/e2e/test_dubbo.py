@@ -111,12 +111,12 @@ async def test_an_old_istiod_has_sidecars_too_and_the_pages_tell_who_calls_whom(
     ads, http = free_ports(2)
     path = tmp_path / "settings.yaml"
     path.write_text(SETTINGS.format(ads=ads, http=http, hosts=simulated_zookeeper.hosts, sidecars="true"))
-    calls = {"application": "web", "provideservices": [], "consumeservices": ["com.acme.orders.dubbo"]}
+    calls = {"application": "web", "provideservices": {}, "consumeservices": {"com.acme.orders.dubbo": {}}}
 
     async with running_app(path), istiod_at(ads, "1.18") as istiod:
         await expect(istiod, {"web.dubbo.generated": ["*/com.acme.orders.dubbo"]})
-        (entry,) = (await read_page(http, f"zk?interfaceName={ORDERS}")).values()
-        instances = await read_page(http, f"zk?registry_services=true&interfaceName={ORDERS}")
+        (entry,) = (await read_page(http, f"zk?interfaceName={ORDERS}"))["cache"].values()
+        (instances,) = (await read_page(http, f"zk?registry_services=true&interfaceName={ORDERS}"))["cache"].values()
 
         assert ["com.acme.orders.dubbo"] == entry["ServiceEntry"]["hosts"]
         assert [(ORDERS, "10.0.0.1", 20880)] == [

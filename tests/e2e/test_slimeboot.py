@@ -1,6 +1,7 @@
 """A SlimeBoot resource for each registry starts the service unchanged and yields Slime's entries.
 
-What is shown is written by hand in `data/slimeboot-*.yaml`: the resource, the registrations, and what is served.
+What is shown is written by hand in `data/slimeboot-*.yaml`: the resource, the registrations, what is served, and what
+the pages of the source print.
 """
 
 import json
@@ -23,6 +24,7 @@ from tests.support.ports import free_ports
 
 DATA = Path(__file__).parent / "data"
 _SHOWN = {"name", "namespace", "labels", "Spec"}
+_CHANGING = {"Version", "CreateTime"}
 _STOP_TIMEOUT_S = 20.0
 
 
@@ -103,6 +105,13 @@ def shape(served: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def without_versions(value: Any) -> Any:
+    """Return what a page tells but for the versions, which are hashes, and the time of creation."""
+    if isinstance(value, dict):
+        return {key: without_versions(each) for key, each in value.items() if key not in _CHANGING}
+    return [without_versions(each) for each in value] if isinstance(value, list) else value
+
+
 @pytest.mark.parametrize("registry", REGISTRIES)
 def test_a_slimeboot_resource_starts_unchanged_and_yields_the_services_of_slime(registry: str, tmp_path: Path) -> None:
     case = yaml.safe_load((DATA / f"slimeboot-{registry}.yaml").read_text())
@@ -116,5 +125,8 @@ def test_a_slimeboot_resource_starts_unchanged_and_yields_the_services_of_slime(
         with program("meshregistry", "run", "--config", str(path)):
             wait_until(lambda: fetch(f"{page}/meshregistry/ready")[0] == 200, "readiness")
             _, served = fetch(f"{page}/meshregistry/xdsCache")
+            told = {path: fetch(f"{page}/meshregistry/{path}")[1] for path in case.get("pages", {})}
 
     assert case["served"] == shape(json.loads(served))
+    # JSON is YAML, too: of both kinds of pages the whole documents are compared.
+    assert case.get("pages", {}) == {path: without_versions(yaml.safe_load(text)) for path, text in told.items()}

@@ -14,6 +14,9 @@ from meshregistry.sources.zookeeper.options import SidecarOptions
 _PAUSE_S = 1.0
 """Least time between two publications, as in Slime: an application that starts brings its references one by one."""
 
+_STEP_SIZE = 1000
+"""Applications told in one step."""
+
 _NOTHING = ValidatedSidecar(None)
 
 
@@ -52,16 +55,17 @@ class SidecarDesk:
             await self._clock.sleep(_PAUSE_S)
 
     def calls(self) -> CallSteps:
-        """Find out in steps who provides and calls what now."""
+        """Find out in steps who provides and depends on what now."""
         return self._model.walk_applications()
 
     def used_calls(self) -> CallSteps:
-        """Do the same as it stands in the published Sidecars."""
-        now = yield from self._model.walk_applications()
-        return {
-            name: ApplicationCalls(now[name].provides if name in now else (), hosts)
-            for name, hosts in sorted(self._used.items())
-        }
+        """Tell what the published Sidecars were made of: in Slime, too, that is what applications depend on."""
+        used: dict[str, ApplicationCalls] = {}
+        for name, hosts in sorted(self._used.items()):
+            used[name] = ApplicationCalls((), hosts)
+            if not len(used) % _STEP_SIZE:
+                yield
+        return used
 
     def _note(self, applications: frozenset[str]) -> None:
         self._changed |= applications

@@ -51,7 +51,7 @@ LARGE = {
         f"why?host={HOST}&format=json",
         "zk",
         "zk?registry_services=true",
-        "zks?all",
+        "zks?all=1",
         "dubboCallModel",
         "sidecarDubboCallModel",
         "pc",

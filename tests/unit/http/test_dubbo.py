@@ -2,15 +2,15 @@
 
 import json
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 import yaml
 from aiohttp import ClientSession
 
-from meshregistry.http.text import yaml_text
 from meshregistry.model.call_model import ApplicationCalls
 from meshregistry.model.instance import Instance
-from meshregistry.model.service_entry import ServiceEntry, ServicePort, WorkloadEntry
+from meshregistry.model.service_entry import Location, ServiceEntry, ServicePort, WorkloadEntry
 from tests.support.http_pages import STOCK, PlainViews, serving, store_of, views_of
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +21,8 @@ KEY = "meshregistry/dubbo-service-key"
 
 def slime(key: str, *addresses: str) -> ServiceEntry:
     labels = (("path", key.partition(":")[0]), ("registry", "zookeeper"))
-    return ServiceEntry("dubbo", key, (key,), endpoints=tuple(map(WorkloadEntry, addresses)), labels=labels)
+    endpoints = tuple(map(WorkloadEntry, addresses))
+    return ServiceEntry("dubbo", key, (key,), endpoints=endpoints, labels=labels, location=Location.MESH_EXTERNAL)
 
 
 def istio(key: str, host: str, *addresses: str) -> ServiceEntry:
@@ -45,6 +46,7 @@ PLAIN = PlainViews(
     registered=[
         (ORDERS, f"{ORDERS}:g", (provider("10.0.0.1", "b,a"), provider("10.0.0.2", "a,c"))),
         (USERS, USERS, (provider("10.0.0.4"),)),
+        (USERS, USERS, (provider("10.0.0.5"),)),
     ],
     called={"shop": ApplicationCalls((), (ORDERS,)), "store": ApplicationCalls((ORDERS,), ())},
     called_by_sidecars={"shop": ApplicationCalls((), (ORDERS, USERS))},
@@ -61,25 +63,41 @@ async def read(client: ClientSession, path: str, **query: str) -> Any:
     return json.loads(text)
 
 
+def item(key: str, *endpoints: str, **labels: str) -> dict[str, Any]:
+    """One entry of the slime profile as Slime prints it, but for its version."""
+    spec = {"hosts": [key], "resolution": "STATIC", "endpoints": [{"address": each} for each in endpoints]}
+    return {
+        "ServiceEntry": {name: value for name, value in spec.items() if value},
+        "Meta": {
+            "Schema": None,
+            "FullName": {"Namespace": "dubbo", "Name": key},
+            "CreateTime": "2100-01-01T00:00:00Z",
+            "Version": ANY,
+            "Labels": {"path": key.partition(":")[0], "registry": "zookeeper", **labels},
+            "Annotations": {},
+        },
+    }
+
+
+OF_ORDERS = {
+    f"{ORDERS}:g": item(f"{ORDERS}:g", "10.0.0.1", "10.0.0.2", methods="a.b.c"),
+    ORDERS: item(ORDERS, "10.0.0.3"),
+}
+OF_USERS = {USERS: item(USERS)}
+
+
 async def test_the_cache_is_shown_by_interface_and_service() -> None:
     async with serving(views_of(store_of(*ENTRIES), PLAIN)) as client:
-        answer = await read(client, "zk")
-        one = await read(client, "zk", interfaceName=ORDERS)
-        nothing = await read(client, "zk", interfaceName="com.acme.None")
-
-    assert {ORDERS: {f"{ORDERS}:g", ORDERS}, USERS: {USERS}} == {
-        interface: set(found) for interface, found in answer["cache"].items()
-    }
-    assert (answer["cache"][ORDERS], {}) == (one, nothing)
-    item = one[f"{ORDERS}:g"]
-    assert [{"address": "10.0.0.1"}, {"address": "10.0.0.2"}] == item["ServiceEntry"]["endpoints"]
-    assert {"path": ORDERS, "registry": "zookeeper", "methods": "a.b.c"} == item["Meta"]["Labels"]
-    assert {"path": ORDERS, "registry": "zookeeper"} == one[ORDERS]["Meta"]["Labels"]
+        assert {"cache": {ORDERS: OF_ORDERS, USERS: OF_USERS}} == await read(client, "zk")
+        assert {"cache": OF_ORDERS} == await read(client, "zk", interfaceName=ORDERS)
+        assert {"cache": None} == await read(client, "zk", interfaceName="com.acme.None")
 
 
 async def test_an_empty_cache_is_an_empty_object() -> None:
     async with serving(views_of(store_of(STOCK))) as client:
         assert {"cache": {}} == await read(client, "zk")
+        assert {"cache": {}} == await read(client, "zk", registry_services="1")
+        assert {} == await read(client, "zks", all="1")
         assert {"count-iface": 0} == await read(client, "zks")
 
 
@@ -94,34 +112,62 @@ async def test_protocols_of_one_service_are_told_apart_by_their_host() -> None:
     entries = (istio(f"{ORDERS}:g", "g.orders.dubbo", "10.0.0.1"), istio(f"{ORDERS}:g", "tri.g.orders.dubbo"))
     async with serving(views_of(store_of(*entries))) as client:
         answer = await read(client, "zks")
+        wanted = await read(client, "zks", iface=f"{ORDERS}:g")
 
-    assert {f"{ORDERS}:g": 1, f"{ORDERS}:g@tri.g.orders.dubbo": 0, "count-iface": 1} == answer
+    assert {f"{ORDERS}:g": 1, f"{ORDERS}:g@tri.g.orders.dubbo": 0, "count-iface": 2} == answer
+    assert {f"{ORDERS}:g", f"{ORDERS}:g@tri.g.orders.dubbo"} == wanted.keys()
 
 
-async def test_instances_are_shown_as_they_were_registered() -> None:
+def registered(interface: str, address: str, **metadata: str) -> dict[str, Any]:
+    return {"interface": interface, "address": address, "port": 20880, "metadata": metadata}
+
+
+@pytest.mark.parametrize("yes", ["1", "t", "T", "true", "True", "TRUE"])
+async def test_instances_are_shown_as_they_were_registered(yes: str) -> None:
+    of_orders = {
+        f"{ORDERS}:g": [registered(ORDERS, "10.0.0.1", methods="b,a"), registered(ORDERS, "10.0.0.2", methods="a,c")]
+    }
+    of_users = {USERS: [registered(USERS, "10.0.0.4"), registered(USERS, "10.0.0.5")]}
     async with serving(views_of(store_of(), PLAIN)) as client:
-        answer = await read(client, "zk", registry_services="true")
-        one = await read(client, "zk", registry_services="true", interfaceName=USERS)
-
-    assert 3 == len(answer)
-    assert {"interface": ORDERS, "address": "10.0.0.1", "port": 20880, "metadata": {"methods": "b,a"}} == answer[0]
-    assert [{"interface": USERS, "address": "10.0.0.4", "port": 20880, "metadata": {}}] == one
+        everything = await read(client, "zk", registry_services=yes)
+        assert {"cache": {ORDERS: of_orders, USERS: of_users}} == everything
+        assert {"cache": of_users} == await read(client, "zk", registry_services=yes, interfaceName=USERS)
+        assert {"cache": None} == await read(client, "zk", registry_services=yes, interfaceName="com.acme.None")
 
 
-async def test_endpoints_are_counted_by_service() -> None:
+async def test_without_a_word_for_true_the_cache_is_shown() -> None:
     async with serving(views_of(store_of(*ENTRIES), PLAIN)) as client:
-        assert {f"{ORDERS}:g": 2, ORDERS: 1, USERS: 0, "count-iface": 2} == await read(client, "zks")
-        assert {f"{ORDERS}:g", ORDERS} == set(await read(client, "zks", iface=ORDERS))
-        assert {f"{ORDERS}:g"} == set(await read(client, "zks", iface=f"{ORDERS}:g"))
-        assert {f"{ORDERS}:g", ORDERS, USERS} == set(await read(client, "zks", all="1"))
+        assert {"cache": OF_USERS} == await read(client, "zk", registry_services="yes", interfaceName=USERS)
 
 
-async def test_call_models_are_yaml() -> None:
-    shop = {"application": "shop", "provideservices": [], "consumeservices": [ORDERS]}
+async def test_endpoints_are_counted_by_service_and_so_are_services() -> None:
+    async with serving(views_of(store_of(*ENTRIES), PLAIN)) as client:
+        assert {f"{ORDERS}:g": 2, ORDERS: 1, USERS: 0, "count-iface": 3} == await read(client, "zks")
+        assert {f"{ORDERS}:g": 2, ORDERS: 1, USERS: 0, "count-iface": 3} == await read(client, "zks", all="")
+
+
+async def test_one_interface_one_service_or_everything_is_shown_in_short() -> None:
+    async with serving(views_of(store_of(*ENTRIES), PLAIN)) as client:
+        assert {ORDERS: OF_ORDERS} == await read(client, "zks", iface=ORDERS)
+        assert {f"{ORDERS}:g": OF_ORDERS[f"{ORDERS}:g"]} == await read(client, "zks", iface=f"{ORDERS}:g")
+        assert {} == await read(client, "zks", iface=f"{ORDERS}:h")
+        assert {ORDERS: OF_ORDERS, USERS: OF_USERS} == await read(client, "zks", all="1")
+        assert {USERS: OF_USERS} == await read(client, "zks", iface=USERS, all="1")
+
+
+async def test_call_models_are_yaml_with_services_as_keys() -> None:
+    shop = "shop:\n  application: shop\n  provideservices: {}\n  consumeservices:\n    com.acme.Orders: {}\n"
+    store = "store:\n  application: store\n  provideservices:\n    com.acme.Orders: {}\n  consumeservices: {}\n"
     async with serving(views_of(store_of(), PLAIN)) as client:
-        assert {"shop": shop} == await read(client, "dubboCallModel", app="shop")
-        assert {"shop", "store"} == set(await read(client, "dubboCallModel"))
-        assert {"shop": {**shop, "consumeservices": [ORDERS, USERS]}} == await read(client, "sidecarDubboCallModel")
+        for query, expected in (
+            ("dubboCallModel", shop + store),
+            ("dubboCallModel?app=shop", shop),
+            ("dubboCallModel?app=nobody", "{}\n"),
+            ("sidecarDubboCallModel", f"{shop}    com.acme.Users: {{}}\n"),
+        ):
+            response = await client.get(f"/meshregistry/{query}")
+            assert expected == await response.text()
+            assert "text/yaml; charset=utf-8" == response.headers["Content-Type"]
 
 
 @pytest.mark.parametrize("page", ["dubboCallModel", "sidecarDubboCallModel"])
@@ -140,11 +186,12 @@ async def test_a_call_model_in_slices_is_the_whole_one() -> None:
         "yes": ApplicationCalls((), many),
     }
     expected = {
-        name: {"application": name, "provideservices": list(each.provides), "consumeservices": list(each.consumes)}
+        name: {
+            "application": name,
+            "provideservices": {service: {} for service in each.provides},
+            "consumeservices": {service: {} for service in each.consumes},
+        }
         for name, each in calls.items()
     }
     async with serving(views_of(store_of(), PlainViews(called=calls))) as client:
-        response = await client.get("/meshregistry/dubboCallModel")
-        assert yaml_text(expected) == await response.read()
-        response = await client.get("/meshregistry/dubboCallModel", params={"app": "nobody"})
-        assert b"{}\n" == await response.read()
+        assert expected == await read(client, "dubboCallModel")

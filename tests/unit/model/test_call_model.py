@@ -35,6 +35,8 @@ def test_with_self_consume_providers_depend_on_what_they_provide() -> None:
     model = CallModel(DAY, self_consume=True)
     model.replace("i", [calls("i", "a", "w")], 0.0)
     assert (("i",), ("i",)) == (model.dependencies("a"), model.dependencies("w"))
+    shown = {"a": ApplicationCalls(("i",), ("i",)), "w": ApplicationCalls((), ("i",))}
+    assert shown == finish(model.walk_applications())
 
 
 def test_of_services_with_one_host_the_one_with_the_smallest_key_has_it() -> None:
