@@ -74,7 +74,7 @@ class PollLoop:
     def wake(self) -> None:
         """End the pause: the next reading begins at once, or right after the one that is under way."""
         self._is_woken = True
-        if self._resting is not None:
+        if self._resting is not None and not self._resting.expired():
             self._resting.reschedule(asyncio.get_running_loop().time())
 
     async def wait_to_start(self) -> None:

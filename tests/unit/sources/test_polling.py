@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from meshregistry.errors import SourceUnavailable
-from meshregistry.sources.polling import PollLoop, PollOptions, pause_after_failure, pause_after_success
+from meshregistry.sources.polling import REAL_CLOCK, PollLoop, PollOptions, pause_after_failure, pause_after_success
 from meshregistry.telemetry.metrics import Metrics
 from tests.support.source_fakes import ManualClock
 
@@ -118,6 +118,28 @@ async def test_a_wake_ends_the_pause() -> None:
         await running
 
     assert [0, 1, 2] == times
+
+
+async def test_wakes_in_quick_succession_are_one() -> None:
+    readings = 0
+
+    async def poll() -> None:
+        nonlocal readings
+        readings += 1
+        if readings == 2:
+            raise _Enough
+
+    async def wake() -> None:
+        loop.wake()
+
+    loop = PollLoop("nacos", OPTIONS, Metrics(), REAL_CLOCK)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_until_enough(loop, poll))
+        await asyncio.sleep(0.01)
+        loop.wake()
+        # The first one's end of the pause is under way when this one comes.
+        tasks.create_task(wake())
+    assert 2 == readings
 
 
 async def test_a_wake_during_a_reading_has_the_next_one_follow_at_once() -> None:
