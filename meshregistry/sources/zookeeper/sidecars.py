@@ -30,7 +30,8 @@ class SidecarDesk:
         self._clock = clock
         self._model = CallModel(options.remove_after_s, self_consume=options.self_consume)
         self._changed: set[str] = set()
-        self._news = asyncio.Event()
+        self._resting: asyncio.Timeout | None = None
+        self._rests_until = math.inf
         self._opened = asyncio.Event()
         self._used: dict[str, tuple[str, ...]] = {}
 
@@ -69,24 +70,30 @@ class SidecarDesk:
 
     def _note(self, applications: frozenset[str]) -> None:
         self._changed |= applications
-        if self._changed:
-            self._news.set()
+        # What is gone changes nothing until its time is over, which may be the next thing to wait for.
+        has_news = self._changed or self._model.next_expiry < self._rests_until
+        if has_news and self._resting is not None and not self._resting.expired():
+            self._resting.reschedule(asyncio.get_running_loop().time())
 
     async def _wait(self) -> None:
-        while not self._changed:
-            left_s = self._model.next_expiry - self._clock.now()
-            if left_s <= 0:
-                return
-            self._news.clear()
-            try:
-                async with asyncio.timeout(None if left_s == math.inf else left_s):
-                    await self._news.wait()
-            except TimeoutError:
-                return
+        """Wait until there is something to publish, or a dependency's time is over."""
+        while not self._changed and (left_s := self._model.next_expiry - self._clock.now()) > 0:
+            self._rests_until = self._model.next_expiry
+            await self._rest(left_s)
+
+    async def _rest(self, seconds: float) -> None:
+        """Pause until there is news, at most for so long by the clock."""
+        try:
+            async with asyncio.timeout(None) as self._resting:
+                await (self._clock.sleep(seconds) if seconds < math.inf else asyncio.Event().wait())
+        except TimeoutError:
+            # News: nothing else in here times out.
+            return
+        finally:
+            self._resting = None
 
     async def _publish(self, sink: Sink) -> None:
         changed, self._changed = self._changed, set()
-        self._news.clear()
         made: dict[str, ValidatedSidecar] = {}
         used = dict(self._used)
         slicer = Slicer()

@@ -10,7 +10,7 @@ from meshregistry.model.sidecar import SidecarPolicy
 from meshregistry.sources.steps import finish
 from meshregistry.sources.zookeeper.options import SidecarOptions
 from meshregistry.sources.zookeeper.sidecars import SidecarDesk
-from tests.support.source_fakes import ManualClock, RecordingSink
+from tests.support.source_fakes import ManualClock, RecordingSink, SteppedClock
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +21,7 @@ def calls(service: str, *consumers: str) -> list[ServiceCalls]:
     return [ServiceCalls(service, frozenset({"store"}), frozenset(consumers))]
 
 
-def desk(clock: ManualClock, *registries: str, remove_after_s: float = 0.0) -> SidecarDesk:
+def desk(clock: ManualClock | SteppedClock, *registries: str, remove_after_s: float = 0.0) -> SidecarDesk:
     options = SidecarOptions(policy=SidecarPolicy(), remove_after_s=remove_after_s)
     return SidecarDesk(options, frozenset(registries or ("",)), clock.clock)
 
@@ -109,3 +109,23 @@ async def test_a_dependency_that_is_gone_leaves_the_sidecar_after_its_time() -> 
         await asyncio.sleep(0)
     running.cancel()
     assert () == hosts(sink.updates[-1])
+
+
+async def test_a_dependency_leaves_after_its_time_although_nothing_else_changes() -> None:
+    clock, sink = SteppedClock(), RecordingSink()
+    made = desk(clock, remove_after_s=60.0)
+    made.replace("", "a", calls("a.dubbo", "shop"))
+    made.replace("", "b", calls("b.dubbo", "shop"))
+    await made.note_read("", sink)
+    running = asyncio.ensure_future(made.run(sink))
+    await clock.advance(10.0)
+    made.replace("", "a", calls("a.dubbo"))
+    await clock.advance(20.0)
+    made.replace("", "b", calls("b.dubbo"))
+    await clock.advance(39.9)
+    assert [("*/a.dubbo", "*/b.dubbo")] == [hosts(each) for each in sink.updates]
+    await clock.advance(0.2)
+    assert ("*/b.dubbo",) == hosts(sink.updates[-1])
+    await clock.advance(20.0)
+    running.cancel()
+    assert [("*/a.dubbo", "*/b.dubbo"), ("*/b.dubbo",), ()] == [hosts(each) for each in sink.updates]
