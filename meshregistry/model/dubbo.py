@@ -98,6 +98,11 @@ class DubboConverter:
         """Whether a service is called by what is registered, and shares its host with no other."""
         return self._is_istio
 
+    @property
+    def checks_values(self) -> bool:
+        """Whether a parameter whose value is no label becomes none."""
+        return not self._policy.skip_validate_label_value
+
     def name_services(self, key: ServiceKey, instances: Iterable[Instance]) -> tuple[NamedService, ...]:
         """Return what one Dubbo service is called in the mesh, in order of the hosts; equal for any order."""
         interface = key.scope.group

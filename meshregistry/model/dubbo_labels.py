@@ -15,7 +15,7 @@ from meshregistry.model.dubbo_naming import escape_methods, spread_tag
 from meshregistry.model.grammar import is_label_value
 from meshregistry.model.instance import Pairs, sort_pairs
 from meshregistry.model.labels import EndpointLabels, LabelFilter
-from meshregistry.model.locality import list_locality_keys
+from meshregistry.model.locality import LOCALITY_LABEL, find_locality, list_locality_keys
 from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.relabel import relabel
 
@@ -91,7 +91,7 @@ class DubboLabels:
         if self._policy.relabel:
             relabel(labels, self._policy.relabel)
             relabelled = sort_pairs(labels)
-            filtered = EndpointLabels(relabelled, filtered.locality, filtered.service_ns, filtered.dropped)
+            filtered = EndpointLabels(relabelled, _read_locality(labels), filtered.service_ns, filtered.dropped)
         without = filtered.labels
         if METHOD_LABEL in labels:
             without = tuple([pair for pair in filtered.labels if pair[0] != METHOD_LABEL])
@@ -104,6 +104,12 @@ def _escape(pair: tuple[str, str]) -> tuple[str, str]:
     if name == METHOD_LABEL:
         return name, escape_methods(value)
     return (name, value.replace(",", "_").replace(":", "_")) if "," in value or ":" in value else pair
+
+
+def _read_locality(labels: Mapping[str, str]) -> str:
+    """Return the locality that the labels state: Slime reads it from there, after relabelling."""
+    stated = labels.get(LOCALITY_LABEL)
+    return find_locality({LOCALITY_LABEL: stated}, (), Profile.SLIME).path if stated else ""
 
 
 def _spread(params: Mapping[str, str]) -> dict[str, str]:

@@ -143,7 +143,11 @@ class ZookeeperSource(ZookeeperServer, Source):
         "a default.",
     )
     trim_dubbo_remove_dep_interval: Duration = setting(
-        86_400.0, "How long a removed dependency stays in a Sidecar.", slime="TrimDubboRemoveDepInterval"
+        86_400.0,
+        "How long a removed dependency stays in a Sidecar.",
+        slime="TrimDubboRemoveDepInterval",
+        slime_note="Each dependency for itself, from its removal on; in Slime any other change of calls ends it. An "
+        "application that is gone loses its Sidecar then; Slime never deletes one.",
     )
     dubbo_workload_app_label: str = setting(
         "app", "The workload label that names the application.", slime="DubboWorkloadAppLabel"

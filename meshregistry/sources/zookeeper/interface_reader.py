@@ -155,7 +155,9 @@ class InterfaceReader:
         if not is_new and self._called_by.get(interface) == digest:
             return
         self._called_by[interface] = digest
-        consumers = await run_steps(read_consumers(names))
+        # In the slime profile what is ignored is no part of a service's name.
+        ignored = frozenset() if self._converter.is_exact else self._options.ignored_params
+        consumers = await run_steps(read_consumers(names, ignored))
         services = self._board.services(interface)
         calls = list_calls(dubbo_scope(self._registry, interface), services, consumers, self._converter)
         self._desk.replace(self._registry, interface, calls)

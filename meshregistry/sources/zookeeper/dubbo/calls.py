@@ -18,9 +18,13 @@ def list_calls(
 
     The conversion names the services, so that a Sidecar names what there is. Those without providers that selectors
     accept have no host, so nobody depends on them. In the slime profile consumers ask for a service as it is named by
-    what its providers' parameters become: their own are not relabelled (Slime pkg/source/zookeeper/conversion.go).
+    what its providers' parameters become: their own are written and checked as labels, too, but not relabelled (Slime
+    pkg/source/zookeeper/conversion.go).
     """
-    references = tuple(consumers) if converter.is_exact else tuple({each.as_labels() for each in consumers})
+    references = frozenset(consumers)
+    if not converter.is_exact:
+        written = {each.as_labels(checks_values=converter.checks_values) for each in references}
+        references = frozenset([each for each in written if each.application])
     calls = []
     for name, instances in services.items():
         key = ServiceKey(scope, name)
