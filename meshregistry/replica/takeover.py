@@ -6,8 +6,8 @@ import logging
 from meshregistry.replica.link import Delivery, SiblingLost, follow
 from meshregistry.replica.options import ReplicaOptions
 from meshregistry.replica.siblings import Address, find_siblings
-from meshregistry.replica.state import Assembly
-from meshregistry.store.saved import SavedError, Terms, decode_world
+from meshregistry.replica.state import Assembly, Head
+from meshregistry.store.saved import Fault, SavedError, Terms, decode_world
 from meshregistry.store.world import World
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.private import STATE_URL
@@ -64,12 +64,29 @@ class Takeover:
             head = assembly.head
             if data is None or head is None or not asking.wants(head.as_of):
                 return
-            world = await asyncio.to_thread(decode_world, data, self._terms)
+            world = await asyncio.to_thread(_decode, data, head, self._terms)
         except (SiblingLost, SavedError, ValueError) as error:
-            _log.info("replica.not_taken sibling=%s:%d error=%r", *address, str(error)[:300])
+            reason = _name_reason(error)
+            self._metrics.refused_states.labels(reason).inc()
+            _log.info("replica.not_taken sibling=%s:%d reason=%s error=%r", *address, reason, str(error)[:300])
             return
         _log.info("replica.taken sibling=%s:%d resources=%d", *address, len(world.resources))
         asking.add(world)
+
+
+def _decode(data: bytes, head: Head, terms: Terms) -> World:
+    """Return the world of a state. Raises SavedError for one that cannot be used."""
+    world = decode_world(data, terms)
+    if world.as_of != head.as_of:  # it was chosen by what the head said
+        raise SavedError(Fault.CONTRADICTORY, f"as of {world.as_of:.3f}, and by its head of {head.as_of:.3f}")
+    return world
+
+
+def _name_reason(error: SiblingLost | SavedError | ValueError) -> str:
+    """Return the label of a refusal; a sibling that is not there is lost, too."""
+    if isinstance(error, SavedError):
+        return error.fault.value
+    return "lost" if isinstance(error, SiblingLost) else "malformed"
 
 
 class _Asking:

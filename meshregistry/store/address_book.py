@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 
 import msgspec
 
+from meshregistry.model.grammar import is_ip
 from meshregistry.model.rejects import Reject, print_subject
 from meshregistry.model.service_entry import ServiceEntry
 from meshregistry.model.virtual_address import VirtualAddresses
@@ -52,7 +53,7 @@ class AddressBook:
 
     def _is_virtual(self, addresses: tuple[str, ...]) -> bool:
         """Whether it is an address that the conversion gave; those that people write stay as they are."""
-        if self._network is None or len(addresses) != 1 or "/" in addresses[0]:
+        if self._network is None or len(addresses) != 1 or not is_ip(addresses[0]):
             return False
         return ip_address(addresses[0]) in self._network
 

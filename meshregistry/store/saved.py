@@ -22,6 +22,7 @@ from meshregistry.errors import MeshRegistryError
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Pairs, Scope, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
+from meshregistry.store.consistency import Contradiction, check_world, put_once
 from meshregistry.store.guard import History
 from meshregistry.store.hearsay import Hearsay
 from meshregistry.store.holds import HeldShrink
@@ -55,6 +56,9 @@ class Fault(StrEnum):
 
     CORRUPT = "corrupt"
     """Cut off, changed, or impossible inside."""
+
+    CONTRADICTORY = "contradictory"
+    """Its checksum is right and its parts do not fit together."""
 
     OUTDATED = "outdated"
     """Other conversion settings made it, or other rules of conversion: its resources are not what would be served."""
@@ -140,9 +144,13 @@ def decode_world(data: bytes, terms: Terms) -> World:
     _check_terms(head, terms)
     (number,) = _FORMAT_FIELD.unpack_from(view, len(MAGIC))
     try:
-        return _READERS[number](view[start:-_DIGEST_BYTES], head, terms)
-    except (msgspec.MsgspecError, ValueError, IndexError, TypeError, struct.error, RecursionError) as error:
+        world = _READERS[number](view[start:-_DIGEST_BYTES], head, terms)
+        check_world(world)
+    except Contradiction as error:
+        raise SavedError(Fault.CONTRADICTORY, f"it contradicts itself: {error}") from error
+    except (msgspec.MsgspecError, ValueError, LookupError, TypeError, struct.error, RecursionError) as error:
         raise SavedError(Fault.CORRUPT, f"impossible content: {error}") from error
+    return world
 
 
 def _read_head(view: memoryview) -> tuple[Head, int]:
@@ -190,18 +198,22 @@ def _read_v1(view: memoryview, head: Head, terms: Terms) -> World:
     hearsay: list[Hearsay] = []
     for piece in _pieces(view, head.parts):
         part = read_part(_decode_rows(piece), terms.policies, shared)
-        resources.update((resource.name, resource) for resource in part.resources)
-        sidecars.update((resource.name, resource) for resource in part.sidecars)
+        for resource in part.resources:
+            put_once(resources, resource.name, resource, "resource")
+        for resource in part.sidecars:
+            put_once(sidecars, resource.name, resource, "Sidecar")
         hearsay += [part.hearsay] if part.hearsay is not None else []
         if part.hold is not None:
             holds.append(part.hold)
             continue
         for place, claim in part.claims:
-            claims.setdefault(claim.key, {})[place] = claim
+            put_once(claims.setdefault(claim.key, {}), place, claim, "place of a claim")
         for name, owner, history in part.histories:
-            histories[name] = history
+            put_once(histories, name, history, "history")
             owners[name] = owner
-    ordered = {key: tuple(by_place[place] for place in sorted(by_place)) for key, by_place in claims.items()}
+    if len(resources) != head.resources:
+        raise Contradiction(f"resources: the head counts {head.resources}, the parts have {len(resources)}")
+    ordered = {key: tuple(by_place[place] for place in range(len(by_place))) for key, by_place in claims.items()}
     times = head.as_of, head.taken_at, head.clock
     served, known = (head.fingerprints, resources), join_hearsay(hearsay)
     return World(*times, *served, ordered, histories, owners, tuple(holds), sidecars, known, head.partial)

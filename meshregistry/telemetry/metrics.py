@@ -161,6 +161,9 @@ class Metrics:
         self.saved_bytes = self._gauge("saved_bytes", "Size of the saved snapshot.")
         self.siblings = self._gauge("siblings", "Other replicas whose decisions arrive.")
         self.takeovers = self._counter("takeovers", "Starts, by whether a sibling gave its world.", "result")
+        self.refused_states = self._counter(
+            "sibling_states_refused", "States of siblings that a start could not use, by why.", "reason"
+        )
         self.save_failures = self._counter("save_failures", "Saves that failed; the last good file stays.")
         self.save_time = self._histogram("save_seconds", "Seconds of one save.", _LATENCY_BUCKETS)
 

@@ -70,6 +70,12 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         return ""
 
 
+def names_itself(resource: Resource) -> bool:
+    """Whether the bytes of a resource carry its name and its version: a client goes by what they say."""
+    bytes_ = resource.any_bytes
+    return text(b"\x0a", resource.name) in bytes_ and text(b"\x1a", resource.version) in bytes_
+
+
 class ResourceEncoder:
     """Encodes ServiceEntries; owns the caches of the parts of endpoints' frames.
 

@@ -10,6 +10,7 @@ from grpclib.const import Cardinality, Handler
 from grpclib.server import Server, Stream
 
 from meshregistry.replica.state import cut_state
+from meshregistry.store.saved import read_head
 from meshregistry.watch.transport import BytesCodec
 
 ByteStream = Stream[bytes, bytes]
@@ -56,9 +57,9 @@ def answer(pieces: Mapping[str, bytes]) -> bytes:
     return bytes(response.SerializeToString())
 
 
-def telling(state: bytes, as_of: float = 2e9, *, left_out: int = 0) -> Script:
-    """Tell a state piece by piece; the last pieces may be left out, and the stream ends."""
-    pieces = list(cut_state(state, as_of).items())
+def telling(state: bytes, as_of: float | None = None, *, left_out: int = 0) -> Script:
+    """Tell a state piece by piece, as of its own time; the last pieces may be left out, and the stream ends."""
+    pieces = list(cut_state(state, read_head(state).as_of if as_of is None else as_of).items())
 
     async def tell(stream: ByteStream) -> None:
         await stream.recv_message()

@@ -3,8 +3,11 @@
 import asyncio
 import socket
 from contextlib import AsyncExitStack
+from pathlib import Path
 
+import msgspec
 import pytest
+import xxhash
 
 from meshregistry.model.events import SourceSynced
 from meshregistry.model.instance import Scope
@@ -12,7 +15,7 @@ from meshregistry.replica.options import ReplicaOptions
 from meshregistry.replica.takeover import Takeover
 from meshregistry.sources.cancellation import run_apart
 from meshregistry.store.operator import ServeAnyway
-from meshregistry.store.saved import decode_world
+from meshregistry.store.saved import decode_world, encode_world
 from meshregistry.store.world import World
 from meshregistry.telemetry.metrics import Metrics
 from tests.support.saved_worlds import SYNCED, Process, instance, listing, terms_of
@@ -88,7 +91,7 @@ async def test_half_a_world_is_enough_where_the_own_one_knows_the_rest() -> None
 
 
 async def test_an_older_world_is_of_use_only_where_it_knows_more() -> None:
-    old = telling(await whole(wall=1.6e9), as_of=1.6e9)
+    old = telling(await whole(wall=1.6e9))
 
     assert [] == (await ask(old, own=decode_world(await whole(), TERMS))).worlds
     asked = await ask(old, own=decode_world(await half(), TERMS))
@@ -111,8 +114,46 @@ async def test_what_came_before_the_timeout_is_taken_though_another_is_silent() 
 async def test_a_state_that_is_cut_off_is_none_and_the_next_is_taken() -> None:
     cut = telling(await whole(), left_out=1)
 
-    assert [] == (await ask(cut)).worlds
+    asked = await ask(cut)
+    assert [[], 1.0] == [asked.worlds, asked.counted("sibling_states_refused_total", reason="lost")]
     assert 1 == len((await ask(cut, telling(await whole()))).worlds)
+
+
+def _with(data: bytes, place: int, put: bytes) -> bytes:
+    """A state with other bytes at a place and a right checksum."""
+    changed = data[:place] + put + data[place + len(put) : -16]
+    return changed + xxhash.xxh3_128_digest(changed)
+
+
+async def test_a_state_that_cannot_be_used_is_counted_by_why_and_the_next_is_taken() -> None:
+    good = await whole()
+    twice = msgspec.structs.replace(decode_world(good, TERMS), taken_at=1e12)
+    other = b"".join(encode_world(msgspec.structs.replace(decode_world(good, TERMS), fingerprints={"nacos": "other"})))
+    states = {
+        "contradictory": telling(b"".join(encode_world(twice))),
+        "corrupt": telling(good[:-1] + bytes([good[-1] ^ 1])),
+        "future": telling(_with(good, 8, b"\x00\x09"), as_of=1.7e9),
+        "foreign": telling(_with(good, 0, b"SOMEBODY"), as_of=1.7e9),
+        "outdated": telling(other),
+    }
+
+    asked = await ask(*states.values())
+
+    assert [] == asked.worlds
+    assert [1.0] * 5 == [asked.counted("sibling_states_refused_total", reason=each) for each in states]
+    assert [decode_world(good, TERMS)] == (await ask(*states.values(), telling(good))).worlds
+
+
+async def test_a_state_that_is_not_as_of_what_its_head_said_is_refused() -> None:
+    asked = await ask(telling(await whole(), as_of=1.8e9))
+
+    assert [[], 1.0] == [asked.worlds, asked.counted("sibling_states_refused_total", reason="contradictory")]
+
+
+async def test_a_state_of_the_oldest_format_is_taken() -> None:
+    data = (Path(__file__).parents[1] / "store" / "data" / "two_services_format1.meshregistry").read_bytes()
+
+    assert [decode_world(data, TERMS)] == (await ask(telling(data))).worlds
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=False)  # uvloop resolves by itself

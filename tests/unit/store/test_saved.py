@@ -24,7 +24,7 @@ from meshregistry.store.holds import Cause, HeldShrink, Hold
 from meshregistry.store.saved import FORMAT, MAGIC, Fault, SavedError, Terms, decode_world, encode_world, read_head
 from meshregistry.store.saved_rows import Part, write_part
 from meshregistry.store.world import World
-from meshregistry.wire.resource import Resource
+from meshregistry.wire.resource import Resource, ResourceEncoder
 from meshregistry.wire.sidecar import encode_sidecar
 from tests.support.saved_worlds import POLICY, SCOPE, SYNCED, Process, instance, listing, terms_of
 
@@ -110,7 +110,7 @@ def test_texts_that_are_no_unicode_survive() -> None:
     text = "\ud800 broken é"
     endpoints = (WorkloadEntry(text, (("http", 1),), ((text, "x"),)),)
     entry = ServiceEntry("ns", text, (text,), (ServicePort(80, "HTTP", "http"),), endpoints)
-    resource = Resource(entry.resource_name, "1", entry, b"\xff\x00")
+    resource = ResourceEncoder(datetime(2100, 1, 1, tzinfo=UTC)).encode(entry)
     history = History(entry, entry)
     world = World(0.0, 0.0, 0.0, {}, {resource.name: resource}, {}, {resource.name: history}, {resource.name: SCOPE})
 
@@ -139,7 +139,7 @@ def test_a_file_from_before_the_times_of_registries_were_saved_is_read() -> None
 def test_a_doubt_is_read_as_it_was_written() -> None:
     (claims,) = list(example()[0].claims.values())[:1]
     told = SCOPE, Cause.DOUBT, 3.0, 40, False, False, ((SCOPE, 1.5),), claims
-    holds = (HeldShrink(1, *told, doubted=True), HeldShrink(2, *told), example()[0].holds[0])
+    holds = (HeldShrink(2, *told, doubted=True), HeldShrink(3, *told), example()[0].holds[0])
     scopes = [Scope("zookeeper", "", "dubbo", f"com.shop.Service{number}") for number in range(1200)]
     hearsay = Hearsay(doubted=frozenset(scopes))
     world = World(0.0, 0.0, 0.0, {}, {}, {}, {}, {}, holds, hearsay=hearsay)
