@@ -118,6 +118,8 @@ def replica_options(settings: Settings) -> ReplicaOptions:
         connect_timeout_s=section.connect_timeout,
         takeover_timeout_s=section.takeover_timeout,
         resolve_interval_s=section.resolve_interval,
+        max_message_bytes=section.max_message_bytes,
+        max_state_bytes=section.max_state_bytes,
         tls=tls if mcp.tls.certificate else None,
     )
 

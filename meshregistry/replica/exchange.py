@@ -8,7 +8,7 @@ from typing import Protocol
 
 from meshregistry.model.instance import Scope
 from meshregistry.replica.decisions import DecisionBook
-from meshregistry.replica.link import Delivery, SiblingLost, follow
+from meshregistry.replica.link import Delivery, Loss, SiblingLost, follow
 from meshregistry.replica.options import ReplicaOptions
 from meshregistry.replica.siblings import Address, find_siblings
 from meshregistry.store.holds import HoldReport
@@ -97,7 +97,9 @@ class DecisionExchange:
         try:
             await follow(address, DECISION_URL, self._options, take)
         except SiblingLost as error:
-            if connected:
+            if error.loss is not Loss.LOST:
+                metrics.refused_decisions.labels(error.loss.value).inc()
+            if connected or error.loss is not Loss.LOST:
                 _log.info("replica.lost sibling=%s:%d error=%r", *address, str(error)[:300])
         finally:
             if connected:

@@ -6,6 +6,7 @@ import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from grpclib.client import Channel, Stream
@@ -18,6 +19,7 @@ from h2.exceptions import H2Error
 from meshregistry.errors import MeshRegistryError
 from meshregistry.replica.options import ReplicaOptions
 from meshregistry.replica.siblings import Address
+from meshregistry.replica.state import TooLarge
 from meshregistry.wire.fields import Fields
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 _WINDOW_BYTES = 4 * 1024 * 1024
 _MAX_NAMES = 10_000
+_FRAME = struct.Struct(">?I")
 
 # discovery.proto: DeltaDiscoveryResponse, Resource; any.proto.
 _RESOURCES, _NONCE, _REMOVED = 2, 5, 6
@@ -40,14 +43,27 @@ _FAILURES = (
     OSError,
     TimeoutError,
     AssertionError,  # grpclib: the stream ended inside a message
-    NotImplementedError,  # grpclib: a compressed message
     struct.error,  # grpclib: the stream ended inside a message header
     ValueError,
 )
 
 
+class Loss(StrEnum):
+    """Why a stream is over, as the metrics count it."""
+
+    LOST = "lost"
+    """The sibling cannot be reached, or has gone."""
+
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+
+
 class SiblingLost(MeshRegistryError):
     """A sibling cannot be reached, or its stream is over; the message says why."""
+
+    def __init__(self, message: str, loss: Loss = Loss.LOST) -> None:
+        super().__init__(message)
+        self.loss = loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +97,15 @@ async def follow(address: Address, type_url: str, options: ReplicaOptions, take:
     try:
         async with _open(address, options) as stream:
             await _send(stream, DeltaDiscoveryRequest(node=Node(id="meshregistry"), type_url=type_url))
-            while (data := await stream.recv_message()) is not None:
+            while (data := await _receive(stream, options.max_message_bytes)) is not None:
                 response = Fields(data)
                 if take(read_delivery(response)):
                     return
                 await _send(stream, DeltaDiscoveryRequest(type_url=type_url, response_nonce=response.text(_NONCE)))
     except _FAILURES as error:
-        raise SiblingLost(f"{address[0]}:{address[1]}: {str(error) or type(error).__name__}") from error
+        loss = Loss.MALFORMED if isinstance(error, ValueError) else Loss.LOST
+        loss = Loss.TOO_LARGE if isinstance(error, TooLarge) else loss
+        raise SiblingLost(f"{address[0]}:{address[1]}: {str(error) or type(error).__name__}", loss) from error
     raise SiblingLost(f"{address[0]}:{address[1]}: closed")
 
 
@@ -123,6 +141,23 @@ def _context(options: ReplicaOptions) -> ssl.SSLContext | None:
     return context
 
 
+async def _receive(stream: Stream[bytes, bytes], max_bytes: int) -> bytes | None:
+    """Return the next message, None at the end; grpclib's own way believes any announced length."""
+    if not stream._recv_initial_metadata_done:
+        await stream.recv_initial_metadata()
+    # Only inside its wrapper does a wait end when the stream or the connection does.
+    with stream._wrapper:
+        header = await stream._stream.recv_data(_FRAME.size)
+        if not header:
+            return None
+        compressed, size = _FRAME.unpack(header)
+        if compressed:
+            raise ProtocolError("compressed messages are not supported")
+        if size > max_bytes:
+            raise TooLarge(f"a message of {size} bytes, at most {max_bytes} are taken (replicas.max_message_bytes)")
+        return await stream._stream.recv_data(size)
+
+
 async def _send(stream: Stream[bytes, bytes], request: "betterproto.Message") -> None:
     await stream.send_message(bytes(request))
 
@@ -131,7 +166,7 @@ def read_delivery(response: Fields) -> Delivery:
     """Return what a DeltaDiscoveryResponse holds. Raises ValueError for what is none, or too much."""
     removed = response.texts(_REMOVED)
     if len(response.blocks(_RESOURCES)) + len(removed) > _MAX_NAMES:
-        raise ValueError("too many names in one response")
+        raise TooLarge(f"too many names in one response, at most {_MAX_NAMES} are taken")
     payloads = {each.text(_NAME): _payload(each) for each in response.messages(_RESOURCES)}
     return Delivery(payloads, removed)
 

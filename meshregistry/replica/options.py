@@ -26,5 +26,7 @@ class ReplicaOptions:
     connect_timeout_s: float = 1.0
     takeover_timeout_s: float = 5.0
     resolve_interval_s: float = 10.0
+    max_message_bytes: int = 16 * 1024 * 1024
+    max_state_bytes: int = 256 * 1024 * 1024
     tls: ReplicaTls | None = None
     """None: plaintext."""

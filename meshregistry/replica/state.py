@@ -10,7 +10,11 @@ import xxhash
 HEAD: Final = "head"
 PIECE_BYTES: Final = 256 * 1024
 _MAX_PIECES: Final = 4096
-"""1 GiB: a sibling that announces more is not believed."""
+"""1 GiB of our own pieces."""
+
+
+class TooLarge(ValueError):
+    """More than is taken of a sibling; the message names the limit."""
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -33,16 +37,27 @@ def cut_state(data: bytes, as_of: float) -> dict[str, bytes]:
 class Assembly:
     """Collects the pieces of one state, in any order, replaced ones included; owned by who receives them."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int) -> None:
         self._pieces: dict[str, bytes] = {}
+        self._max_bytes = max_bytes
+        self._size = 0
 
     def add(self, pieces: Mapping[str, bytes], removed: Iterable[str] = ()) -> None:
-        """Take the pieces of one response. Raises ValueError when there are more than any state has."""
-        self._pieces.update(pieces)
+        """Take the pieces of one response. Raises TooLarge when there are more than are taken of any state."""
+        for name, piece in pieces.items():
+            self._drop(name)
+            self._pieces[name] = piece
+            self._size += len(name) + len(piece)
         for name in removed:
-            self._pieces.pop(name, None)
+            self._drop(name)
         if len(self._pieces) > _MAX_PIECES:
-            raise ValueError(f"more than {_MAX_PIECES} pieces")
+            raise TooLarge(f"more than {_MAX_PIECES} pieces")
+        if self._size > self._max_bytes:
+            raise TooLarge(f"a state of more than {self._max_bytes} bytes (replicas.max_state_bytes)")
+
+    def _drop(self, name: str) -> None:
+        piece = self._pieces.pop(name, None)
+        self._size -= len(name) + len(piece) if piece is not None else 0
 
     @property
     def head(self) -> Head | None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from meshregistry.replica.link import Delivery, SiblingLost, follow
+from meshregistry.replica.link import Delivery, Loss, SiblingLost, follow
 from meshregistry.replica.options import ReplicaOptions
 from meshregistry.replica.siblings import Address, find_siblings
 from meshregistry.replica.state import Assembly, Head
@@ -51,7 +51,7 @@ class Takeover:
 
     async def _ask(self, address: Address, asking: "_Asking") -> None:
         """Add the sibling's world to what was found, unless it is of no use."""
-        assembly = Assembly()
+        assembly = Assembly(self._options.max_state_bytes)
 
         def take(delivery: Delivery) -> bool:
             assembly.add(delivery.payloads, delivery.removed)
@@ -86,7 +86,7 @@ def _name_reason(error: SiblingLost | SavedError | ValueError) -> str:
     """Return the label of a refusal; a sibling that is not there is lost, too."""
     if isinstance(error, SavedError):
         return error.fault.value
-    return "lost" if isinstance(error, SiblingLost) else "malformed"
+    return error.loss.value if isinstance(error, SiblingLost) else Loss.MALFORMED.value
 
 
 class _Asking:

@@ -1,6 +1,6 @@
 """Settings of the exchange between replicas."""
 
-from meshregistry.settings.fields import HostPort, PositiveDuration, Section, setting
+from meshregistry.settings.fields import Count, HostPort, PositiveDuration, Section, setting
 
 
 class Replicas(Section):
@@ -17,6 +17,14 @@ class Replicas(Section):
     )
     resolve_interval: PositiveDuration = setting(
         10.0, "How often the names are resolved again, and a lost sibling is called again."
+    )
+    max_message_bytes: Count = setting(
+        16_777_216,
+        "A longer response of a sibling ends its stream; siblings split theirs at their mcp.max_delta_bytes.",
+        unit="bytes",
+    )
+    max_state_bytes: Count = setting(
+        268_435_456, "A sibling's state that is larger is not taken; about 2 KB per service.", unit="bytes"
     )
     ca: str = setting(
         "", "File with the CAs of the siblings' certificates, PEM, when mcp.tls is used; empty = those of the system."

@@ -164,6 +164,9 @@ class Metrics:
         self.refused_states = self._counter(
             "sibling_states_refused", "States of siblings that a start could not use, by why.", "reason"
         )
+        self.refused_decisions = self._counter(
+            "sibling_decisions_refused", "Streams of decisions ended for what a sibling sent, by why.", "reason"
+        )
         self.save_failures = self._counter("save_failures", "Saves that failed; the last good file stays.")
         self.save_time = self._histogram("save_seconds", "Seconds of one save.", _LATENCY_BUCKETS)
 

@@ -92,7 +92,7 @@ heads = (
 
 @given(st.lists(st.tuples(st.sampled_from([HEAD, "piece-000000", "piece-000001", "x"]), heads), max_size=8))
 def test_pieces_make_the_state_or_none_or_a_value_error(pieces: list[tuple[str, bytes]]) -> None:
-    assembly = Assembly()
+    assembly = Assembly(1 << 30)
     for name, data in [*STATE.items(), *pieces]:
         with suppress(ValueError):
             assembly.add({name: data})

@@ -20,6 +20,9 @@ pytestmark = pytest.mark.anyio
 _METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 
 
+PATIENT = ReplicaOptions((), connect_timeout_s=5.0)
+
+
 class Sibling:
     """Answers the first request with bytes, and keeps what comes next."""
 
@@ -49,7 +52,7 @@ async def serving(sibling: Sibling) -> AsyncIterator[int]:
             server.close()
 
 
-async def deliveries(answer: bytes) -> tuple[list[Delivery], str, bytes]:
+async def deliveries(answer: bytes, options: ReplicaOptions = PATIENT) -> tuple[list[Delivery], str, bytes]:
     """Follow a sibling; returns what it delivered, how it was lost, and what it heard last."""
     taken: list[Delivery] = []
     sibling = Sibling(answer)
@@ -60,9 +63,7 @@ async def deliveries(answer: bytes) -> tuple[list[Delivery], str, bytes]:
 
     async with serving(sibling) as port:
         with pytest.raises(SiblingLost) as lost:
-            await run_apart(
-                lambda: follow(("127.0.0.1", port), "type", ReplicaOptions((), connect_timeout_s=5.0), take)
-            )
+            await run_apart(lambda: follow(("127.0.0.1", port), "type", options, take))
     return taken, str(lost.value), sibling.acknowledged
 
 
@@ -99,6 +100,15 @@ async def test_garbage_ends_the_stream(answer: bytes) -> None:
 
     assert [] == taken
     assert "not protobuf" in reason or "too many names" in reason
+
+
+async def test_a_message_beyond_the_limit_ends_the_stream_before_it_is_read() -> None:
+    options = ReplicaOptions((), connect_timeout_s=5.0, max_message_bytes=100)
+
+    taken, reason, _ = await deliveries(bytes(101), options)
+
+    assert [] == taken
+    assert reason.endswith("a message of 101 bytes, at most 100 are taken (replicas.max_message_bytes)")
 
 
 async def test_metadata_without_an_end_is_passed_over() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.anyio
 
 EUREKA = Scope("eureka", "", "", "")
 TERMS = terms_of("eureka", "nacos")
+PATIENT = ReplicaOptions(takeover_timeout_s=30.0)
 
 
 async def whole(*, wall: float = 1_700_000_000.0) -> bytes:
@@ -55,12 +57,12 @@ class Asked:
         return self._metrics.registry.get_sample_value(f"meshregistry_{name}", labels)
 
 
-async def ask(*scripts: Script, own: World | None = None, timeout_s: float = 10.0) -> Asked:
+async def ask(*scripts: Script, own: World | None = None, options: ReplicaOptions = PATIENT) -> Asked:
     """Take over from siblings that follow scripts."""
     siblings, metrics = [Sibling(script) for script in scripts], Metrics()
     async with AsyncExitStack() as stack:
         ports = [await stack.enter_async_context(serving(sibling)) for sibling in siblings]
-        options = ReplicaOptions(tuple(("127.0.0.1", port) for port in ports), takeover_timeout_s=timeout_s)
+        options = replace(options, siblings=tuple(("127.0.0.1", port) for port in ports))
         worlds = await run_apart(lambda: Takeover(options, TERMS, metrics).take(own))
     return Asked(worlds, metrics, siblings)
 
@@ -99,14 +101,14 @@ async def test_an_older_world_is_of_use_only_where_it_knows_more() -> None:
 
 
 async def test_a_silent_sibling_costs_the_takeover_timeout_and_nothing_else() -> None:
-    asked = await ask(silent, timeout_s=0.3)
+    asked = await ask(silent, options=ReplicaOptions(takeover_timeout_s=0.3))
 
     assert [[], [1]] == [asked.worlds, asked.streams]
     assert 1.0 == asked.counted("takeovers_total", result="none")
 
 
 async def test_what_came_before_the_timeout_is_taken_though_another_is_silent() -> None:
-    asked = await ask(telling(await half()), silent, timeout_s=1.0)
+    asked = await ask(telling(await half()), silent, options=ReplicaOptions(takeover_timeout_s=1.0))
 
     assert [{"nacos"}] == [set(world.fingerprints) for world in asked.worlds]
 
@@ -148,6 +150,20 @@ async def test_a_state_that_is_not_as_of_what_its_head_said_is_refused() -> None
     asked = await ask(telling(await whole(), as_of=1.8e9))
 
     assert [[], 1.0] == [asked.worlds, asked.counted("sibling_states_refused_total", reason="contradictory")]
+
+
+async def test_a_message_or_a_state_beyond_its_limit_is_refused_and_counted() -> None:
+    state = await whole()
+    limits = [
+        ReplicaOptions(max_message_bytes=1000),
+        ReplicaOptions(max_state_bytes=len(state) - 1),
+        ReplicaOptions(max_state_bytes=len(state) + 200),
+    ]
+
+    asked = [await ask(telling(state), options=each) for each in limits]
+
+    refused = [each.counted("sibling_states_refused_total", reason="too_large") for each in asked]
+    assert [(0, 1.0), (0, 1.0), (1, None)] == list(zip((len(each.worlds) for each in asked), refused, strict=True))
 
 
 async def test_a_state_of_the_oldest_format_is_taken() -> None:
