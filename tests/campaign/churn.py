@@ -2,13 +2,18 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from tests.campaign.registry import Endpoint, Registry
+from tests.campaign.registry import Registry
 from tests.campaign.scene import Scene
+from tests.campaign.served import Endpoint
 
 _TICK_S = 0.05
+_ALTERED = 0.25
+"""Which share of the changes alters what is registered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class Arrival:
 
 
 class Churn:
-    """Registers and deregisters in all registries by turns. Owner of what is under way; `rate` is changes a second."""
+    """Registers, alters and deregisters in all registries. Owner of what is under way; `rate` is changes a second."""
 
     def __init__(self, scene: Scene, rate: float) -> None:
         self.made = 0
@@ -36,6 +41,8 @@ class Churn:
         self._going.set()
         self._made_at: dict[Endpoint, float] = {}
         self._resting = asyncio.Event()
+        self._spared: set[Registry] = set()
+        self._under_way: Counter[Registry] = Counter()
 
     async def run(self) -> None:
         """Change for ever; a change that takes longer than a tick delays the next ones. Cancelling is safe."""
@@ -64,6 +71,17 @@ class Churn:
         """Have changes go on."""
         self._going.set()
 
+    @asynccontextmanager
+    async def sparing(self, registry: Registry) -> AsyncIterator[None]:
+        """Change nothing in one registry within the block, as nobody can while it is not there."""
+        self._spared.add(registry)
+        try:
+            while self._under_way[registry]:  # noqa: ASYNC110 - no more than a tick
+                await asyncio.sleep(_TICK_S)
+            yield
+        finally:
+            self._spared.discard(registry)
+
     def arrivals(self) -> list[Arrival]:
         """Return what arrived since the last call; what left again before it was seen is forgotten."""
         seen: Mapping[Endpoint, float] = self._scene.witness.seen_at
@@ -77,10 +95,19 @@ class Churn:
         return found
 
     async def _change(self) -> None:
-        scene = self._scene
-        registry = self._dice.choice(scene.registries)
+        registry = self._dice.choice([each for each in self._scene.registries if each not in self._spared])
         self.made += 1
-        if len(registry.owned) > scene.size.services * scene.size.instances:
+        self._under_way[registry] += 1
+        try:
+            await self._change_in(registry)
+        finally:
+            self._under_way[registry] -= 1
+
+    async def _change_in(self, registry: Registry) -> None:
+        size = self._scene.size
+        if self._dice.random() < _ALTERED:
+            await registry.alter(self._dice)
+        elif len(registry.owned) > size.services * size.instances:
             gone = registry.take(self._dice)
             self._made_at.pop(gone, None)
             await registry.deregister(gone)
@@ -89,7 +116,6 @@ class Churn:
 
     async def _register(self, registry: Registry) -> None:
         endpoint = registry.invent(self._dice.randrange(self._scene.size.services))
-        self._scene.ever.add(endpoint)
         self._scene.witness.watch_for(endpoint)
         self._made_at[endpoint] = asyncio.get_running_loop().time()
         await registry.register(endpoint)

@@ -2,7 +2,7 @@
 
 import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import anyio.to_thread
 
-from tests.campaign.registry import LITTER, Endpoint, Registry
+from tests.campaign.registry import LITTER, STEERING, Registration, Registry
+from tests.campaign.served import Endpoint, Served, list_ports, sort
 from tests.support.eureka_live import EurekaRig, RealRig, SimRig
 from tests.support.eureka_servers import EurekaServers
 
@@ -38,6 +39,8 @@ _LITTER: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 """Application and fields of registrations that nobody should make."""
 
+_SERVICE_PORT = 80
+
 
 class Eureka(Registry):
     """Two peers; both forget everything when they end."""
@@ -61,9 +64,23 @@ class Eureka(Registry):
         addresses = ", ".join(f'"http://{gate.address}/eureka"' for gate in self.gates)
         return _SETTINGS.format(addresses=addresses, guard=self.guard_s)
 
-    async def truth(self) -> set[Endpoint]:
-        rows = await self.rig.rows()
-        return {Endpoint(self.source, name.lower(), row[0]) for name, found in rows.items() for row in found}
+    async def read(self) -> Mapping[Endpoint, Registration]:
+        return {
+            Endpoint(self.source, name.lower(), each["ipAddr"]): _read(each)
+            for name, found in (await self.rig.applications()).items()
+            for each in found
+            if each["status"] == "UP" and not each["ipAddr"].startswith(LITTER)
+        }
+
+    def expect(self, endpoint: Endpoint, registration: Registration, instance_ports: Iterable[int]) -> Served:
+        labels = {key: value for key, value in registration.metadata if key not in STEERING}
+        return Served(
+            (f"{endpoint.service}.eureka.svc.cluster.local",),
+            list_ports("HTTP", "http", {_SERVICE_PORT, *instance_ports}, registration.port),
+            round(registration.weight * 100),
+            sort({**labels, "weight": f"{registration.weight:g}"}),
+            sort({"registry": "eureka", "app": labels["app"]}),
+        )
 
     async def kill(self) -> None:
         await self.rig.kill(0, 1)
@@ -87,10 +104,20 @@ class Eureka(Registry):
         return [f"{each.hostname}:{each.port}" for each in parts]
 
     async def _register(self, endpoint: Endpoint) -> None:
-        await self.rig.register(endpoint.service.upper(), endpoint.address, endpoint.address)
+        said = self.registration(endpoint)
+        port = {"$": said.port, "@enabled": "true"}
+        metadata = {**dict(said.metadata), "weight": f"{said.weight:g}"}
+        await self.rig.register(
+            endpoint.service.upper(), endpoint.address, endpoint.address, port=port, metadata=metadata
+        )
 
     async def _deregister(self, endpoint: Endpoint) -> None:
         await self.rig.cancel(endpoint.service.upper(), endpoint.address)
+
+
+def _read(instance: Mapping[str, Any]) -> Registration:
+    metadata = {name: value for name, value in instance["metadata"].items() if name not in ("weight", "@class")}
+    return Registration(instance["port"]["$"], float(instance["metadata"]["weight"]), sort(metadata))
 
 
 class SimulatedEureka(Eureka):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tests.campaign.evidence import Sign, unproven
 from tests.campaign.registry import Registry
 from tests.campaign.scene import Scene
+from tests.campaign.served import name
 
 Make = Callable[[Scene, Registry], Awaitable[None]]
 """Break a registry and heal it again."""
@@ -65,8 +66,8 @@ class Outcome:
         self.lost += len(lost)
         self.wrong += len(wrong) + len(scene.objections)
         self.notes += [*scene.objections, *scene.notes]
-        self.notes += [f"{each} was lost" for each in sorted(set(lost))[:_SHOWN]]
-        self.notes += [f"{each} was wrong" for each in sorted(set(wrong))[:_SHOWN]]
+        self.notes += [f"lost: {name(each)}" for each in sorted(set(lost))[:_SHOWN]]
+        self.notes += [f"wrong: {each}" for each in sorted(set(wrong))[:_SHOWN]]
         scene.objections.clear()
         scene.notes.clear()
 
@@ -87,7 +88,7 @@ async def strike(scene: Scene, fault: Fault, registry: Registry | None, outcome:
     outcome.recoveries_s.append(time.monotonic() - healed)
     outcome.times += 1
     outcome.wrong += len(differing)
-    outcome.notes += [f"{each} differs" for each in sorted(differing)[:_SHOWN]]
+    outcome.notes += [f"differs: {each}" for each in differing[:_SHOWN]]
     left = await scene.come_to_rest(is_new=outcome.times == 1)
     if left:
         outcome.left.append(left)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,13 +13,14 @@ import anyio.to_thread
 from meshregistry.sim.nacos.rpc_server import RpcOptions
 from meshregistry.sim.nacos.server import SimNacos, SimOptions
 from meshregistry.sim.nacos.views import Dialect
-from tests.campaign.registry import LITTER, Endpoint, Registry
+from tests.campaign.registry import LITTER, STEERING, Registration, Registry
+from tests.campaign.served import Endpoint, Served, list_ports, sort
 from tests.support.nacos_churn import list_everything
 from tests.support.nacos_grpc import connected
-from tests.support.nacos_rig import NacosRig, RealRig, SimRig
+from tests.support.nacos_rig import LONG_LIFE, NacosRig, RealRig, SimRig
 from tests.support.nacos_servers import NacosServer, ServerKind
 
-_PORT = 8080
+_SERVICE_PORT = 80
 _GRPC_OFFSET = 1000
 _BEAT_S = 20.0
 _VERSIONS = {Dialect.V2: "Nacos 2.3.1", Dialect.V3: "Nacos 3.1.0"}
@@ -62,10 +63,29 @@ class Nacos(Registry):
         http, grpc = self.gates
         return _SETTINGS.format(http=http.address, grpc=grpc.port, namespace=self.rig.namespace, guard=self.guard_s)
 
-    async def truth(self) -> set[Endpoint]:
+    def registration(self, endpoint: Endpoint) -> Registration:
+        said = super().registration(endpoint)
+        return said._replace(metadata=sort({**dict(said.metadata), **LONG_LIFE}))
+
+    async def read(self) -> Mapping[Endpoint, Registration]:
         async with connected(self.rig.base_url, self.rig.namespace) as client:
             everything = await list_everything(client)
-        return {Endpoint(self.source, name, row[0]) for name, rows in everything.items() for row in rows}
+        return {
+            Endpoint(self.source, name, address): Registration(port, weight, metadata)
+            for name, rows in everything.items()
+            for address, port, weight, metadata in rows
+            if not address.startswith(LITTER)
+        }
+
+    def expect(self, endpoint: Endpoint, registration: Registration, instance_ports: Iterable[int]) -> Served:
+        labels = {key: value for key, value in registration.metadata if key not in STEERING}
+        return Served(
+            (f"{endpoint.service}.nacos.svc.cluster.local",),
+            list_ports("HTTP", "http", {_SERVICE_PORT, *instance_ports}, registration.port),
+            round(registration.weight * 100),
+            sort(labels),
+            sort({"registry": "nacos", "app": labels["app"]}),
+        )
 
     async def litter(self, dice: random.Random) -> None:
         for number, (service, metadata, weight) in enumerate(_LITTER):
@@ -83,10 +103,12 @@ class Nacos(Registry):
         return [f"{parts.hostname}:{(parts.port or 0) + offset}" for offset in (0, _GRPC_OFFSET)]
 
     async def _register(self, endpoint: Endpoint) -> None:
-        await self.rig.register(endpoint.service, endpoint.address, _PORT)
+        said = self.registration(endpoint)
+        metadata = dict(said.metadata)
+        await self.rig.register(endpoint.service, endpoint.address, said.port, weight=said.weight, metadata=metadata)
 
     async def _deregister(self, endpoint: Endpoint) -> None:
-        await self.rig.deregister(endpoint.service, endpoint.address, _PORT)
+        await self.rig.deregister(endpoint.service, endpoint.address, self.registration(endpoint).port)
 
 
 _POLLED = """

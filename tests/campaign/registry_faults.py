@@ -60,10 +60,10 @@ async def stay_empty(scene: Scene, registry: Registry) -> None:
     await registry.start(empty=True)
     async with _emptiness(scene, registry):
         await asyncio.sleep(scene.guard_s)
-    scene.seen[HELD] += everything <= scene.witness.held
+    scene.seen[HELD] += everything <= scene.witness.held.keys()
     registry.owned.clear()
     began = asyncio.get_running_loop().time()
-    if await scene.witness.until(lambda: not scene.witness.held & everything, scene.guard_s * 4 + 30):
+    if await scene.witness.until(lambda: not scene.witness.held.keys() & everything, scene.guard_s * 4 + 30):
         held_s = scene.guard_s + asyncio.get_running_loop().time() - began
         scene.notes.append(f"{registry.name}: empty was believed after {held_s:.0f} s")
     else:
@@ -80,12 +80,12 @@ async def decide(scene: Scene, registry: Registry) -> None:
     async with _emptiness(scene, registry):
         while not (holds := (await scene.process.decide(Command.HOLDS)).holds):  # noqa: ASYNC110 - another process holds
             await asyncio.sleep(0.2)
-    scene.seen[HELD] += everything <= scene.witness.held
+    scene.seen[HELD] += everything <= scene.witness.held.keys()
     registry.owned.clear()
     decided = asyncio.get_running_loop().time()
     for hold in holds:
         await scene.process.decide(Command.ACCEPT, hold.id)
-    if await scene.witness.until(lambda: not scene.witness.held & everything, scene.guard_s * 0.8):
+    if await scene.witness.until(lambda: not scene.witness.held.keys() & everything, scene.guard_s * 0.8):
         took_s = asyncio.get_running_loop().time() - decided
         scene.notes.append(
             f"{registry.name}: held {decided - began:.0f} s after it came back, gone {took_s:.1f} s after the word"
@@ -199,7 +199,7 @@ async def _emptiness(scene: Scene, registry: Registry, known: Sized | None = Non
     """Note that a registry which has lost its memory answered so within the block; `known` is what it knows."""
     answered = f"source_client_request_count source={registry.kind} status=true"
     before = await scene.process.metric(answered)
-    nothing = not (await registry.truth() if known is None else known)
+    nothing = not (await registry.read() if known is None else known)
     yield
     scene.seen[EMPTY] += nothing and await scene.process.metric(answered) > before
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.campaign.process import DELETE_AFTER_S, EMPTY_GRACE_S, Meshregistry, Vitals
-from tests.campaign.registry import Endpoint, Registry
-from tests.campaign.witness import Witness, is_litter
+from tests.campaign.registry import Registry
+from tests.campaign.served import Endpoint, Served, compare
+from tests.campaign.witness import Witness
 
 _ROUNDS = 5
 _MARGIN_S = 3.0
@@ -41,8 +42,7 @@ class Scene:
         self.registries = registries
         self.guard_s = guard_s
         self.process = Meshregistry(folder, registries, guard_s, extra)
-        self.ever: set[Endpoint] = set()
-        self.witness = Witness(self.process.ads, self.owned, self.ever)
+        self.witness = Witness(self.process.ads, self.owned, self._accepts)
         self.dice = random.Random(7)
         self.size = Size(0, 0)
         self._at_rest = Vitals(0, 0, 0, 0, 0.0)
@@ -70,18 +70,17 @@ class Scene:
             for registry in self.registries:
                 stack.push_async_callback(registry.close)
             await asyncio.gather(*(registry.open(size.services, size.instances) for registry in self.registries))
-            self.ever |= self.owned()
             await self.process.start()
             stack.push_async_callback(self.process.kill)
             await stack.enter_async_context(self.witness.following())
             await self.process.until_fresh()
-            if await self.disagreement():
-                raise RuntimeError(f"no agreement at the start, see {self.process.folder}")
+            if differing := await self.disagreement():
+                raise RuntimeError(f"no agreement at the start, see {self.process.folder}: {differing[0]}")
             await self.settle_in()
             yield self
 
     async def change(self, *registries: Registry) -> None:
-        """Let an instance come and another one go, in these registries or in all."""
+        """Let an instance come, another one change and a third one go, in these registries or in all."""
         await asyncio.gather(*(self._change(registry) for registry in registries or self.registries))
 
     async def change_others(self, broken: Registry) -> None:
@@ -90,17 +89,21 @@ class Scene:
         if others:
             await self.change(*others)
 
-    async def disagreement(self, timeout_s: float = AGREE_TIMEOUT_S) -> set[Endpoint]:
-        """Wait until the witness holds what the registries truly hold; return in what they differ after that time."""
-        truths = await asyncio.gather(*(registry.truth() for registry in self.registries))
-        truth = {each for each in set().union(*truths) if not is_litter(each)}
+    async def disagreement(self, timeout_s: float = AGREE_TIMEOUT_S) -> list[str]:
+        """Wait until the witness holds what the registries truly hold; return in what they differ after that time.
+
+        Compared are hosts, ports, weights, labels and whatever else an istiod holds of an endpoint, and the endpoints.
+        """
+        truth: dict[Endpoint, tuple[Served, ...]] = {}
+        for world in await asyncio.gather(*(registry.truth() for registry in self.registries)):
+            truth |= world
         agreed = await self.witness.until(lambda: self.witness.held == truth, timeout_s)
-        return set() if agreed else self.witness.held ^ truth
+        return [] if agreed else compare(self.witness.held, truth)
 
     async def judge_meanwhile(self) -> None:
         """Have it be wrong if the witness does not hold everything while a fault lasts; under churn nobody can tell."""
         if self.is_still:
-            self.witness.wrong += sorted(await self.disagreement())
+            self.witness.wrong += await self.disagreement()
 
     async def signs(self, registry: Registry | None) -> dict[str, float]:
         """Return everything now by which a fault can prove itself, of the gates of one registry or of all."""
@@ -139,9 +142,12 @@ class Scene:
     async def _change(self, registry: Registry) -> None:
         come = registry.invent(self.dice.randrange(self.size.services))
         gone = registry.take(self.dice)
-        self.ever.add(come)
         await registry.register(come)
+        await registry.alter(self.dice)
         await registry.deregister(gone)
+
+    def _accepts(self, endpoint: Endpoint, served: Served) -> bool:
+        return any(each.source == endpoint.source and each.accepts(endpoint, served) for each in self.registries)
 
 
 def _compare(before: Vitals, now: Vitals, spare_mb: float) -> str:

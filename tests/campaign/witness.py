@@ -5,43 +5,49 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from meshregistry.watch.client import ClientOptions, IstiodClient, Seams
-from meshregistry.watch.model import IstiodModel
 from meshregistry.watch.observations import Observation, ResponseApplied
-from meshregistry.watch.resources import ServiceEntrySpec
 from meshregistry.watch.transport import DialOptions
-from tests.campaign.registry import LITTER, Endpoint
+from tests.campaign.registry import LITTER
+from tests.campaign.served import Endpoint, Served, View, World, name
 
 _MAX_RETRY_S = 0.5
 """A stock istiod waits up to a minute before it connects again; the campaign does not measure that."""
+
+Accept = Callable[[Endpoint, Served], bool]
+"""Tells whether an endpoint was ever registered so."""
 
 
 class Witness:
     """What one istiod holds, checked after every response.
 
     An endpoint is *promised* from the first time that it was held on, as long as its owner keeps it registered: once
-    a promised endpoint is missing it is *lost*. An endpoint that is held and that nobody ever registered is *wrong*.
+    a promised endpoint is missing it is *lost*. An endpoint that is held and that nobody ever registered so is *wrong*,
+    as is one that its service has twice.
     """
 
-    def __init__(self, port: int, owned: Callable[[], set[Endpoint]], ever: set[Endpoint]) -> None:
-        self.held: set[Endpoint] = set()
+    def __init__(self, port: int, owned: Callable[[], set[Endpoint]], accepts: Accept) -> None:
+        self.held: World = {}
         self.litter: set[Endpoint] = set()
         """What is held of hostile records."""
 
         self.lost: list[Endpoint] = []
-        self.wrong: list[Endpoint] = []
+        self.wrong: list[str] = []
+        """In words; told once for as long as it stays so."""
+
         self.first_lost_at = 0.0
         self.seen_at: dict[Endpoint, float] = {}
         """When an endpoint was first held, in seconds of the loop; only those that `watch_for` named."""
 
         self._owned = owned
-        self._ever = ever
+        self._accepts = accepts
+        self._view = View()
         self._promised: set[Endpoint] = set()
         self._awaited: set[Endpoint] = set()
         self._progress = asyncio.Event()
         seams = Seams(sleep=lambda pause_s: asyncio.sleep(min(pause_s, _MAX_RETRY_S)))
         self.client = IstiodClient(ClientOptions(DialOptions("127.0.0.1", port)), self._note, seams)
 
-    def take_counts(self) -> tuple[list[Endpoint], list[Endpoint]]:
+    def take_counts(self) -> tuple[list[Endpoint], list[str]]:
         """Return what was lost and what was wrong since the last call: whatever happens is in one of the calls."""
         counts = self.lost, self.wrong
         self.lost, self.wrong = [], []
@@ -75,40 +81,34 @@ class Witness:
         if not isinstance(observation, ResponseApplied):
             return
         if observation.handled.events:
-            everything = all_endpoints_of(self.client.model)
-            self.litter = {each for each in everything if is_litter(each)}
-            self.judge(everything - self.litter, asyncio.get_running_loop().time())
+            everything = self._view.read(self.client.model)
+            self.litter = set(filter(is_litter, everything))
+            self.judge(leave_out_litter(everything), asyncio.get_running_loop().time())
         self._progress.set()
         self._progress = asyncio.Event()
 
-    def judge(self, held: set[Endpoint], now: float) -> None:
+    def judge(self, held: World, now: float) -> None:
         """Compare what is held at this moment with what is promised and with what ever was registered."""
-        self.held = held
+        before, self.held = self.held, held
         owned = self._owned()
-        missing = (self._promised & owned) - held
+        missing = (self._promised & owned) - held.keys()
         if missing and not self.lost:
             self.first_lost_at = now
         self.lost += missing
-        self.wrong += held - self._ever
-        self._promised = held & owned
-        for endpoint in self._awaited & held:
+        for endpoint, served in held.items():
+            if served != before.get(endpoint):
+                self._judge(endpoint, served)
+        self._promised = held.keys() & owned
+        for endpoint in self._awaited & held.keys():
             self.seen_at[endpoint] = now
-        self._awaited -= held
+        self._awaited -= held.keys()
 
-
-def endpoints_of(model: IstiodModel) -> set[Endpoint]:
-    """Return every endpoint that an istiod holds but those of hostile records."""
-    return {each for each in all_endpoints_of(model) if not is_litter(each)}
-
-
-def all_endpoints_of(model: IstiodModel) -> set[Endpoint]:
-    """Return every endpoint that an istiod holds."""
-    found = set()
-    for key, config in model.configs.items():
-        if key.kind == "ServiceEntry" and isinstance(config.spec, ServiceEntrySpec):
-            service = service_of(config.spec.hosts[0]) if config.spec.hosts else key.name
-            found |= {Endpoint(key.namespace, service, each.address) for each in config.spec.endpoints}
-    return found
+    def _judge(self, endpoint: Endpoint, served: tuple[Served, ...]) -> None:
+        if len(served) > 1:
+            self.wrong.append(f"{name(endpoint)}: held {len(served)} times")
+        self.wrong += [
+            f"{name(endpoint)}: never registered as {each}" for each in served if not self._accepts(endpoint, each)
+        ]
 
 
 def is_litter(endpoint: Endpoint) -> bool:
@@ -116,6 +116,6 @@ def is_litter(endpoint: Endpoint) -> bool:
     return endpoint.address.startswith(LITTER)
 
 
-def service_of(host: str) -> str:
-    """Return the service behind a host: its first part."""
-    return host.partition(".")[0]
+def leave_out_litter(world: World) -> World:
+    """Return what is held but for hostile records."""
+    return {endpoint: served for endpoint, served in world.items() if not is_litter(endpoint)}

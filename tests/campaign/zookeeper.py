@@ -2,19 +2,26 @@
 
 import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import quote_plus, unquote_plus
+from urllib.parse import parse_qsl, quote_plus, unquote_plus, urlsplit
 
 import anyio.to_thread
 from kazoo.exceptions import NodeExistsError, NoNodeError
 
-from tests.campaign.registry import LITTER, Endpoint, Registry
+from tests.campaign.registry import LITTER, STEERING, Registration, Registry
+from tests.campaign.served import Endpoint, Served, list_ports, sort
 from tests.support.dubbo_names import provider
 from tests.support.zookeeper_rig import EnsembleRig, SimRig, ZooKeeperRig
 from tests.support.zookeeper_servers import ZooKeeperServers
 
 _ROOT = "/dubbo"
+_WEIGHT = 100
+"""What Dubbo takes for usual."""
+
+_LABELS = ("app", "revision")
+"""Which parameters describe a provider: the others are none of the mesh's business."""
+
 _PORT = 20880
 _SETTINGS = """
 zookeeper_source:
@@ -28,9 +35,8 @@ zookeeper_source:
 """
 
 _APPLICATIONS = "/services"
-_STEERING = {"istio.io/rev": "foreign", "security.istio.io/tlsMode": "istio", "topology.istio.io/network": "far"}
 _LITTER_NODES = (
-    f"{_ROOT}/shop-000/providers/{provider(f'{LITTER}9:{_PORT}', 'shop-000', application='litter', **_STEERING)}",
+    f"{_ROOT}/shop-000/providers/{provider(f'{LITTER}9:{_PORT}', 'shop-000', application='litter', **STEERING)}",
     f"{_ROOT}/litter",
     f"{_ROOT}/litter/providers/x",
     f"{_ROOT}/%00/providers/%ff%fe",
@@ -55,11 +61,25 @@ class ZooKeeper(Registry):
         addresses = ", ".join(f'"{gate.address}"' for gate in self.gates)
         return _SETTINGS.format(addresses=addresses, guard=self.guard_s)
 
-    async def truth(self) -> set[Endpoint]:
+    def registration(self, endpoint: Endpoint) -> Registration:
+        said = super().registration(endpoint)
+        metadata = {**dict(said.metadata), "timestamp": str(1000 + self.revision(endpoint))}
+        return said._replace(weight=said.weight * _WEIGHT, metadata=sort(metadata))
+
+    async def read(self) -> Mapping[Endpoint, Registration]:
         found = await self.rig.writer.tree(_ROOT) if await self.rig.writer.exists(_ROOT) else {}
-        return {
-            Endpoint(self.source, parts[2], address) for parts in map(_split, found) if (address := _address(parts))
-        }
+        return dict(map(_read, filter(_is_provider, found)))
+
+    def expect(self, endpoint: Endpoint, registration: Registration, instance_ports: Iterable[int]) -> Served:
+        labels = {key: value for key, value in registration.metadata if key in _LABELS}
+        return Served(
+            (f"{endpoint.service}.dubbo",),
+            list_ports("TCP", "tcp-dubbo", instance_ports, registration.port),
+            round(registration.weight),
+            sort({**labels, "interface": endpoint.service, "protocol": "dubbo"}),
+            sort({"registry": "zookeeper", "path": endpoint.service, "app": labels["app"]}),
+            virtual_addresses=1,
+        )
 
     async def kill(self) -> None:
         await self.rig.kill()
@@ -101,13 +121,21 @@ class ZooKeeper(Registry):
 
     async def _register(self, endpoint: Endpoint) -> None:
         try:
-            await self.rig.writer.create(_path(endpoint))
+            await self.rig.writer.create(_path(endpoint, self.registration(endpoint)))
         except NodeExistsError:  # kazoo tries again what has succeeded without its knowledge
             return
 
     async def _deregister(self, endpoint: Endpoint) -> None:
+        await self._delete(endpoint, self.registration(endpoint))
+
+    async def _replace(self, endpoint: Endpoint, before: Registration) -> None:
+        """The weight stands in the name: another node comes before the old one goes, and is the later of the two."""
+        await self._register(endpoint)
+        await self._delete(endpoint, before)
+
+    async def _delete(self, endpoint: Endpoint, registration: Registration) -> None:
         try:
-            await self.rig.writer.delete(_path(endpoint))
+            await self.rig.writer.delete(_path(endpoint, registration))
         except NoNodeError:
             return
 
@@ -145,18 +173,25 @@ class RealZooKeeper(ZooKeeper):
         await anyio.to_thread.run_sync(self._processes.stop)
 
 
-def _split(path: str) -> list[str]:
-    return path.split("/")
+def _is_provider(path: str) -> bool:
+    """Tell whether a path is the node of an honest provider."""
+    parts = path.split("/")
+    return len(parts) == 5 and parts[3] == "providers" and unquote_plus(parts[4]).startswith("dubbo://10.")
 
 
-def _address(parts: Sequence[str]) -> str:
-    """Return the address of a provider's node; "" of any other node and of those that are no provider."""
-    if len(parts) != 5 or parts[3] != "providers":
-        return ""
-    url = unquote_plus(parts[4])
-    return url.removeprefix("dubbo://").partition(":")[0] if url.startswith("dubbo://10.") else ""
+def _read(path: str) -> tuple[Endpoint, Registration]:
+    _, _, service, _, encoded = path.split("/")
+    url = urlsplit(unquote_plus(encoded))
+    params = dict(parse_qsl(url.query))
+    metadata = {name: value for name, value in params.items() if name not in ("interface", "weight")}
+    assert url.hostname is not None
+    assert url.port is not None
+    return Endpoint(ZooKeeper.source, service, url.hostname), Registration(
+        url.port, float(params["weight"]), sort(metadata)
+    )
 
 
-def _path(endpoint: Endpoint) -> str:
-    name = provider(f"{endpoint.address}:{_PORT}", endpoint.service)
+def _path(endpoint: Endpoint, registration: Registration) -> str:
+    params = {**dict(registration.metadata), "weight": f"{registration.weight:g}"}
+    name = provider(f"{endpoint.address}:{registration.port}", endpoint.service, **params)
     return f"{_ROOT}/{endpoint.service}/providers/{name}"

@@ -88,6 +88,26 @@ async def test_a_campaign_sees_what_was_taken_from_a_living_owner(tmp_path: Path
     assert not outcome.is_good
 
 
+async def reweigh(scene: Scene, registry: Registry) -> None:
+    """Have an instance get a weight that its owner never gave it, until the witness holds it so."""
+    assert isinstance(registry, SimulatedNacos)
+    endpoint = min(registry.owned)
+    said = registry.registration(endpoint)
+    await registry.rig.register(endpoint.service, endpoint.address, said.port, weight=7.0, metadata=dict(said.metadata))
+    await scene.witness.until(lambda: bool(scene.witness.wrong), 60.0)
+
+
+async def test_a_campaign_sees_what_is_served_otherwise_than_its_owner_registered_it(tmp_path: Path) -> None:
+    nacos = SimulatedNacos(1, 1.0)
+    scene = Scene(tmp_path, [nacos], 1.0)
+    outcome = Outcome("reweigh", nacos.name)
+    async with scene.running(Size(2, 3)):
+        await strike(scene, Fault("reweigh", (), reweigh), nacos, outcome)
+
+    assert (0, 1) == (outcome.lost, outcome.wrong)
+    assert "weight=700" in outcome.notes[0]
+
+
 class RestlessScene(Scene):
     """A scene in which an instance is taken while a fault comes to rest."""
 
