@@ -5,17 +5,16 @@ import asyncio
 import logging
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.campaign.catalogue import FAULTS, NAMES
-from tests.campaign.fault import Fault, Outcome, strike
-from tests.campaign.registry import Registry
+from tests.campaign.catalogue import NAMES
+from tests.campaign.fault import Outcome, strike
+from tests.campaign.pairs import list_keys, list_pairs
+from tests.campaign.provenance import name_run
 from tests.campaign.report import notes, row, table, verdict
+from tests.campaign.results import PAGE, write_rows
 from tests.campaign.scene import Scene, Size
 from tests.campaign.worlds import GUARD_S, WORLDS, World
-
-_WHOLE = "Meshregistry"
 
 
 def main() -> None:
@@ -39,29 +38,25 @@ async def _run(arguments: argparse.Namespace, folder: Path, outcomes: list[Outco
 
 async def _attack(world: World, arguments: argparse.Namespace, folder: Path, outcomes: list[Outcome]) -> None:
     registries = world.build(folder, arguments.guard_s)
-    pairs = list(_pairs(registries, arguments.only))
+    pairs = [pair for pair in list_pairs(world, registries) if not arguments.only or pair.fault.name in arguments.only]
     if not pairs:
         return
-    print(f"starting {world.title} …", flush=True)
+    run = name_run()
+    print(f"starting {world.title}, {run} …", flush=True)
     scene = Scene(folder, registries, arguments.guard_s, arguments.settings)
+    made = []
     async with scene.running(Size(arguments.services or world.size.services, world.size.instances)):
-        for fault, registry in pairs:
-            outcome = Outcome(fault.name, registry.name if registry else f"{_WHOLE}, {world.title}")
+        for pair in pairs:
+            outcome = Outcome(pair.fault.name, pair.against)
+            made.append(outcome)
             outcomes.append(outcome)
             for _ in range(arguments.times):
-                await strike(scene, fault, registry, outcome)
+                await strike(scene, pair.fault, pair.registry, outcome)
             print("  ".join(row(outcome)), flush=True)
         await scene.outlast_guard()
         outcome.count(scene)
-
-
-def _pairs(registries: Sequence[Registry], only: Sequence[str] | None) -> Iterator[tuple[Fault, Registry | None]]:
-    for fault in FAULTS:
-        if only and fault.name not in only:
-            continue
-        yield from ((fault, registry) for registry in registries if fault.meets(registry))
-        if fault.make_all is not None and len(registries) > 1:
-            yield fault, None
+    if arguments.write:
+        write_rows(PAGE, [(*row(outcome), run) for outcome in made], list_keys())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--real", action=argparse.BooleanOptionalAction, default=True, help="real servers too")
     parser.add_argument("--world", choices=[world.name for world in WORLDS], help="only these registries")
     parser.add_argument("--services", type=int, help="services in every registry (default: by world)")
+    parser.add_argument("--write", action="store_true", help=f"put the rows into {PAGE.name}, others stay as they are")
     parser.add_argument("--guard-s", type=float, default=GUARD_S, help=f"how long shrinks are held (default {GUARD_S})")
     parser.add_argument("--settings", default="", help="further lines of the settings file")
     parser.add_argument("--folder", type=Path, help="where logs and state stay (default: nowhere)")

@@ -5,7 +5,7 @@ from statistics import median
 
 from tests.campaign.fault import Outcome
 
-_HEAD = ("fault", "against", "times", "lost", "wrong", "recovery (median, longest)", "left behind")
+HEAD = ("fault", "against", "times", "lost", "wrong", "recovery (median, longest)", "left behind")
 
 
 def row(outcome: Outcome) -> tuple[str, ...]:
@@ -19,7 +19,12 @@ def row(outcome: Outcome) -> tuple[str, ...]:
 
 def table(outcomes: Iterable[Outcome]) -> str:
     """Return all lines as a table in Markdown."""
-    lines = [_HEAD, tuple("---" for _ in _HEAD), *(row(outcome) for outcome in outcomes)]
+    return draw_table(HEAD, map(row, outcomes))
+
+
+def draw_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [head, ["---" for _ in head], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
