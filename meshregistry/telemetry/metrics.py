@@ -6,6 +6,8 @@ the switch; the rest tells what Slime does not: staleness, rejects, convergence,
 Labels are bounded: source kinds, scopes (configured), reasons (a closed set of words), type kinds, dialects.
 """
 
+import sys
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from meshregistry.telemetry.slime_names import SLIME_NAMES, SlimeAliases
@@ -217,6 +219,10 @@ class Metrics:
         self.admin_listening = self._gauge("admin_listening", "1 while operators can reach the admin socket.")
         self.admin_requests = self._counter("admin_requests", "Requests on the admin socket.", "command", "result")
         ProcessCollector(registry=self.registry)
+        self.memory_blocks = self._gauge(
+            "python_memory_blocks", "Small objects that exist now; resident memory keeps what a peak of them took."
+        )
+        self.memory_blocks.set_function(sys.getallocatedblocks)
         self.loop_lag = self._histogram("event_loop_lag_seconds", "Lateness of a timer of 0.1 s.", _LATENCY_BUCKETS)
         self.longest_block = self._gauge("event_loop_longest_block_seconds", "The longest lateness since the start.")
         self.loop_tasks = self._gauge("event_loop_tasks", "Tasks of the event loop that are not done.")
