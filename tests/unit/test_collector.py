@@ -9,6 +9,7 @@ import pytest
 
 from meshregistry.collector import (
     Footprint,
+    look_through,
     look_when_grown,
     note_loading,
     read_footprint,
@@ -148,6 +149,25 @@ def test_what_the_process_has_is_told() -> None:
 
     assert kept.resident_bytes > 10 << 20
     assert 10_000 <= read_footprint().blocks - kept.blocks < 2 * len(objects)
+
+
+class Circle:
+    """Garbage that only a look finds; its memory is C's allocator's."""
+
+    def __init__(self) -> None:
+        self.itself = self
+        self.content = bytes(2000)
+
+
+def test_a_look_gives_memory_back_although_something_behind_it_is_in_use() -> None:
+    circles = [Circle() for _ in range(20_000)]
+    behind = [bytes(2000) for _ in range(100)]
+    full = read_footprint().resident_bytes
+    del circles
+    look_through()
+
+    assert 30 << 20 < full - read_footprint().resident_bytes
+    assert behind
 
 
 def _is_looked_at(wanted: object) -> bool:
