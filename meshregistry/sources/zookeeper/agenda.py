@@ -127,6 +127,10 @@ class Agenda:
         """Whether a change of the task is known that has not been read."""
         return task in self._changed or task in self._again or task in self._delayed
 
+    def is_open(self, task: Task) -> bool:
+        """Whether a change of the task is known that has not been read, or is being read."""
+        return task in self._running or self.is_changed(task)
+
     def request_everything(self, cause: Cause) -> None:
         """Have everything read again."""
         self._cause = self._cause or cause

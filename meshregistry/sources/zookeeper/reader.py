@@ -96,8 +96,10 @@ class RegistryReader:
         await self._tree.arm(self.layout.trees)
         self._agenda.withdraw_request()
         await self._survey(sink)
-        self._interfaces.replace_nodes(await self._tree.children_or_await(self.layout.root) or ())
+        changed = self._interfaces.replace_nodes(await self._tree.children_or_await(self.layout.root) or ())
         self._interfaces.outdate()
+        if self._agenda.is_open(Task(Topic.INTERFACES)):
+            self._follow(changed)  # an event told of them; who reads the list for it will find nothing new there
         wanted = self._interfaces.known | self._applications.offered
         await self._check(Task(Topic.INTERFACE, interface) for interface in sorted(wanted))
         if not self._read_once:

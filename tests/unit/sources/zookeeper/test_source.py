@@ -382,6 +382,31 @@ async def test_without_tree_watches_every_node_is_watched() -> None:
         assert 0 == made.page["missed_events_total"]
 
 
+@pytest.mark.parametrize("has_tree_watches", [True, False])
+async def test_an_interface_that_appears_while_everything_is_read_again_was_not_missed(has_tree_watches: bool) -> None:
+    tree = LateTree(has_tree_watches=has_tree_watches)
+    tree.put(path_of("10.0.0.1"))
+    async with running(tree) as made:
+        await made.until(lambda: made.is_synced)
+        tree.late = path_of("10.0.0.2", USERS)
+        made.source.read_again()
+        await made.until(lambda: made.addresses == {ORDERS: ["10.0.0.1"], USERS: ["10.0.0.2"]})
+        await made.until(lambda: made.page["readings_total"] == {"connected": 1, "operator": 1})
+        assert 0 == made.page["missed_events_total"]
+
+
+class LateTree(FakeTree):
+    """A node of it comes just before the root is listed: its event comes before the list, as servers have it."""
+
+    late = ""
+
+    def children(self, path: str) -> tuple[str, ...]:
+        late, self.late = (self.late, "") if path == "/dubbo" else ("", self.late)
+        if late:
+            self.put(late)
+        return super().children(path)
+
+
 async def test_too_many_changes_have_everything_read() -> None:
     tree = FakeTree()
     async with running(tree, backlog=3, concurrency=1) as made:
