@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 
 import pytest
 from kazoo.security import make_acl, make_digest_acl
@@ -16,10 +15,9 @@ from meshregistry.sources.zookeeper.options import Mode, ResyncOptions, ZooKeepe
 from meshregistry.wiring_zookeeper import zookeeper_options
 from tests.support.dubbo_names import encode, provider
 from tests.support.tcp_gate import TcpGate
-from tests.support.zookeeper_churn import Churn, ChurnOptions
-from tests.support.zookeeper_rig import EnsembleRig, RealRig, SecureRig, SimRig, ZooKeeperRig
+from tests.support.zookeeper_rig import EnsembleRig, SecureRig, SimRig, ZooKeeperRig
 from tests.support.zookeeper_session import ticket_of
-from tests.support.zookeeper_view import MODES, QUIET, Changes, View, reading, server_options
+from tests.support.zookeeper_view import MODES, QUIET, Changes, reading, server_options
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
@@ -448,19 +446,6 @@ async def test_servers_without_recursive_watches_are_watched_node_by_node() -> N
         await rig.stop()
 
 
-@ONE_LOOP
-async def test_a_root_of_twenty_thousand_nodes_is_read_and_watched(real_zookeeper: RealRig) -> None:
-    """Most interfaces of a large registry have had their last provider long ago."""
-    names = [f"com.acme.Idle{number:05d}" for number in range(20_000)]
-    await register(real_zookeeper, "10.0.0.1")
-    await real_zookeeper.writer.create_many((f"/dubbo/{name}", b"") for name in names)
-    async with reading(server_options(real_zookeeper.hosts), mode=Mode.WATCHING, resync=QUIET) as view:
-        await view.until_addresses({ORDERS: ["10.0.0.1"]})
-        assert 20_001 == view.registry["interfaces"]
-        await register(real_zookeeper, "10.0.0.2", names[-1])
-        await view.until_addresses({ORDERS: ["10.0.0.1"], names[-1]: ["10.0.0.2"]})
-
-
 # Encrypted, and as somebody: from the settings on, across a lost connection.
 
 
@@ -510,57 +495,7 @@ async def test_a_registry_that_asks_who_we_are_is_read_with_sasl(secure_zookeepe
             assert ([], {}) == (view.synced, view.addresses)
 
 
-# Churn and ensembles.
-
-
-@ONE_LOOP
-@pytest.mark.timeout(600)
-async def test_churn_with_broken_connections_ends_as_the_registry_lists_it(
-    zookeeper_rig: ZooKeeperRig, pytestconfig: pytest.Config
-) -> None:
-    """All ways to read look on at once: none may miss what happens behind a cut."""
-    duration_s = float(pytestconfig.getoption("--churn-s"))
-    async with TcpGate(zookeeper_rig.hosts).running() as gate, AsyncExitStack() as sources:
-        churn = Churn(zookeeper_rig.writer, ChurnOptions(rate_per_s=60.0))
-        await churn.prepare()
-        views = [
-            await sources.enter_async_context(reading(server_options(gate.address), **mode)) for mode in MODES.values()
-        ]
-        for view in views:
-            await view.until(lambda view: view.synced)
-        async with asyncio.TaskGroup() as group:
-            cutting = group.create_task(_cut(gate))
-            await churn.run(duration_s)
-            cutting.cancel()
-        gate.open()
-        listed = await churn.listed()
-        assert churn.expected() == listed
-        fresh = await _read_once(zookeeper_rig, MODES["polling"])
-        assert {name: len(nodes) for name, nodes in listed.items() if nodes} == _count(fresh)
-        for view in views:
-            await view.until(lambda view: fresh.found == view.found)
-
-
-async def _cut(gate: TcpGate) -> None:
-    while True:
-        await asyncio.sleep(1.1)
-        gate.cut()
-        await asyncio.sleep(0.7)
-        gate.shut()
-        await asyncio.sleep(0.3)
-        gate.open()
-
-
-def _count(view: View) -> dict[str, int]:
-    return {
-        interface: sum(len(instances) for instances in services.values()) for interface, services in view.found.items()
-    }
-
-
-async def _read_once(rig: ZooKeeperRig, mode: Changes) -> View:
-    async with reading(server_options(rig.hosts), **mode) as view:
-        await view.until(lambda view: view.synced)
-        return view
+# Ensembles.
 
 
 @ONE_LOOP

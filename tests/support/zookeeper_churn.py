@@ -8,10 +8,9 @@ from functools import partial
 
 import anyio
 from kazoo.client import KazooClient
-from kazoo.exceptions import NodeExistsError, NoNodeError
 
 from tests.support.dubbo_names import provider
-from tests.support.zookeeper_writer import Writer
+from tests.support.zookeeper_writer import Writer, create_once, delete_once, replace_once
 
 _TICK_S = 0.01
 _PORT = 20880
@@ -149,10 +148,11 @@ class Churn:
         asked_s = time.monotonic()
         category = self._categories[interface]
         if gone and come:
-            client.retry(self._replace, client, f"{category}/{gone}", f"{category}/{come}")
-        for node, write in ((gone, self._delete), (come, self._create)):
-            if node and not (gone and come):
-                client.retry(write, client, f"{category}/{node}")
+            replace_once(client, f"{category}/{gone}", f"{category}/{come}", ephemeral=self._options.ephemeral)
+        elif come:
+            create_once(client, f"{category}/{come}", ephemeral=self._options.ephemeral)
+        elif gone:
+            delete_once(client, f"{category}/{gone}")
         for node, present in ((gone, False), (come, True)):
             if node:
                 self._note(Change(interface=interface, node=node, present=present, asked_s=asked_s))
@@ -166,26 +166,6 @@ class Churn:
         self.changes += 1
         if self._observe is not None:
             self._observe(change)
-
-    def _create(self, client: KazooClient, path: str) -> None:
-        try:
-            client.create(path, ephemeral=self._options.ephemeral)
-        except NodeExistsError:  # written before the connection was lost
-            return
-
-    def _delete(self, client: KazooClient, path: str) -> None:
-        try:
-            client.delete(path)
-        except NoNodeError:
-            return
-
-    def _replace(self, client: KazooClient, gone: str, come: str) -> None:
-        transaction = client.transaction()
-        transaction.delete(gone)
-        transaction.create(come, ephemeral=self._options.ephemeral)
-        if any(isinstance(each, Exception) for each in transaction.commit()):
-            self._create(client, come)
-            self._delete(client, gone)
 
     def _new_node(self, interface: str) -> str:
         number = self._created

@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
-from meshregistry.model.events import ScopeListing, SidecarChanges, SourceSynced, SourceUpdate
+from meshregistry.model.events import ScopeConfirmed, ScopeListing, SidecarChanges, SourceSynced, SourceUpdate
 from meshregistry.model.instance import Instance, Scope
 from meshregistry.sources.polling import PollOptions
 from meshregistry.sources.zookeeper.options import Mode, ResyncOptions, ZooKeeperOptions, ZooKeeperServerOptions
 from meshregistry.sources.zookeeper.session import SessionOptions
 from meshregistry.sources.zookeeper.source import ZooKeeperSource
 from meshregistry.telemetry.metrics import Metrics
+from tests.support.zookeeper_testimony import Row
 
 TIMEOUT_S = 30.0
 _LOOK_S = 0.02
@@ -38,6 +40,7 @@ class View:
         self.listings: list[ScopeListing] = []
         self.sidecars: list[SidecarChanges] = []
         self.synced: list[SourceSynced] = []
+        self.confirmations = 0
         self.source: ZooKeeperSource
         self.metrics = Metrics()
         self._news = asyncio.Event()
@@ -56,6 +59,8 @@ class View:
                 self.sidecars.append(update)
             case SourceSynced():
                 self.synced.append(update)
+            case ScopeConfirmed():
+                self.confirmations += 1
 
     @property
     def found(self) -> Found:
@@ -72,16 +77,43 @@ class View:
         }
 
     @property
+    def rows(self) -> list[Row]:
+        """Every endpoint that is there, as an independent reading of the registry has it; sorted."""
+        return sorted(
+            _row(interface, name, instance)
+            for interface, services in self.found.items()
+            for name, instances in services.items()
+            for instance in instances
+        )
+
+    @property
     def registry(self) -> dict[str, object]:
         """The first registry on the status page."""
         return self.source.registries()[0]
 
     @property
-    def attempts(self) -> int:
-        """How often the first registry's session has tried to connect."""
+    def session(self) -> dict[str, Any]:
+        """The first registry's session on the status page."""
         session = self.registry["session"]
         assert isinstance(session, dict)
-        return int(session["attempts"])
+        return session
+
+    @property
+    def attempts(self) -> int:
+        """How often the first registry's session has tried to connect."""
+        return int(self.session["attempts"])
+
+    @property
+    def connection_status(self) -> float | None:
+        """What the metrics say of the source: 1 for connected."""
+        return self._sample("source_connection_status")
+
+    def bad_records(self, reason: str) -> float | None:
+        """How many records the metrics have counted as dropped for a reason."""
+        return self._sample("source_bad_records_total", reason=reason)
+
+    def _sample(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(f"meshregistry_{name}", {"source": "zookeeper", **labels})
 
     async def until(self, condition: Callable[["View"], object], timeout_s: float = TIMEOUT_S) -> None:
         """Wait until the condition holds: it is looked at after each update, and now and then for the status page."""
@@ -108,6 +140,12 @@ class View:
 
         wanted = count() + times
         await self.until(lambda view: count() >= wanted and view.registry["healthy"])
+
+
+def _row(interface: str, name: str, each: Instance) -> Row:
+    group, _, version = name.removeprefix(interface).removeprefix(":").partition(":")
+    scheme = dict(each.metadata)["protocol"] if interface else ""
+    return Row(interface, group, version, scheme, each.address, each.port, each.weight, each.enabled)
 
 
 def server_options(hosts: str, **changes: object) -> ZooKeeperServerOptions:

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 import anyio
 import anyio.to_thread
 from kazoo.client import KazooClient
-from kazoo.exceptions import NoNodeError
+from kazoo.exceptions import NodeExistsError, NoNodeError
 from kazoo.handlers.threading import SequentialThreadingHandler
 from kazoo.retry import KazooRetry
 from kazoo.security import ACL
@@ -138,6 +138,36 @@ async def expire(hosts: str, session: int, password: bytes) -> None:
     await anyio.to_thread.run_sync(_expire, hosts, session, password)
 
 
+def create_once(client: KazooClient, path: str, data: bytes = b"", *, ephemeral: bool = False) -> None:
+    """Create a node, with what is missing above it, however often the connection is lost meanwhile."""
+    try:
+        client.retry(client.create, path, data, ephemeral=ephemeral, makepath=True)
+    except NodeExistsError:  # written before the connection was lost
+        return
+
+
+def delete_once(client: KazooClient, path: str, *, recursive: bool = False) -> None:
+    """Delete a node, `recursive` with everything below it, however often the connection is lost meanwhile."""
+    try:
+        client.retry(client.delete, path, recursive=recursive)
+    except NoNodeError:
+        return
+
+
+def replace_once(client: KazooClient, gone: str, come: str, *, ephemeral: bool = False) -> None:
+    """Replace a node by another in one transaction, however often the connection is lost meanwhile."""
+    if not client.retry(_replace, client, gone, come, ephemeral=ephemeral):
+        create_once(client, come, ephemeral=ephemeral)
+        delete_once(client, gone)
+
+
+def _replace(client: KazooClient, gone: str, come: str, *, ephemeral: bool) -> bool:
+    transaction = client.transaction()
+    transaction.delete(gone)
+    transaction.create(come, ephemeral=ephemeral)
+    return not any(isinstance(each, Exception) for each in transaction.commit())
+
+
 def _client(options: WriterOptions) -> KazooClient:
     retry = {"max_tries": -1, "delay": 0.05, "backoff": 1.5, "max_delay": 0.5, "max_jitter": 0.1}
     return KazooClient(
@@ -211,14 +241,7 @@ def _delete_all(client: KazooClient, paths: Sequence[str]) -> None:
         transaction.delete(path)
     if any(isinstance(each, Exception) for each in transaction.commit()):
         for path in paths:
-            client.retry(_delete_one, client, path)
-
-
-def _delete_one(client: KazooClient, path: str) -> None:
-    try:
-        client.delete(path, recursive=True)
-    except NoNodeError:
-        return
+            delete_once(client, path, recursive=True)
 
 
 def _create_many(client: KazooClient, nodes: Iterable[tuple[str, bytes]], *, ephemeral: bool) -> None:
