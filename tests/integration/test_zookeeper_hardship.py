@@ -1,11 +1,12 @@
 """The ZooKeeper source and what can be wrong with a server and with what stands in it; in every mode at once."""
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from tests.support.dubbo_names import provider
+from tests.support.dubbo_names import encode, provider
 from tests.support.tcp_gate import CALM, TcpGate, Weather
 from tests.support.zookeeper_rig import RealRig, ZooKeeperRig
 from tests.support.zookeeper_view import MODES, View, reading, server_options
@@ -117,3 +118,75 @@ async def test_twenty_thousand_watches_that_are_cut_while_they_are_armed_again_m
         assert (missed, 0) == (view.registry["missed_events_total"], whole.registry["missed_events_total"])
         changed = {ORDERS, names[0], names[1], names[10_000], names[15_000], names[-1], "com.acme.New"}
         assert changed == {each.scope.group for each in view.listings[count:]}
+
+
+HOSTILE = (
+    "nonsense",
+    "%",
+    "%zz%3A%2F%2F%ff",
+    "dubbo%3A%2F%2F",
+    "x" * 100_000,
+    "\u4e2d\u6587",
+    encode(f"dubbo://10.0.0.9/{ORDERS}?interface={ORDERS}"),
+    encode(f"dubbo://10.0.0.9:99999/{ORDERS}?interface={ORDERS}"),
+    encode(f"dubbo://10.0.0.9:port/{ORDERS}?interface={ORDERS}"),
+    encode(f"dubbo://[::1/{ORDERS}"),
+    encode(f"consumer://10.0.0.9:1/{ORDERS}"),
+    encode(f"dubbo://a b:20880/{ORDERS}"),
+)
+"""Names among providers; the longest that is read has 65,536 characters."""
+
+BINARY = bytes(range(256)) * 64
+
+
+async def test_what_nobody_can_read_is_counted_and_named_and_costs_nothing_else(zookeeper_rig: ZooKeeperRig) -> None:
+    writer = zookeeper_rig.writer
+    await register(zookeeper_rig, "10.0.0.1")
+    await register(zookeeper_rig, "10.0.0.2", USERS)
+    shop = {"name": "shop", "id": "1", "address": "10.0.0.3", "port": 80, "payload": {"metadata": {}}}
+    await writer.create("/services/shop/1", json.dumps(shop).encode())
+    for name in HOSTILE:
+        await writer.create(f"/dubbo/{ORDERS}/providers/{name}")
+        await writer.create(f"/dubbo/{ORDERS}/configurators/{name}")
+    for node in ("%", "y" * 50_000, "a%2Fb%0Ac"):
+        await writer.create(f"/dubbo/{node}/providers/nonsense")
+    for path in ("/services/shop/2", "/services/shop/3/4", "/dubbo/metadata/shop/r1", f"/dubbo/mapping/{ORDERS}"):
+        await writer.create(path, BINARY)
+    await writer.create("/services/shop/5", b"[" * 500_000)
+    await writer.create(f"/dubbo/config/dubbo/{ORDERS}::.configurators", BINARY)
+    await writer.create("/dubbo/config/dubbo/shop.configurators", b"a: " * 100_000)
+    before = {ORDERS: ["10.0.0.1"], USERS: ["10.0.0.2"], "shop": ["10.0.0.3"]}
+    async with reading_in_every_mode(zookeeper_rig.hosts) as views:
+        for view in views:
+            await view.until_addresses(before)
+            await view.until(lambda view: view.registry["healthy"])
+            assert {ORDERS: "address=3 port=4 scheme=4 size=1 such as %"} == view.registry["bad"]
+            assert 3 == view.registry["unread_total"]
+            assert {"malformed": 1, "size": 1} == view.registry["rules_ignored"]
+            assert [3.0, 4.0, 4.0, 1.0] == [view.bad_records(each) for each in ("address", "port", "scheme", "size")]
+        await register(zookeeper_rig, "10.0.0.4")
+        await register(zookeeper_rig, "10.0.0.5", USERS)
+        for view in views:
+            await view.until_addresses({**before, ORDERS: ["10.0.0.1", "10.0.0.4"], USERS: ["10.0.0.2", "10.0.0.5"]})
+            assert {ORDERS, USERS, ""} == {each.scope.group for each in view.listings}
+
+
+async def test_ten_thousand_providers_of_one_interface_cost_the_others_nothing(real_zookeeper: RealRig) -> None:
+    addresses = sorted(f"10.1.{number // 250}.{number % 250}" for number in range(10_000))
+    await register(real_zookeeper, "10.0.0.2", USERS)
+    await real_zookeeper.writer.create(f"/dubbo/{ORDERS}/providers")
+    good = [provider(f"{address}:20880", ORDERS, timestamp="1795368627356") for address in addresses]
+    names = [*good, *(f"nonsense-{number}" for number in range(100))]
+    await real_zookeeper.writer.create_many((f"/dubbo/{ORDERS}/providers/{name}", b"") for name in names)
+    async with reading_in_every_mode(real_zookeeper.hosts) as views:
+        for view in views:
+            await view.until_addresses({ORDERS: addresses, USERS: ["10.0.0.2"]})
+            assert {ORDERS: "scheme=100 such as nonsense-0"} == view.registry["bad"]
+        await register(real_zookeeper, "10.0.0.3", USERS)
+        gone = provider(f"{addresses[0]}:20880", ORDERS, timestamp="1795368627356")
+        await real_zookeeper.writer.delete(f"/dubbo/{ORDERS}/providers/{gone}")
+        for view in views:
+            await view.until_addresses({ORDERS: addresses[1:], USERS: ["10.0.0.2", "10.0.0.3"]})
+            assert {ORDERS: 2, USERS: 2} == {
+                name: sum(each.scope.group == name for each in view.listings) for name in (ORDERS, USERS)
+            }

@@ -64,6 +64,10 @@ class InterfaceReader:
         """The number of interfaces that were read and exist."""
         return len(self._board)
 
+    def bad(self) -> Iterator[tuple[str, str]]:
+        """Yield the interfaces of which names were dropped that are no provider's, and which."""
+        return self._board.bad()
+
     def replace_nodes(self, names: Iterable[str]) -> frozenset[str]:
         """Take the children of the root; return the interfaces that are new or gone."""
         before = self._nodes.keys()

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from meshregistry.model.events import ScopeListing
+from meshregistry.model.rejects import print_subject
 from meshregistry.sources.steps import Steps
 from meshregistry.sources.zookeeper.dubbo.applications import Offer
 from meshregistry.sources.zookeeper.dubbo.interface import InterfaceReading as NodesReading
@@ -44,6 +45,9 @@ class Published(NamedTuple):
     services: Services
     covered: frozenset[Spot] = frozenset()
     """Where a registration has the word and not its application's metadata."""
+
+    bad: str = ""
+    """What was dropped of it, for people."""
 
 
 class InterfaceReading(NamedTuple):
@@ -91,7 +95,7 @@ class InterfaceBoard:
         is_held, reading = kept is not reading.services, reading._replace(services=kept)
         spots = reading.covered | reading.uncovered
         known_digest = None if is_held or reading.is_doubtful else digest
-        published = Published(known_digest, _share(kept, before), spots)
+        published = Published(known_digest, _share(kept, before), spots, _describe_bad(reading))
         if before is not None and before.services == published.services:
             return InterfaceReading(published, None, reading.bad, is_held, again_at)
         listing = reading.listing(self._registry, interface, observed_at)
@@ -119,6 +123,12 @@ class InterfaceBoard:
         published = self._published.get(interface)
         return published.services if published else {}
 
+    def bad(self) -> Iterator[tuple[str, str]]:
+        """Yield the interfaces of which names were dropped that are no provider's, and which."""
+        for interface, published in self._published.items():
+            if published.bad:
+                yield interface, published.bad
+
     def _read(self, interface: str, nodes: InterfaceNodes, at: float) -> Steps[NodesReading]:
         """Return what the nodes say, in the light of who has registered for the interface."""
         before = self._published.get(interface)
@@ -143,6 +153,13 @@ class InterfaceBoard:
         standing = {(each.application, each.address) for each in nodes.offers}
         standing -= {(each.application, each.address) for each in reading.older}
         return self._holes.bridge(interface, before.services, reading, standing, at)
+
+
+def _describe_bad(reading: NodesReading) -> str:
+    if not reading.example:
+        return ""
+    reasons = " ".join(f"{reason}={count}" for reason, count in sorted(reading.bad.items()))
+    return f"{reasons} such as {print_subject(reading.example)}"
 
 
 def _share(services: Services, before: Published | None) -> Services:

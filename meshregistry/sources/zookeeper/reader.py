@@ -6,11 +6,13 @@ not be read leaves what is known of its interface; a lost connection leaves ever
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from itertools import islice, starmap
 
 from meshregistry.errors import SourceDataError, SourceError, SourceUnavailable
 from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.events import Sink
 from meshregistry.model.instance import Instance, ServiceKey
+from meshregistry.model.rejects import print_subject
 from meshregistry.sources.zookeeper.agenda import Agenda
 from meshregistry.sources.zookeeper.application_reader import ApplicationReader
 from meshregistry.sources.zookeeper.equipment import Equipment
@@ -26,7 +28,7 @@ from meshregistry.sources.zookeeper.walk import InterfaceLists, Walker
 
 _log = logging.getLogger(__name__)
 
-_SHOWN_FAILURES = 20
+_SHOWN = 20
 
 Action = Callable[[str, Sink], Awaitable[bool]]
 """Does the task of a name; returns whether something was published."""
@@ -132,14 +134,17 @@ class RegistryReader:
 
     def describe(self) -> dict[str, object]:
         """Return the reader's part of the status page."""
+        bad = list(self._interfaces.bad())
         return {
             "interfaces": self._interfaces.count,
             "applications": self._applications.count,
             "instances": sum(len(instances) for _, _, instances in self.instances()),
             "rule_nodes": len(self._rules),
             "rules_ignored": self._rules.ignored(),
-            "unread": {str(task): str(error) for task, error in list(self._unread.items())[:_SHOWN_FAILURES]},
+            "unread": dict(starmap(_show, islice(self._unread.items(), _SHOWN))),
             "unread_total": len(self._unread),
+            "bad": {print_subject(name): text for name, text in bad[:_SHOWN]},
+            "bad_total": len(bad),
             "waiting": len(self._agenda),
             "missed_events_total": self.missed,
         }
@@ -242,17 +247,23 @@ class RegistryReader:
 
     def _note_failure(self, task: Task, error: SourceError) -> None:
         if task not in self._unread:
-            _log.warning("zookeeper.unread what=%s name=%s error=%s", task.topic, task.name, error)
+            name, why = print_subject(task.name), print_subject(str(error))
+            _log.warning("zookeeper.unread what=%s name=%s error=%s", task.topic, name, why)
         self._unread[task] = error
 
     def _raise_failure(self) -> None:
         self._unread = {task: error for task, error in self._unread.items() if task in self._checked}
         failures = [each for each in self._unread.values() if not isinstance(each, AccessRefused | SourceDataError)]
         if failures:
-            raise SourceUnavailable(f"{len(failures)} lists could not be read: {failures[0]}")
+            raise SourceUnavailable(f"{len(failures)} lists could not be read: {print_subject(str(failures[0]))}")
 
     def _place_of(self, interface: str) -> str:
         return f"{self.layout.root}/{self._interfaces.node(interface)}"
 
     def _is_of_providers(self, path: str) -> bool:
         return path[len(self.layout.root) + 1 :].partition("/")[2].partition("/")[0] == "providers"
+
+
+def _show(task: Task, error: SourceError) -> tuple[str, str]:
+    """Return a failure for people: registries hold names of any length and with anything in them."""
+    return print_subject(f"{task.topic} {task.name}".strip()), print_subject(str(error))

@@ -14,6 +14,7 @@ from meshregistry.errors import SourceDataError
 from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.events import ScopeListing
 from meshregistry.model.instance import Instance
+from meshregistry.model.rejects import print_subject
 from meshregistry.sources.steps import Steps
 from meshregistry.sources.zookeeper.dubbo.applications import Offer, Registrant
 from meshregistry.sources.zookeeper.dubbo.providers import Provider, ProviderReader
@@ -60,6 +61,9 @@ class InterfaceReading(NamedTuple):
     older: frozenset[Registrant] = frozenset()
     """Those for whom nothing is guessed because they register for other interfaces only."""
 
+    example: str = ""
+    """One of the names that are no provider's, whole."""
+
     is_doubtful: bool = False
     """Whether something is guessed for an application of which other processes register for the interface."""
 
@@ -85,7 +89,7 @@ def read_interface(
     """
     bad: Counter[str] = Counter()
     providers: dict[Spot, Provider] = {}
-    is_emptied = False
+    is_emptied, example = False, ""
     for count, name in enumerate(names, 1):
         if count % _STEP == 0:
             yield
@@ -93,16 +97,18 @@ def read_interface(
             provider = reader.read(interface, name)
         except BadUrl as error:
             bad[error.reason] += 1
+            example = min(example or name, name)
             continue
         if provider is None:
             is_emptied = True
         else:
             _add_newest(providers, provider, bad)
     if bad and not providers and not is_emptied:
-        raise SourceDataError(f"none of {bad.total()} provider names is usable: {dict(bad)}")
+        reasons = f"{dict(bad)}, such as {print_subject(example)}"
+        raise SourceDataError(f"none of {bad.total()} provider names is usable: {reasons}")
     found = _add_offers(reader, interface, providers, offers, known)
     services = yield from _group(reader, providers.values(), rules)
-    return found._replace(services=services, bad=dict(bad))
+    return found._replace(services=services, bad=dict(bad), example=example)
 
 
 def fingerprint(names: Iterable[str]) -> int:
@@ -158,7 +164,7 @@ def _add_offers(
         else:
             providers[spot] = Provider(traits, offer.address, offer.port, offer.timestamp)
     sets = (frozenset(registrants), frozenset(covered), frozenset(uncovered), frozenset(older))
-    return InterfaceReading({}, {}, *sets, is_doubtful)
+    return InterfaceReading({}, {}, *sets, is_doubtful=is_doubtful)
 
 
 def _group(

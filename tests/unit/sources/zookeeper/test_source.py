@@ -151,6 +151,41 @@ async def test_the_first_reading_is_complete_only_without_transient_failures() -
         assert (1, {USERS: ["10.0.0.2"]}) == (made.page["unread_total"], made.addresses)
 
 
+async def test_names_that_are_no_providers_are_named_and_cost_nothing_else() -> None:
+    tree = FakeTree()
+    tree.put(path_of("10.0.0.1"))
+    tree.put(path_of("10.0.0.2", USERS))
+    for name in ("nonsense", encode("consumer://10.0.0.3/x"), encode("dubbo://10.0.0.3:0/x"), "x" * 70_000):
+        tree.put(f"/dubbo/{ORDERS}/providers/{name}")
+    async with running(tree) as made:
+        await made.until(lambda: made.is_synced)
+        bad = {ORDERS: "port=1 scheme=2 size=1 such as consumer%3A%2F%2F10.0.0.3%2Fx"}
+        assert (bad, 1, {}) == tuple(made.page[each] for each in ("bad", "bad_total", "unread"))
+        assert {ORDERS: ["10.0.0.1"], USERS: ["10.0.0.2"]} == made.addresses
+
+        for name in made.tree.children(f"/dubbo/{ORDERS}/providers"):
+            if name != provider("10.0.0.1:20880", ORDERS):
+                tree.remove(f"/dubbo/{ORDERS}/providers/{name}")
+        await made.until(lambda: made.page["bad"] == {})
+        assert {ORDERS: ["10.0.0.1"], USERS: ["10.0.0.2"]} == made.addresses
+
+
+async def test_a_hostile_name_is_told_on_one_line_of_bearable_length(caplog: pytest.LogCaptureFixture) -> None:
+    tree = FakeTree()
+    tree.put(path_of("10.0.0.1"))
+    tree.put(f"/dubbo/x%0Azookeeper.connected%20{'y' * 5000}/providers/nonsense")
+    async with running(tree) as made:
+        await made.until(lambda: made.is_synced)
+        unread = made.page["unread"]
+
+    assert isinstance(unread, dict)
+    why = "none of 1 provider names is usable: {'scheme': 1}, such as nonsense"
+    assert [why] == [*unread.values()]
+    messages = [record.getMessage() for record in caplog.records if "zookeeper.unread" in record.getMessage()]
+    assert [True] == [each.endswith(f" error={why}") for each in messages]
+    assert [] == [each for each in (*unread, *messages) if "\n" in each or len(each) > 400]
+
+
 async def test_refused_credentials_are_told_and_empty_nothing() -> None:
     tree = FakeTree()
     tree.put(path_of("10.0.0.1"))
