@@ -12,7 +12,6 @@ from meshregistry.http.views import ClientHolding, Why
 from meshregistry.model.call_model import CallSteps
 from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.service_entry import Kind
-from meshregistry.persistence import Keeper
 from meshregistry.sources.zookeeper.source import ZooKeeperSource
 from meshregistry.store.explain import Question
 from meshregistry.store.explainer import Explained
@@ -109,12 +108,21 @@ class Readiness:
         return self._reducer.pending_sources
 
 
-class StalenessPage:
-    """What was restored and is not confirmed yet, and what went wrong with the saved snapshot."""
+class Noted(Protocol):
+    """Who writes a file into the data directory."""
 
-    def __init__(self, staleness: Staleness, keeper: Keeper) -> None:
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What went wrong with it, for humans."""
+        ...
+
+
+class StalenessPage:
+    """What was restored and is not confirmed yet, and what went wrong with the files in the data directory."""
+
+    def __init__(self, staleness: Staleness, *files: Noted) -> None:
         self._staleness = staleness
-        self._keeper = keeper
+        self._files = files
 
     @property
     def stale_sources(self) -> tuple[str, ...]:
@@ -124,10 +132,11 @@ class StalenessPage:
     @property
     def notes(self) -> tuple[str, ...]:
         """One line on what is stale, one on each trouble with the file."""
+        notes = [note for file in self._files for note in file.notes]
         if not self.stale_sources:
-            return self._keeper.notes
+            return tuple(notes)
         as_of = datetime.fromtimestamp(self._staleness.as_of, UTC).isoformat(timespec="seconds")
-        return (f"stale as of {as_of}: {', '.join(self.stale_sources)}", *self._keeper.notes)
+        return (f"stale as of {as_of}: {', '.join(self.stale_sources)}", *notes)
 
 
 class ClientsPage:

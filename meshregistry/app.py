@@ -24,9 +24,10 @@ from meshregistry.fleet import DecisionRoute, Fleet, build_source
 from meshregistry.http.server import HttpServer
 from meshregistry.http.views import Views
 from meshregistry.http.xds_cache import render_page
-from meshregistry.inheritance import unite
+from meshregistry.inheritance import Inheritance, unite
 from meshregistry.kubernetes.settings_objects import SettingsObjects
 from meshregistry.kubernetes.watch import PodWatch
+from meshregistry.ledger import DecisionLedger
 from meshregistry.patience import Patience
 from meshregistry.persistence import Keeper, KeeperOptions
 from meshregistry.reload import Reload, SettingsOrigin, reopen_settings, settings_objects
@@ -37,7 +38,7 @@ from meshregistry.settings.render import Printable, render_settings, slime_setti
 from meshregistry.settings.root import Settings
 from meshregistry.settings.secrets import list_secrets
 from meshregistry.store.inbox import Inbox
-from meshregistry.store.operator import OperatorDesk, Queue
+from meshregistry.store.operator import OperatorDesk
 from meshregistry.store.reducer import Reducer
 from meshregistry.store.rules import RulesReplaced
 from meshregistry.store.store import SnapshotStore
@@ -92,15 +93,18 @@ class App:
         self._inbox = Inbox(self._metrics)
         self._pods = PodWatch(cluster_options(settings), self._inbox.publish, self._metrics)
         keeper, terms = KeeperOptions(settings.data_dir, settings.save_interval), saved_terms(settings, rules)
-        self._keeper = Keeper(keeper, terms, self._store, self._reducer, self._metrics)
+        self._fleet = Fleet(self._inbox, self._metrics)
+        route = DecisionRoute(self._fleet, self._inbox)
+        self._ledger = DecisionLedger(self._reducer, route, settings.data_dir, self._metrics)
+        self._keeper = Keeper(keeper, terms, self._store, self._reducer, self._metrics, self._ledger.encode)
         replicas = replica_options(settings)
         self._takeover = Takeover(replicas, terms, self._metrics)
         self._offer = Offer(self._keeper.export)
         self._shelf = PeerShelf(self._offer.want) if replicas.siblings else None
-        self._fleet = Fleet(self._inbox, self._metrics)
-        route: Queue = DecisionRoute(self._fleet, self._inbox)
-        self._exchange = DecisionExchange(self._reducer, route, self._shelf, replicas) if self._shelf else None
-        desk = OperatorDesk(self._reducer, self._exchange or route, self._fleet.sources)
+        self._exchange = DecisionExchange(self._ledger, replicas) if self._shelf else None
+        if self._shelf is not None:
+            self._ledger.listen(self._shelf.publish_decisions)
+        desk = OperatorDesk(self._reducer, self._ledger, self._fleet.sources)
         self._admin = AdminServer(admin_options(settings), desk, self._metrics)
         self._sources = {kind: build_source(each, self._metrics) for kind, each in self._composition.options.items()}
         self._reload = Reload(origin, self.apply, self._metrics, objects) if origin else None
@@ -113,7 +117,7 @@ class App:
         views = Views(
             snapshot=self._store,
             readiness=self._readiness,
-            staleness=StalenessPage(self._reducer.staleness, self._keeper),
+            staleness=StalenessPage(self._reducer.staleness, self._keeper, self._ledger),
             clients=ClientsPage(clients),
             sources=SourcesPage(self._fleet.sources),
             rejects=self._reducer,
@@ -152,6 +156,7 @@ class App:
             self._readiness.listening = False
             await asyncio.gather(*(listener.drain() for listener in self._ads))
             await self._keeper.save()
+            await self._ledger.save()
             await self._http.stop()
             _log.info("app.stopped")
 
@@ -168,6 +173,7 @@ class App:
                 tasks.create_task(patience.end_for(waiting, self._inbox))
             if self._shelf is not None:
                 tasks.create_task(supervise("offer", partial(self._offer.run, self._shelf)))
+            tasks.create_task(supervise("decisions", self._ledger.run))
             if self._exchange is not None:
                 tasks.create_task(supervise("exchange", partial(self._exchange.run, self._metrics)))
             if admin_options(self._settings).path:
@@ -190,8 +196,14 @@ class App:
         rules = self._composition.rules
         siblings, makers = await self._takeover.take(saved), [kind for kind in rules if rules[kind].makes_sidecars]
         found = unite(saved, siblings, rules.keys(), makers)
-        if found is None:
-            return frozenset()
+        waiting = await self._restore(found) if found is not None else frozenset()
+        worlds = [each for each in (saved, *siblings) if each is not None]
+        if decided := await self._ledger.begin(each.decisions for each in worlds):
+            await self._reducer.reduce(decided)
+        return waiting
+
+    async def _restore(self, found: Inheritance) -> frozenset[str]:
+        """Go on from a world; returns the sources that it keeps back for a while."""
         known = frozenset(found.world.fingerprints)
         served = found.fresh if self._settings.restore_patience else known
         await self._reducer.restore(found.world, time.time(), served=served, seams=found.seams)

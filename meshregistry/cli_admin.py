@@ -39,6 +39,8 @@ class Desk:
             _fail(str(error), _EXIT_FAILED)
         if answer.error:
             _fail(answer.error, _EXIT_FAILED)
+        if answer.warning:
+            click.echo(f"warning: {answer.warning}", err=True)
         if self.as_json:
             click.echo(write_answer(answer).decode(), nl=False)
         else:

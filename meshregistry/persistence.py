@@ -11,7 +11,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,8 +43,16 @@ class Keeper:
     """Owns the file in `data_dir` and what is known about it."""
 
     def __init__(
-        self, options: KeeperOptions, terms: Terms, store: SnapshotStore, reducer: Reducer, metrics: Metrics
+        self,
+        options: KeeperOptions,
+        terms: Terms,
+        store: SnapshotStore,
+        reducer: Reducer,
+        metrics: Metrics,
+        decisions: Callable[[], Mapping[str, bytes]] = dict,
     ) -> None:
+        """`decisions` returns what operators have decided, to be saved and handed on beside the world."""
+        self._decisions = decisions
         self._options = options
         self._terms = terms
         self._store = store
@@ -76,7 +84,8 @@ class Keeper:
         """
         if not await self._reducer.batches.rest() or not self._store.current.complete:
             return None
-        return self._reducer.export(self._terms.fingerprints, time.time())
+        world = self._reducer.export(self._terms.fingerprints, time.time())
+        return msgspec.structs.replace(world, decisions=tuple(self._decisions().values()))
 
     async def load(self) -> World | None:
         """Return the world that was saved, None without a usable file; an unusable one is put aside.
@@ -95,7 +104,7 @@ class Keeper:
             return None
         except SavedError as error:
             self._note_load(error.fault.value, error)
-            await asyncio.to_thread(_put_aside, self._path)
+            await asyncio.to_thread(put_aside, self._path)
             return None
         self._metrics.saved_loads.labels("used").inc()
         _log.info("saved.loaded file=%s resources=%d as_of=%.0f", self._path, len(world.resources), world.as_of)
@@ -124,7 +133,7 @@ class Keeper:
             return
         started = time.monotonic()
         try:
-            size = await asyncio.to_thread(_write, self._path, encode_world(world))
+            size = await asyncio.to_thread(replace_file, self._path, encode_world(world))
         except OSError as error:
             self._note_save(error)
             return
@@ -150,19 +159,19 @@ class Keeper:
 
 
 def _read(path: Path, terms: Terms) -> World:
-    _refuse_special(path.stat().st_mode)
+    refuse_special(path.stat().st_mode)
     return decode_world(path.read_bytes(), terms)
 
 
-def _put_aside(path: Path) -> None:
+def put_aside(path: Path) -> None:
     """Rename a file out of the way, over the one that was there; it may help to find out what happened."""
     try:
-        path.replace(path.with_name(ASIDE_NAME))
+        path.replace(path.with_name(f"{path.name}.unusable"))
     except OSError as error:
         _log.warning("saved.not_put_aside file=%s error=%r", path, str(error))
 
 
-def _write(path: Path, pieces: Iterable[bytes]) -> int:
+def replace_file(path: Path, pieces: Iterable[bytes]) -> int:
     """Replace the file in one step; returns its size. Raises OSError, and leaves the file as it was."""
     temporary = path.with_name(f"{path.name}.new")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -188,7 +197,7 @@ def _open_alone(path: Path) -> BinaryIO:
     file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666), "wb")
     try:
         opened = os.fstat(file.fileno())
-        _refuse_special(opened.st_mode)
+        refuse_special(opened.st_mode)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not os.path.samestat(opened, path.stat()):
             raise BlockingIOError  # what was opened has become the good file meanwhile
@@ -202,7 +211,7 @@ def _open_alone(path: Path) -> BinaryIO:
     return file
 
 
-def _refuse_special(mode: int) -> None:
+def refuse_special(mode: int) -> None:
     """Raise OSError for a pipe, which is waited for, or a device, which may have no end."""
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise OSError(errno.EINVAL, "not a regular file")

@@ -56,6 +56,9 @@ class Answer(msgspec.Struct, frozen=True):
     more: int = 0
     """How many holds are not shown."""
 
+    warning: str = ""
+    """What is not as it should be although it was done: "" when the decision outlives the service's process."""
+
 
 class BadRequestError(MeshRegistryError):
     """A request cannot be understood; the message says what is wrong."""

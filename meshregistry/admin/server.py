@@ -25,6 +25,9 @@ from meshregistry.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
+_REMEMBERED = {Command.ACCEPT, Command.REJECT, Command.FREEZE, Command.THAW, Command.SERVE_ANYWAY}
+_ALL_SERVED = Answer(done="everything is served already")
+
 _ACCEPT_PAUSE_S = 1.0
 """Pause after a connection that could not be accepted: out of file descriptors, mostly."""
 
@@ -110,7 +113,11 @@ class AdminServer:
             answer = await carry_out(self._desk, request, by)
         except UnknownTargetError as error:
             return request.command.value, "refused", Answer(error=print_subject(str(error)))
-        return request.command.value, "done", await self._await_effect(answer) if answer.done else answer
+        if answer.done:
+            answer = await self._await_effect(answer)
+        if request.command in _REMEMBERED and answer is not _ALL_SERVED:
+            answer = msgspec.structs.replace(answer, warning=await self._await_safety())
+        return request.command.value, "done", answer
 
     async def _await_effect(self, answer: Answer) -> Answer:
         """Return the answer when what it tells is so; after half of the request's time anyway, and then it says so."""
@@ -120,6 +127,14 @@ class AdminServer:
         except TimeoutError:
             return msgspec.structs.replace(answer, done=f"{answer.done}; it takes effect after what waits before it")
         return answer
+
+    async def _await_safety(self) -> str:
+        """Return "" when the decision is saved, otherwise why not; after a quarter of the request's time anyway."""
+        try:
+            async with asyncio.timeout(self._options.request_timeout_s / 4):
+                return await self._desk.secure()
+        except TimeoutError:
+            return "NOT KNOWN TO BE SAVED: the disk does not answer"
 
 
 async def carry_out(desk: OperatorDesk, request: Request, by: str) -> Answer:
@@ -140,7 +155,7 @@ async def carry_out(desk: OperatorDesk, request: Request, by: str) -> Answer:
             return Answer(done=f"thawed: {print_subject(str(await desk.thaw(subject, by)) or subject)}")
         case Command.SERVE_ANYWAY:
             pending = await desk.serve_anyway(by)
-            return Answer(done=f"served without: {', '.join(pending)}" if pending else "everything is served already")
+            return Answer(done=f"served without: {', '.join(pending)}") if pending else _ALL_SERVED
         case Command.READ:
             return Answer(done=f"asked for a full reading: {', '.join(await desk.read_again(subject, by)) or 'none'}")
 

@@ -1,75 +1,38 @@
-"""The decisions of operators, told to all siblings and taken from them, for ever."""
+"""The decisions of operators, taken from all siblings for ever; these take ours from the ADS server's shelf."""
 
 import asyncio
 import logging
-import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
-from meshregistry.model.instance import Scope
-from meshregistry.replica.decisions import DecisionBook
 from meshregistry.replica.link import Delivery, Loss, SiblingLost, follow
 from meshregistry.replica.options import ReplicaOptions
 from meshregistry.replica.siblings import Address, find_siblings
-from meshregistry.store.holds import HoldReport
-from meshregistry.store.operator import OperatorDecision, Queue
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.private import DECISION_URL
-
-_APPLY_S = 1.0
-"""How often decisions are held against the holds there are now, seconds: a shrink may be seen later here."""
 
 _log = logging.getLogger(__name__)
 
 
-class GuardView(Protocol):
-    """What is held and frozen here: the reducer."""
+class Book(Protocol):
+    """Where decisions are kept: the ledger."""
 
-    @property
-    def frozen(self) -> Collection[Scope]:
-        """What is frozen."""
-        ...
-
-    def list_holds(self) -> list[HoldReport]:
-        """Return every held shrink."""
-        ...
-
-
-class DecisionShelf(Protocol):
-    """Where decisions are offered: the ADS server's shelf."""
-
-    def publish_decisions(self, decisions: Mapping[str, bytes]) -> None:
-        """Offer all decisions that count, by their names."""
+    def merge(self, bodies: Mapping[str, bytes]) -> None:
+        """Take the decisions of a sibling. Raises ValueError for what is none."""
         ...
 
 
 class DecisionExchange:
-    """A queue for operators' decisions that reaches the siblings too; owns the book of decisions and the links."""
+    """Owns the links to the siblings; what they have decided goes into the book."""
 
-    def __init__(self, view: GuardView, queue: Queue, shelf: DecisionShelf, options: ReplicaOptions) -> None:
-        self._view = view
-        self._queue = queue
-        self._shelf = shelf
+    def __init__(self, book: Book, options: ReplicaOptions) -> None:
+        self._book = book
         self._options = options
-        self._book = DecisionBook()
-        self._news = asyncio.Event()
-
-    async def publish(self, update: OperatorDecision) -> None:
-        """Hand a decision to this replica and to the others. Cancelling is safe: then it reached nobody."""
-        holds = self._view.list_holds()
-        await self._queue.publish(update)
-        self._book.note(update, holds, time.time())
-        self._shelf.publish_decisions(self._book.encode())
-
-    async def settle(self) -> None:
-        """Return once what was handed over before has taken effect here. Cancelling is safe."""
-        await self._queue.settle()
 
     async def run(self, metrics: Metrics) -> None:
-        """Keep a stream to every sibling and do what they decide. Cancelling is safe."""
+        """Keep a stream to every sibling for ever. Cancelling is safe."""
         links: dict[Address, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._apply())
             while True:
                 siblings = await find_siblings(self._options)
                 for address in siblings:
@@ -89,9 +52,7 @@ class DecisionExchange:
                 connected = True
                 metrics.siblings.inc()
                 _log.info("replica.connected sibling=%s:%d", *address)
-            if self._book.merge(delivery.payloads):
-                self._shelf.publish_decisions(self._book.encode())
-                self._news.set()
+            self._book.merge(delivery.payloads)
             return False
 
         try:
@@ -104,15 +65,3 @@ class DecisionExchange:
         finally:
             if connected:
                 metrics.siblings.dec()
-
-    async def _apply(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(_APPLY_S):
-                    await self._news.wait()
-            except TimeoutError:
-                pass
-            self._news.clear()
-            for decision in self._book.take_due(self._view.list_holds(), self._view.frozen, time.time()):
-                _log.info("replica.decision decision=%s", decision)
-                await self._queue.publish(decision)

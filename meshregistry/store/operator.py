@@ -106,6 +106,14 @@ class Queue(Protocol):
         ...
 
 
+class Ledger(Queue, Protocol):
+    """A queue that remembers what went through it."""
+
+    async def secure(self) -> str:
+        """Return once what was handed over before outlives this process: "" then, otherwise why it does not."""
+        ...
+
+
 class OperatorDesk:
     """What an admin interface calls. Owns nothing: it looks at the reducer and writes to its queue.
 
@@ -116,7 +124,7 @@ class OperatorDesk:
     Who waits for `settle` after a decision sees it in what is shown, and the next decision is checked against it.
     """
 
-    def __init__(self, view: GuardView, queue: Queue, sources: Collection[str]) -> None:
+    def __init__(self, view: GuardView, queue: Ledger, sources: Collection[str]) -> None:
         self._view = view
         self._queue = queue
         self._sources = sources
@@ -137,6 +145,13 @@ class OperatorDesk:
     async def settle(self) -> None:
         """Return once what has been decided so far has taken effect. Cancelling is safe."""
         await self._queue.settle()
+
+    async def secure(self) -> str:
+        """Return once what has been decided so far outlives this process: "" then, otherwise why it does not.
+
+        Cancelling is safe.
+        """
+        return await self._queue.secure()
 
     async def accept(self, hold: str, by: str) -> HoldReport:
         """Let a held shrink happen now; returns it as it was. Raises UnknownTargetError."""

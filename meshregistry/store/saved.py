@@ -103,7 +103,10 @@ def encode_world(world: World) -> Iterator[bytes]:
     sidecars = [world.sidecars[name] for name in sorted(world.sidecars)]
     shelves = [sidecars[start : start + _PART_RESOURCES] for start in range(0, len(sidecars), _PART_RESOURCES)]
     hearsay = split_hearsay(world.hearsay)
-    count = len(runs) + len(world.holds) + len(shelves) + len(hearsay)
+    decisions = [
+        world.decisions[start : start + _PART_RESOURCES] for start in range(0, len(world.decisions), _PART_RESOURCES)
+    ]
+    count = len(runs) + len(world.holds) + len(shelves) + len(hearsay) + len(decisions)
     times, made = (world.as_of, world.taken_at, world.clock), (dict(world.fingerprints), dict(world.partial))
     head = Head(*times, made[0], count, len(world.resources), made[1])
     digest = xxhash.xxh3_128()
@@ -115,6 +118,7 @@ def encode_world(world: World) -> Iterator[bytes]:
         map(_hold_part, world.holds),
         (Part((), (), (), sidecars=shelf) for shelf in shelves),
         (Part((), (), (), hearsay=piece) for piece in hearsay),
+        (Part((), (), (), decisions=run) for run in decisions),
     )
     for part in parts:
         piece = _framed(_encode_rows(write_part(part)))
@@ -196,6 +200,7 @@ def _read_v1(view: memoryview, head: Head, terms: Terms) -> World:
     holds: list[HeldShrink] = []
     sidecars: dict[str, Resource] = {}
     hearsay: list[Hearsay] = []
+    decisions: list[bytes] = []
     for piece in _pieces(view, head.parts):
         part = read_part(_decode_rows(piece), terms.policies, shared)
         for resource in part.resources:
@@ -203,6 +208,7 @@ def _read_v1(view: memoryview, head: Head, terms: Terms) -> World:
         for resource in part.sidecars:
             put_once(sidecars, resource.name, resource, "Sidecar")
         hearsay += [part.hearsay] if part.hearsay is not None else []
+        decisions += part.decisions
         if part.hold is not None:
             holds.append(part.hold)
             continue
@@ -215,8 +221,8 @@ def _read_v1(view: memoryview, head: Head, terms: Terms) -> World:
         raise Contradiction(f"resources: the head counts {head.resources}, the parts have {len(resources)}")
     ordered = {key: tuple(by_place[place] for place in range(len(by_place))) for key, by_place in claims.items()}
     times = head.as_of, head.taken_at, head.clock
-    served, known = (head.fingerprints, resources), join_hearsay(hearsay)
-    return World(*times, *served, ordered, histories, owners, tuple(holds), sidecars, known, head.partial)
+    served, known, kept = (head.fingerprints, resources), join_hearsay(hearsay), (tuple(holds), sidecars)
+    return World(*times, *served, ordered, histories, owners, *kept, known, head.partial, tuple(decisions))
 
 
 _READERS: Final[Mapping[int, Callable[[memoryview, Head, Terms], World]]] = {1: _read_v1}

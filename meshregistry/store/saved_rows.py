@@ -134,6 +134,7 @@ class Rows(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     sidecars: tuple[SidecarRow, ...] = ()
     hearsay: HearsayRow | None = None
+    decisions: tuple[bytes, ...] = ()
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -149,6 +150,7 @@ class Part(msgspec.Struct, frozen=True):
 
     sidecars: Sequence[Resource] = ()
     hearsay: Hearsay | None = None
+    decisions: Sequence[bytes] = ()
 
 
 def write_part(part: Part) -> Rows:
@@ -212,6 +214,7 @@ class _Writer:
             None if part.hold is None else _write_hold(part.hold),
             sidecars,
             None if part.hearsay is None else write_hearsay(part.hearsay),
+            tuple(part.decisions),
         )
 
     def _write_sidecar(self, resource: Resource) -> SidecarRow:
@@ -304,7 +307,8 @@ class _Reader:
         hold = None if rows.hold is None else _read_hold(rows.hold, tuple(claim for _, claim in claims))
         histories = [self._read_history(row) for row in rows.histories]
         hearsay = None if rows.hearsay is None else read_hearsay(rows.hearsay)
-        return Part(resources, claims, histories, hold, list(map(self._read_sidecar, rows.sidecars)), hearsay)
+        sidecars = list(map(self._read_sidecar, rows.sidecars))
+        return Part(resources, claims, histories, hold, sidecars, hearsay, rows.decisions)
 
     def _read_sidecar(self, row: SidecarRow) -> Resource:
         sidecar = Sidecar(

@@ -45,6 +45,9 @@ class World(msgspec.Struct, frozen=True):
     partial: Mapping[str, str] = {}
     """The same of sources of which only a part was ever read: they are waited for wherever this is served."""
 
+    decisions: tuple[bytes, ...] = ()
+    """What operators have decided, as `store/decisions` writes it: a freeze in `holds` may be older than its thaw."""
+
 
 def shift_time(instant: float, world: World, now: float, wall: float) -> float:
     """Translate a past time of a world into the monotonic time of this process; `now` and `wall` are its two clocks.

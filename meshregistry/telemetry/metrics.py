@@ -170,6 +170,12 @@ class Metrics:
             "sibling_decisions_refused", "Streams of decisions ended for what a sibling sent, by why.", "reason"
         )
         self.save_failures = self._counter("save_failures", "Saves that failed; the last good file stays.")
+        self.decision_save_failures = self._counter(
+            "decision_save_failures", "Writes of operators' decisions that failed; they are in memory meanwhile."
+        )
+        self.decisions_ignored = self._counter(
+            "decisions_ignored", "Starts that did not use the file of operators' decisions, by why.", "result"
+        )
         self.save_time = self._histogram("save_seconds", "Seconds of one save.", _LATENCY_BUCKETS)
 
     def _declare_ads(self) -> None:

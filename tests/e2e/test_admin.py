@@ -125,3 +125,19 @@ async def test_serving_anyway_ends_the_wait_for_a_registry_that_is_down(registry
 
         await replica.until(lambda status, body: status == 200)
         assert {} == await served_by(replica.ads)
+
+
+async def test_a_freeze_before_anything_was_read_outlives_a_kill_right_after_the_answer(
+    registry: SimRig, folder: Path
+) -> None:
+    await registry.stop()
+    replica = ServiceProcess(folder / "a", registry.base_url, registry.namespace)
+    async with replica.running():
+        await replica.until_page("/metrics", "meshregistry_admin_listening 1.0")
+        assert "frozen: nacos\n" == await operate(replica, "freeze", "nacos")
+        await replica.end(signal.SIGKILL)
+
+        await replica.start()
+        await replica.until_page("/metrics", "meshregistry_frozen_targets 1.0")
+        await replica.until_page("/metrics", "meshregistry_admin_listening 1.0")
+        assert "frozen: nacos" in await operate(replica, "holds")

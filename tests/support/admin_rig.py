@@ -37,6 +37,10 @@ class AdminRig:
         self.publish_gate: asyncio.Event | None = None
         self.effect_gate: asyncio.Event | None = None
         self.is_waiting = False
+        self.unsaved = ""
+        """Why nothing that is decided is saved."""
+
+        self.disk_gate: asyncio.Event | None = None
         fields: dict[str, object] = {"path": str(self.path), "retry_s": 0.05, **options}
         desk = OperatorDesk(self.world.reducer, self, ("nacos", "zookeeper"))
         self.server = AdminServer(AdminOptions(**fields), desk, self.world.metrics)  # type: ignore[arg-type]
@@ -53,6 +57,12 @@ class AdminRig:
         if self.effect_gate is not None:
             self.is_waiting = True
             await self.effect_gate.wait()
+
+    async def secure(self) -> str:
+        """Return when what was published is saved: when the gate says so."""
+        if self.disk_gate is not None:
+            await self.disk_gate.wait()
+        return self.unsaved
 
     async def ask(self, command: Command, subject: str = "", by: str = "ann") -> Answer:
         """Ask as the command line does."""

@@ -44,7 +44,7 @@ LEAVES = {"", "errors", "telemetry"}
 COMPOSED = (
     SERVER_ROOMS
     | COMPOSITION_ROOT
-    | {"admin", "comparison", "kubernetes", "persistence", "replica", "settings", "watch", "sim"}
+    | {"admin", "comparison", "kubernetes", "ledger", "persistence", "replica", "settings", "watch", "sim"}
 )
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -53,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "telemetry": set(),
     "_proto": set(),
     "persistence": {"store"},
+    "ledger": {"model", "store", "persistence"},
     "admin": {"model", "store"},
     "settings": set(),
     "model": set(),

@@ -48,6 +48,20 @@ async def test_a_hold_is_listed_and_accepted(folder: Path) -> None:
     assert rig.decisions[0].by.startswith("ann (uid ")
 
 
+async def test_what_was_done_and_not_saved_is_warned_of(folder: Path) -> None:
+    async with AdminRig(folder).running() as rig:
+        rig.unsaved = "NOT SAVED: the disk is full"
+        told = await run("--socket", rig.path, "freeze", "everything")
+        tools = await run("--socket", rig.path, "--json", "thaw", "everything")
+
+    assert (0, "frozen: everything\n", "warning: NOT SAVED: the disk is full\n") == (
+        told.exit_code,
+        told.stdout,
+        told.stderr,
+    )
+    assert '"warning":"NOT SAVED: the disk is full"' in tools.stdout
+
+
 async def test_tools_get_json(folder: Path) -> None:
     async with AdminRig(folder).running() as rig:
         result = await run("--socket", rig.path, "--json", "read", "everything")

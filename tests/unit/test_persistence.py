@@ -87,6 +87,19 @@ async def test_what_an_operator_decided_is_saved_at_once(tmp_path: Path) -> None
     assert 1.0 == metric(after, "frozen_targets")
 
 
+async def test_what_operators_have_decided_is_saved_and_handed_on_beside_the_world(tmp_path: Path) -> None:
+    process = await running_process()
+    told = KeeperOptions(str(tmp_path), 0.01), terms_of("nacos"), process.store, process.reducer, process.metrics
+    keeper = Keeper(*told, lambda: {"freeze/nacos": b"a freeze"})
+    await keeper.save()
+
+    exported, loaded = await keeper.export(), await keeper.load()
+
+    assert exported is not None
+    assert loaded is not None
+    assert ((b"a freeze",),) * 2 == (exported.decisions, loaded.decisions)
+
+
 async def test_half_a_world_is_never_saved(tmp_path: Path) -> None:
     process = Process()
     await process.take(listing(orders=[instance(1)]))
@@ -241,7 +254,7 @@ async def test_a_write_that_is_cut_off_leaves_the_old_file(tmp_path: Path) -> No
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        persistence._write(path, pieces())
+        persistence.replace_file(path, pieces())
 
     assert b"old" == path.read_bytes()
     assert [FILE_NAME] == os.listdir(tmp_path)

@@ -85,6 +85,47 @@ async def test_what_takes_effect_late_is_answered_in_time_and_the_answer_says_so
     assert Answer(done="frozen: nacos; it takes effect after what waits before it") == answer
 
 
+async def test_a_decision_is_answered_when_it_is_saved(rig: AdminRig) -> None:
+    await rig.world.show(fleet(1, 1))
+    rig.disk_gate = asyncio.Event()
+    asking = asyncio.create_task(rig.ask(Command.FREEZE, "nacos"))
+    await rig.until(lambda: rig.decisions)
+    await asyncio.sleep(0.05)
+    assert not asking.done()
+
+    rig.disk_gate.set()
+    assert Answer(done="frozen: nacos") == await asking
+
+
+async def test_what_is_not_saved_is_done_and_the_answer_says_so(rig: AdminRig) -> None:
+    await shrink(rig)
+    rig.unsaved = "NOT SAVED: the disk is full"
+
+    warnings = [
+        (await rig.ask(command, subject)).warning
+        for command, subject in [
+            (Command.REJECT, "1"),
+            (Command.ACCEPT, "1"),
+            (Command.FREEZE, "nacos"),
+            (Command.THAW, "nacos"),
+            (Command.SERVE_ANYWAY, ""),
+            (Command.SERVE_ANYWAY, ""),
+            (Command.READ, "nacos"),
+            (Command.HOLDS, ""),
+        ]
+    ]
+
+    assert [rig.unsaved] * 5 + [""] * 3 == warnings
+    assert 6 == len(rig.decisions)
+
+
+async def test_a_disk_that_does_not_answer_is_waited_for_a_while_and_the_answer_says_so(folder: Path) -> None:
+    async with AdminRig(folder, request_timeout_s=0.4).running() as rig:
+        rig.disk_gate = asyncio.Event()
+        answer = await rig.ask(Command.FREEZE, "everything")
+    assert Answer(done="frozen: everything", warning="NOT KNOWN TO BE SAVED: the disk does not answer") == answer
+
+
 async def test_every_command_becomes_its_decision_with_who_made_it(rig: AdminRig) -> None:
     await shrink(rig)
 

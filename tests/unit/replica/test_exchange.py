@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 
 import pytest
 
+from meshregistry.ledger import DecisionLedger
 from meshregistry.model.instance import Scope
 from meshregistry.replica.exchange import DecisionExchange
 from meshregistry.replica.options import ReplicaOptions
@@ -56,10 +57,13 @@ async def test_what_is_no_decision_ends_the_stream_is_counted_and_the_next_is_he
     replica, metrics = Replica(), Metrics()
     async with serving(Sibling(tell)) as port, asyncio.TaskGroup() as tasks, asyncio.timeout(30):
         options = ReplicaOptions((("127.0.0.1", port),), resolve_interval_s=0.05, max_message_bytes=4000)
-        exchange = DecisionExchange(replica, replica, replica, options)
-        running = tasks.create_task(exchange.run(metrics))
+        ledger = DecisionLedger(replica, replica, "", metrics)
+        ledger.listen(replica.publish_decisions)
+        exchange = DecisionExchange(ledger, options)
+        running = [tasks.create_task(each) for each in (ledger.run(), exchange.run(metrics))]
         await replica.heard.wait()
-        running.cancel()
+        for each in running:
+            each.cancel()
 
     assert [Freeze(Scope("nacos", "", "", ""), "ann")] == replica.taken
     assert {"freeze/nacos///"} == replica.told.keys()

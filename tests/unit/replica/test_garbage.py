@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshregistry.model.instance import Scope
-from meshregistry.replica.decisions import DecisionBook
 from meshregistry.replica.link import Delivery, read_delivery
 from meshregistry.replica.state import HEAD, Assembly, cut_state
+from meshregistry.store.decisions import DecisionBook
 from meshregistry.store.holds import HoldReport
 from meshregistry.wire.fields import Fields
 from meshregistry.wire.protobuf import frame

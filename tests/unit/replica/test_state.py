@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshregistry.replica.decisions import DecisionBook
 from meshregistry.replica.state import HEAD, PIECE_BYTES, Assembly, TooLarge, cut_state
+from meshregistry.store.decisions import DecisionBook
 
 DATA = os.urandom(2 * PIECE_BYTES + 17)
 

@@ -34,6 +34,10 @@ class Recorder:
     async def settle(self) -> None:
         """Nothing takes effect here."""
 
+    async def secure(self) -> str:
+        """Nothing is kept here."""
+        return ""
+
 
 @pytest.fixture
 def world() -> GuardedWorld:

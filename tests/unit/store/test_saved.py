@@ -171,6 +171,13 @@ def test_more_than_a_part_is_read_in_the_order_in_which_it_was_written() -> None
     assert {scope: at for scope, at in hearsay.statements.items() if at >= 600.0} == read.statements
 
 
+def test_decisions_are_read_in_the_order_in_which_they_were_written() -> None:
+    decisions = tuple(b"decision %d" % number for number in range(250))
+    world = World(0.0, 0.0, 0.0, {}, {}, {}, {}, {}, decisions=decisions)
+
+    assert world == decode_world(b"".join(encode_world(world)), terms_of())
+
+
 def test_claims_of_a_source_that_is_switched_off_have_the_policy_that_it_would_have() -> None:
     would_be = msgspec.structs.replace(POLICY, profile=Profile.SLIME)
     known = terms_of("eureka")

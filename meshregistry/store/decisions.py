@@ -1,4 +1,7 @@
-"""Operators' decisions as replicas tell each other: the newest on each matter wins. Pure.
+"""Operators' decisions as they are saved and as replicas tell each other: the newest on each matter wins. Pure.
+
+A file, a saved snapshot and siblings may each know something else; whatever comes in, in any order and any number of
+times, the same decision counts in the end.
 
 Holds have numbers of their own in every replica, so a decision names what shrank instead.
 """
@@ -11,6 +14,7 @@ from typing import Final
 import msgspec
 
 from meshregistry.model.instance import Scope
+from meshregistry.model.rejects import print_subject
 from meshregistry.store.holds import HoldReport
 from meshregistry.store.operator import Accept, Freeze, OperatorDecision, ReadAgain, Reject, ServeAnyway, Thaw
 
@@ -25,7 +29,7 @@ _LAST_INSTANT_S: Final = 1e11
 """Unix seconds; what is dated later would win for ever."""
 
 _MAX_MATTERS: Final = 1000
-"""The oldest are forgotten."""
+"""The oldest are forgotten; freezes and thaws, which count for ever, after the rest."""
 
 
 class Verb(StrEnum):
@@ -39,6 +43,7 @@ class Verb(StrEnum):
     READ_AGAIN = "read_again"
 
 
+_LASTING: Final = (Verb.FREEZE, Verb.THAW)
 _AT_ONCE: Final = (Verb.SERVE_ANYWAY, Verb.READ_AGAIN)
 
 
@@ -63,7 +68,7 @@ class Decided(msgspec.Struct, frozen=True):
     @property
     def matter(self) -> str:
         """What it is about: one decision on it counts."""
-        if self.verb in (Verb.FREEZE, Verb.THAW):
+        if self.verb in _LASTING:
             return f"freeze/{'/'.join(self.target)}"
         if self.verb in _AT_ONCE:
             return f"{self.verb}/{','.join(self.sources)}"
@@ -99,19 +104,46 @@ class DecisionBook:
         """Take the decisions of a sibling; tell whether one of them was news. Raises ValueError for what is none."""
         news = False
         for body in bodies.values():
-            decided = _read(body)
-            known = self._decided.get(decided.matter)
-            if known is None or (decided.at, decided.verb) > (known.at, known.verb):
-                self._keep(decided)
-                news = True
+            news |= self._take(_read(body))
         return news
 
+    def restore(self, bodies: Iterable[bytes]) -> int:
+        """Take what was decided before this process began; return how many are of a release that knows others.
+
+        A start reads everything by itself.
+        """
+        unknown = 0
+        for body in bodies:
+            try:
+                self._take(_read(body))
+            except ValueError:
+                unknown += 1
+        for decided in self._decided.values():
+            if decided.verb is Verb.READ_AGAIN:
+                self._done.add((decided.matter, decided.at, ""))
+        return unknown
+
+    def _take(self, decided: Decided) -> bool:
+        known = self._decided.get(decided.matter)
+        if known is not None and (decided.at, decided.verb) <= (known.at, known.verb):
+            return False
+        self._keep(decided)
+        return True
+
+    def is_waiting(self, wall: float) -> bool:
+        """Whether a hold that was decided about may still be seen here."""
+        return any(
+            wall <= decided.at + 2 * _SAME_SHRINK_S
+            for decided in self._decided.values()
+            if decided.verb in (Verb.ACCEPT, Verb.REJECT)
+        )
+
     def take_due(self, holds: Iterable[HoldReport], frozen: Collection[Scope], wall: float) -> list[OperatorDecision]:
-        """Return what siblings have decided and is still to be done here, each once."""
+        """Return what was decided elsewhere, or before this process began, and is still to be done here, each once."""
         reports = tuple(holds)
         due: list[OperatorDecision] = []
         for decided in self._decided.values():
-            if decided.verb in (Verb.FREEZE, Verb.THAW):
+            if decided.verb in _LASTING:
                 due += self._freezes(decided, frozen)
             elif decided.verb in _AT_ONCE:
                 due += self._orders(decided, wall)
@@ -137,7 +169,7 @@ class DecisionBook:
         return [
             verdict(hold.id, decided.by)
             for hold in holds
-            if (hold.scope, hold.cause) == (decided.scope, decided.cause)
+            if (print_subject(hold.scope), hold.cause) == (decided.scope, decided.cause)
             and wall - hold.age_s <= decided.at + _SAME_SHRINK_S
             and self._is_new(decided, hold.id)
         ]
@@ -153,7 +185,7 @@ class DecisionBook:
         self._decided.pop(decided.matter, None)
         self._decided[decided.matter] = decided
         if len(self._decided) > _MAX_MATTERS:
-            oldest = min(self._decided.values(), key=lambda each: each.at)
+            oldest = min(self._decided.values(), key=lambda each: (each.verb in _LASTING, each.at))
             del self._decided[oldest.matter]
         self._done = {mark for mark in self._done if (kept := self._decided.get(mark[0])) and kept.at == mark[1]}
 
@@ -178,7 +210,7 @@ def _translate(decision: OperatorDecision, holds: Iterable[HoldReport], wall: fl
             verb = Verb.ACCEPT if isinstance(decision, Accept) else Verb.REJECT
             for hold in holds:
                 if hold.id == decision.hold:
-                    return Decided(wall, verb, decision.by, hold.scope, hold.cause)
+                    return Decided(wall, verb, decision.by, print_subject(hold.scope), hold.cause)
             return None
         case ServeAnyway():
             return Decided(wall, Verb.SERVE_ANYWAY, decision.by, sources=decision.sources)

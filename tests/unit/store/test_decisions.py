@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from meshregistry.model.instance import Scope
-from meshregistry.replica.decisions import DecisionBook
+from meshregistry.store.decisions import DecisionBook
 from meshregistry.store.holds import HoldReport
 from meshregistry.store.operator import Accept, Freeze, OperatorDecision, ReadAgain, Reject, ServeAnyway, Thaw
 
