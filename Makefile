@@ -29,8 +29,8 @@ setup: $(STAMP) ## make .venv with the locked dependencies
 registries: $(STAMP) ## build the real registries that the tests start (Maven, cached)
 	$(BIN)/python -m tests.support.registries prepare
 
-demo: $(RUNTIME) ## run the service on an embedded simulated Nacos, with a mesh client attached
-	$(BIN)/python -m meshregistry demo
+demo: $(RUNTIME) ## run the service on a simulated registry (REGISTRY=nacos, zookeeper, eureka or all), with a mesh client attached
+	$(BIN)/python -m meshregistry demo --registry $(or $(REGISTRY),nacos)
 
 up: $(STAMP) ## run the picture of docker-compose.yml without containers (istiod and Envoy: ISTIOD_BIN=program)
 	$(BIN)/python -m tests.support.whole_mesh

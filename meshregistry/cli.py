@@ -163,15 +163,27 @@ def watch(target: str, family: str, revision: str) -> None:
 
 
 @main.command()
+@click.option(
+    "--registry",
+    type=click.Choice(["nacos", "zookeeper", "eureka", "all"]),
+    default="nacos",
+    show_default=True,
+    help="Which registry is simulated.",
+)
 @click.option("--nacos-port", default=8848, show_default=True, help="Port of the simulated Nacos.")
+@click.option("--zookeeper-port", default=2181, show_default=True, help="Port of the simulated ZooKeeper.")
+@click.option("--zookeeper-control-port", default=2182, show_default=True, help="HTTP port that changes its nodes.")
+@click.option("--eureka-port", default=8761, show_default=True, help="Port of the simulated Eureka.")
 @click.option("--ads-port", default=16010, show_default=True, help="Port of the ADS server.")
 @click.option("--http-port", default=8081, show_default=True, help="Port of the pages.")
-def demo(nacos_port: int, ads_port: int, http_port: int) -> None:
-    """Run everything on an embedded simulated Nacos, with a mesh client attached."""
-    from meshregistry.demo import DemoPorts, run_demo
+def demo(registry: str, **ports: int) -> None:
+    """Run everything on embedded simulated registries, with a mesh client attached."""
+    from meshregistry.demo import REGISTRIES, DemoPorts, run_demo
 
     configure_logs(level="warning", as_json=False)
-    _run_loop(run_demo(DemoPorts(nacos_port, ads_port, http_port), click.echo))
+    names = REGISTRIES if registry == "all" else (registry,)
+    where = DemoPorts(**{name.removesuffix("_port"): port for name, port in ports.items()})
+    _run_loop(run_demo(names, where, click.echo))
 
 
 main.add_command(admin)

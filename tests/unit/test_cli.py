@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from meshregistry import __version__
 from meshregistry.cli import main
+from tests.support.ports import free_ports
 
 SETTINGS = """
 nacos_source:
@@ -126,11 +127,14 @@ def test_a_port_that_is_taken_is_an_error_and_an_exit(settings: Path, taken: str
     assert f"127.0.0.1:{port}" in result.stderr
 
 
-def test_demo_names_the_port_that_is_taken() -> None:
+@pytest.mark.parametrize("taken", ["nacos", "zookeeper", "zookeeper-control", "eureka"])
+def test_demo_names_the_port_that_is_taken(taken: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as occupant:
         port = occupant.getsockname()[1]
+        names = ("nacos", "zookeeper", "zookeeper-control", "eureka")
+        ports = {**dict(zip(names, free_ports(4), strict=True)), taken: port}
 
-        result = run("demo", "--nacos-port", port)
+        result = run("demo", "--registry", "all", *(f"--{name}-port={number}" for name, number in ports.items()))
 
     assert result.exit_code == 1
     assert f"127.0.0.1:{port}" in result.stderr

@@ -6,7 +6,6 @@ import signal
 import sys
 
 import anyio
-from aiohttp import web
 
 from meshregistry.sim.zookeeper.codes import Version
 from meshregistry.sim.zookeeper.content import Churn, Load, populate
@@ -26,12 +25,11 @@ async def _serve(arguments: argparse.Namespace) -> None:
     rules = Rules(version=arguments.version, super_user=arguments.super_user)
     sim = SimZooKeeper(SimOptions(host=arguments.host, port=arguments.port, rules=rules))
     populate(sim.state, _load(arguments))
-    control = web.AppRunner(Control(sim).application(), access_log=None)
+    control = Control(sim).listener(arguments.host, arguments.control_port or 0)
     async with sim, anyio.create_task_group() as tasks:
         if arguments.control_port is not None:
-            await control.setup()
-            await web.TCPSite(control, arguments.host, arguments.control_port).start()
-        url = f" control=http://{arguments.host}:{control.addresses[0][1]}" if control.addresses else ""
+            await control.start()
+        url = f" control=http://{arguments.host}:{control.port}" if control.port else ""
         sys.stdout.write(f"SIM READY {sim.address} nodes={len(sim.state.tree)}{url}\n")
         sys.stdout.flush()
         if arguments.churn_s:
@@ -39,7 +37,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for _ in signals:
                 tasks.cancel_scope.cancel()
-    await control.cleanup()
+    await control.stop()
 
 
 async def _churn(sim: SimZooKeeper, root: str, period_s: float) -> None:

@@ -64,6 +64,12 @@ def populate(state: State, load: Load) -> None:
                 transaction.create(path, _spring_instance(name, number))
 
 
+def create_path(state: State, path: str) -> None:
+    """Create a node and what is missing above it; nothing if it is there. Raises Refused for a path that is none."""
+    with state.change() as transaction:
+        _ensure(state, transaction, path)
+
+
 class Churn:
     """Replaces one provider per step, interface by interface; owner of the step counter."""
 

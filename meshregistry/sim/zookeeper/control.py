@@ -5,7 +5,9 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from meshregistry.sim.zookeeper.content import Churn, Load, populate
+from meshregistry.sim.http_listener import HttpListener
+from meshregistry.sim.zookeeper.codes import Refused
+from meshregistry.sim.zookeeper.content import Churn, Load, create_path, populate
 from meshregistry.sim.zookeeper.faults import Fault
 from meshregistry.sim.zookeeper.server import SimZooKeeper
 from meshregistry.sim.zookeeper.state import Traffic
@@ -17,6 +19,10 @@ class _Expiry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Restart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     empty: bool = False
+
+
+class _NodeOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    path: str
 
 
 class _ChurnOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,6 +39,8 @@ class Control:
             ("GET", "/sim/state"): self._state,
             ("POST", "/sim/load"): self._load,
             ("POST", "/sim/churn"): self._change,
+            ("POST", "/sim/nodes"): self._create,
+            ("DELETE", "/sim/nodes"): self._delete,
             ("GET", "/sim/faults"): self._show_faults,
             ("PUT", "/sim/faults"): self._set_faults,
             ("GET", "/sim/traffic"): self._show_traffic,
@@ -48,11 +56,9 @@ class Control:
             ("POST", "/sim/restart"): self._restart,
         }
 
-    def application(self) -> web.Application:
-        """The endpoints as an application."""
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._serve)
-        return app
+    def listener(self, host: str, port: int) -> HttpListener:
+        """The endpoints on a port, not listening yet; port 0 takes a free one."""
+        return HttpListener(host, port, self._serve)
 
     async def _serve(self, request: web.Request) -> web.Response:
         key = (request.method, request.path)
@@ -64,7 +70,7 @@ class Control:
                 answer = self._actions[key](body)
             else:
                 return web.Response(status=404, text=f"unknown control call: {request.method} {request.path}")
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, Refused) as error:
             return web.Response(status=400, text=str(error))
         return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
@@ -85,6 +91,15 @@ class Control:
 
     def _change(self, body: bytes) -> object:
         return self._churn.step(msgspec.json.decode(body, type=_ChurnOrder).root)
+
+    def _create(self, body: bytes) -> object:
+        create_path(self._server.state, msgspec.json.decode(body, type=_NodeOrder).path)
+        return self._state(body)
+
+    def _delete(self, body: bytes) -> object:
+        with self._server.state.change() as transaction:
+            transaction.delete(msgspec.json.decode(body, type=_NodeOrder).path)
+        return self._state(body)
 
     def _show_faults(self, _body: bytes) -> object:
         return self._server.faults.armed()

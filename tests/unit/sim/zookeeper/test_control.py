@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientSession
 
 from meshregistry.sim.zookeeper.control import Control
 from meshregistry.sim.zookeeper.server import SimZooKeeper
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 class _Remote:
     """A server and its endpoints."""
 
-    def __init__(self, sim: SimZooKeeper, client: "TestClient[Any, Any]") -> None:
+    def __init__(self, sim: SimZooKeeper, client: ClientSession) -> None:
         self.sim = sim
         self._client = client
 
@@ -27,8 +27,12 @@ class _Remote:
 
 @pytest.fixture
 async def remote() -> AsyncIterator[_Remote]:
-    async with SimZooKeeper() as sim, TestClient(TestServer(Control(sim).application())) as client:
-        yield _Remote(sim, client)
+    async with SimZooKeeper() as sim:
+        listener = Control(sim).listener("127.0.0.1", 0)
+        await listener.start()
+        async with ClientSession(f"http://127.0.0.1:{listener.port}") as client:
+            yield _Remote(sim, client)
+        await listener.stop()
 
 
 async def test_content_is_loaded_and_changed(remote: _Remote) -> None:
@@ -41,6 +45,18 @@ async def test_content_is_loaded_and_changed(remote: _Remote) -> None:
         remote.sim.state.tree.find(churned["gone"]),
         remote.sim.state.tree.find(churned["come"]) is not None,
     )
+
+
+async def test_single_nodes_come_and_go_with_what_is_missing_above_them(remote: _Remote) -> None:
+    tree = remote.sim.state.tree
+    for _ in range(2):
+        assert 200 == (await remote.call("POST", "/sim/nodes", {"path": "/a/b/c%2Fd"}))[0]
+        assert tree.find("/a/b/c%2Fd") is not None
+    assert 200 == (await remote.call("DELETE", "/sim/nodes", {"path": "/a/b/c%2Fd"}))[0]
+    assert (None, True) == (tree.find("/a/b/c%2Fd"), tree.find("/a/b") is not None)
+
+    assert (400, "NO_NODE") == await remote.call("DELETE", "/sim/nodes", {"path": "/a/b/c%2Fd"})
+    assert (400, "NO_NODE") == await remote.call("POST", "/sim/nodes", {"path": "a/b"})
 
 
 async def test_faults_are_set_and_sessions_ended(remote: _Remote) -> None:
