@@ -7,7 +7,7 @@ import html
 import json
 from collections import Counter
 from collections.abc import Callable
-from urllib.parse import quote, unquote_plus
+from urllib.parse import parse_qsl, quote, unquote_plus, urlsplit
 
 _TELLING = ("authorization", "x-api-key", "spas-securitytoken", "accesstoken")
 
@@ -54,13 +54,14 @@ class QuotingRegistry:
                 return
             request, *lines = head.split("\r\n")
             headers = dict(line.split(": ", 1) for line in lines)
-            told = [value for name, value in headers.items() if name.lower() in _TELLING]
+            target = urlsplit(request.split()[1])
+            told = [value for name, value in (*headers.items(), *parse_qsl(target.query)) if name.lower() in _TELLING]
             # Short, as only the beginning of an answer is shown.
             quoted = WAYS[self.way](" ".join([*told, body])).encode()
             writer.write(b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(quoted))
             writer.write(quoted)
             await writer.drain()
-            self.asked[f"{request.split()[1].split('/')[1]} {headers.get('Authorization', '')}"] += 1
+            self.asked[f"{target.path.split('/')[1]} {headers.get('Authorization', '')}"] += 1
         except OSError:
             pass
         finally:

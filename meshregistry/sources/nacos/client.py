@@ -79,14 +79,21 @@ class NacosClient:
         if self._session is not None:
             await self._session.close()
 
-    async def get(self, endpoint: Endpoint, path: str, params: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
-        """Return the body of a 200 answer.
+    async def get(
+        self,
+        endpoint: Endpoint,
+        path: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        signature: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Return the body of a 200 answer; the `signature` goes with the parameters.
 
         Raises AccessDenied, NotOffered, SourceUnavailable (no answer in time, 3xx, 429, 5xx) or SourceDataError
         (another 4xx, a body that is too long); texts name address, path and status, never parameters or tokens.
         Cancelling it is safe.
         """
-        answer = await self._send("GET", endpoint, path, params=params, headers=headers)
+        answer = await self._send("GET", endpoint, path, params=params, headers=headers, signature=signature)
         if answer.status != 200:
             raise error_of(answer, endpoint, path)
         return answer.body
@@ -104,13 +111,15 @@ class NacosClient:
         params: Mapping[str, str] | None = None,
         data: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        signature: Mapping[str, str] | None = None,
     ) -> Answer:
         if self._session is None:
             raise AssertionError("the client is used outside its context")
+        query = {**(params or {}), **(signature or {})}
         request = self._session.request(
-            method, endpoint.url(path), params=params, data=data, headers=headers, allow_redirects=False
+            method, endpoint.url(path), params=query, data=data, headers=headers, allow_redirects=False
         )
-        sent = (dict(self._options.headers), authorization_in(endpoint.address), headers, data)
+        sent = (dict(self._options.headers), authorization_in(endpoint.address), headers, data, signature)
         try:
             async with request as response:
                 body = await self._read(response, endpoint, path)

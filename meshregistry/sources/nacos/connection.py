@@ -29,11 +29,11 @@ class Connection:
         """
         headers = self.login.headers()
         try:
-            return await self._client.get(self.endpoint, path, self._signed(params), headers)
+            return await self._client.get(self.endpoint, path, params, headers, self._sign(params))
         except AccessDenied as denial:
             if not await self.login.renew(headers, self.endpoint, self.dialect.login_paths):
                 raise self._explained(denial) from denial
-        return await self._client.get(self.endpoint, path, self._signed(params), self.login.headers())
+        return await self._client.get(self.endpoint, path, params, self.login.headers(), self._sign(params))
 
     async def probe_again(self) -> bool:
         """Ask the node anew what it speaks; return whether that is another dialect or version."""
@@ -46,10 +46,10 @@ class Connection:
         place = self.endpoint.shown(path)
         return error if str(error).startswith(place) else SourceDataError(f"{place}: {error}")
 
-    def _signed(self, params: Mapping[str, str]) -> Mapping[str, str]:
+    def _sign(self, params: Mapping[str, str]) -> Mapping[str, str]:
         if self._key is None:
-            return params
-        return {**params, **self._key.sign(time.time(), params.get("groupName", ""), params.get("serviceName", ""))}
+            return {}
+        return self._key.sign(time.time(), params.get("groupName", ""), params.get("serviceName", ""))
 
     def _explained(self, denial: AccessDenied) -> AccessDenied:
         refusal = self.login.refusal
