@@ -8,90 +8,43 @@ import argparse
 import asyncio
 import logging
 import random
-import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from collections.abc import Awaitable
+from contextlib import suppress
 from pathlib import Path
-from statistics import linear_regression, median, quantiles
 
 from tests.campaign import client_faults, process_faults, registry_faults
-from tests.campaign.churn import Arrival, Churn
+from tests.campaign.churn import Churn
 from tests.campaign.fault import Make, MakeAll
+from tests.campaign.provenance import ROOT, name_commit, name_run
+from tests.campaign.registry import Registry
 from tests.campaign.scene import Scene, Size
+from tests.campaign.served import name as name_endpoint
 from tests.campaign.soak_figure import draw
+from tests.campaign.soak_record import Record, Span
 from tests.campaign.worlds import WORLDS
 
-RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
-MOST_MB_PER_MINUTE = 1.0
-"""The slope of memory over the second half above which the verdict is bad."""
-
-SETTLED_S = 300.0
-"""A shorter soak does not judge memory: it is still growing into its caches."""
-
+RESULTS = ROOT / "benchmarks" / "results"
 _GUARD_S = 5.0
-_SAMPLE_S = 1.0
-_REGISTRY_FAULTS: tuple[Make, ...] = (
+_SAMPLE_S, _COUNT_S = 1.0, 2.0
+_SHOWN = 5
+_STORM_EACH = 4
+"""Every fourth fault is a storm of connections: what it leaves is looked for, so that the number of living objects
+comes down to its floor in each third of the time."""
+
+_WAY_FAULTS: tuple[Make, ...] = (
     *(registry_faults.refuse, registry_faults.drop, registry_faults.flap, registry_faults.delay),
     *(registry_faults.slow, registry_faults.truncate, registry_faults.endless, registry_faults.garbage),
     registry_faults.hostile_records,
 )
+_SERVER_FAULTS: tuple[Make, ...] = (registry_faults.kill, registry_faults.pause, registry_faults.restart_empty)
+"""While they last nobody can register anything there."""
+
 _PROCESS_FAULTS: tuple[MakeAll, ...] = (
     *(process_faults.pause, process_faults.files_exhausted),
     *(client_faults.slow_readers, client_faults.storm, client_faults.hostile_ads, client_faults.hostile_http),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A fault: its name, and from when to when it was made, in seconds from the start."""
-
-    name: str
-    begin_s: float
-    end_s: float
-
-
-@dataclass(slots=True)
-class Record:
-    """What a soak saw; times in seconds from the start."""
-
-    started: float
-    memory: list[tuple[float, float]] = field(default_factory=list)
-    arrivals: list[Arrival] = field(default_factory=list)
-    spans: list[Span] = field(default_factory=list)
-    lost: int = 0
-    wrong: int = 0
-    changes: int = 0
-    active_s: float = 0.0
-    duration_s: float = 0.0
-
-    def calm_arrivals(self) -> list[Arrival]:
-        """Return the arrivals of changes that were under way while nothing was broken."""
-        return [each for each in self.arrivals if not any(_meet(each, span) for span in self.spans)]
-
-    def slope(self) -> float:
-        """Return the growth of memory over the second half, in MB a minute, by least squares."""
-        half = [point for point in self.memory if point[0] > self.duration_s / 2]
-        if len(half) < 2:
-            return 0.0
-        return 60.0 * linear_regression(*zip(*half, strict=True)).slope
-
-    @property
-    def is_good(self) -> bool:
-        """Whether nothing was lost or wrong, and memory does not grow once it has had the time to settle."""
-        grows = self.duration_s >= SETTLED_S and self.slope() > MOST_MB_PER_MINUTE
-        return not self.lost and not self.wrong and not grows
-
-    def verdict(self) -> str:
-        """Return the line for the end."""
-        took = sorted(each.took_s for each in self.calm_arrivals())
-        p50, p99 = (median(took), quantiles(took, n=100)[98]) if len(took) > 1 else (0.0, 0.0)
-        word, pace = "passed" if self.is_good else "FAILED", self.changes / max(self.active_s, 1.0)
-        return (
-            f"{word}: {self.duration_s:.0f} s, {self.changes} changes ({pace:.0f}/s), "
-            f"{len(self.spans)} faults, {self.lost} lost, {self.wrong} wrong, memory {self.memory[-1][1]:.0f} MB, "
-            f"slope {self.slope():+.2f} MB/min, latency p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms"
-        )
 
 
 async def soak(scene: Scene, duration_s: float, rate: float, dice: random.Random) -> Record:
@@ -101,12 +54,15 @@ async def soak(scene: Scene, duration_s: float, rate: float, dice: random.Random
     scene.is_still = False
     record = Record(loop.time())
     async with asyncio.TaskGroup() as tasks:
-        living = [tasks.create_task(each) for each in (churn.run(), _sample(scene, churn, record))]
+        endless = (churn.run(), _sample(scene, churn, record), _count_blocks(scene, record))
+        living = [tasks.create_task(each) for each in endless]
         while loop.time() - record.started < duration_s:
             await asyncio.sleep(min(dice.uniform(3, 8), duration_s / 8))
-            await _break_something(scene, record, dice)
+            await _break_something(scene, churn, record, dice)
             await churn.rest()
-            record.wrong += len(await scene.disagreement())
+            differing = await scene.disagreement()
+            record.wrong += len(differing)
+            record.notes += differing[:_SHOWN]
             churn.go_on()
         await churn.rest()
         for task in living:
@@ -116,22 +72,33 @@ async def soak(scene: Scene, duration_s: float, rate: float, dice: random.Random
     await scene.outlast_guard()
     record.lost += len(scene.witness.lost)
     record.wrong += len(scene.witness.wrong) + len(scene.objections)
+    record.notes += [*map(name_endpoint, scene.witness.lost[:_SHOWN]), *scene.witness.wrong[:_SHOWN], *scene.objections]
     return record
 
 
-async def _break_something(scene: Scene, record: Record, dice: random.Random) -> None:
+async def _break_something(scene: Scene, churn: Churn, record: Record, dice: random.Random) -> None:
     begin_s = asyncio.get_running_loop().time() - record.started
-    number = dice.randrange(len(_REGISTRY_FAULTS) + len(_PROCESS_FAULTS))
-    if number < len(_REGISTRY_FAULTS):
-        make, registry = _REGISTRY_FAULTS[number], dice.choice(scene.registries)
-        name = f"{make.__name__} {registry.source}"
-        await make(scene, registry)
-    else:
-        make_all = _PROCESS_FAULTS[number - len(_REGISTRY_FAULTS)]
-        name = make_all.__name__
-        await make_all(scene)
+    name, making = _begin_fault(scene, churn, dice, is_storm=len(record.spans) % _STORM_EACH == _STORM_EACH - 1)
+    await making
     record.spans.append(Span(name, begin_s, asyncio.get_running_loop().time() - record.started))
-    print(f"{begin_s:7.0f} s  {name}  lost {len(scene.witness.lost)}", flush=True)
+    print(f"{begin_s:7.0f} s  {name}  lost {len(scene.witness.lost)}  wrong {len(scene.witness.wrong)}", flush=True)
+
+
+def _begin_fault(scene: Scene, churn: Churn, dice: random.Random, *, is_storm: bool) -> tuple[str, Awaitable[None]]:
+    """Return the name of a fault by chance, and the making of it."""
+    number = dice.randrange(len(_WAY_FAULTS) + len(_SERVER_FAULTS) + len(_PROCESS_FAULTS))
+    registry = dice.choice(scene.registries)
+    if is_storm or number >= len(_WAY_FAULTS) + len(_SERVER_FAULTS):
+        make_all = client_faults.storm if is_storm else _PROCESS_FAULTS[number - len(_WAY_FAULTS) - len(_SERVER_FAULTS)]
+        return make_all.__name__, make_all(scene)
+    make = (*_WAY_FAULTS, *_SERVER_FAULTS)[number]
+    making = make(scene, registry)
+    return f"{make.__name__} {registry.source}", _spare(churn, registry, making) if make in _SERVER_FAULTS else making
+
+
+async def _spare(churn: Churn, registry: Registry, making: Awaitable[None]) -> None:
+    async with churn.sparing(registry):
+        await making
 
 
 async def _sample(scene: Scene, churn: Churn, record: Record) -> None:
@@ -142,8 +109,12 @@ async def _sample(scene: Scene, churn: Churn, record: Record) -> None:
         await asyncio.sleep(_SAMPLE_S)
 
 
-def _meet(arrival: Arrival, span: Span) -> bool:
-    return span.begin_s <= arrival.made_at + arrival.took_s and arrival.made_at <= span.end_s
+async def _count_blocks(scene: Scene, record: Record) -> None:
+    while True:
+        with suppress(LookupError):  # it does not answer during some of the faults
+            count = await scene.process.metric("python_memory_blocks")
+            record.blocks.append((asyncio.get_running_loop().time() - record.started, count))
+        await asyncio.sleep(_COUNT_S)
 
 
 def main() -> None:
@@ -152,10 +123,12 @@ def main() -> None:
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="meshregistry-soak-") as folder:
         record = asyncio.run(_run(arguments, Path(folder)))
-    path = arguments.png or RESULTS / f"soak-{_commit()}.png"
-    draw(record.memory, record.arrivals, [(each.name, each.begin_s, each.end_s) for each in record.spans], path)
-    print(f"picture: {path}")
-    print(record.verdict(), flush=True)
+    path = arguments.png or RESULTS / f"soak-{name_commit()}.png"
+    draw(record, path)
+    report = path.with_suffix(".md")
+    report.write_text(record.report(name_run(), path.name), "utf-8")
+    print(f"picture: {path}, verdict: {report}")
+    print(record.verdict(), *record.notes, sep="\n", flush=True)
     sys.exit(0 if record.is_good else 1)
 
 
@@ -166,18 +139,15 @@ async def _run(arguments: argparse.Namespace, folder: Path) -> Record:
         return await soak(scene, arguments.minutes * 60, arguments.rate, random.Random(arguments.seed))
 
 
-def _commit() -> str:
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.campaign.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=15.0, help="how long (default 15)")
     parser.add_argument("--rate", type=float, default=200.0, help="changes a second (default 200)")
     parser.add_argument("--services", type=int, default=40, help="services in every registry (default 40)")
     parser.add_argument("--seed", type=int, default=1, help="of the choice of faults")
-    parser.add_argument("--png", type=Path, help="where the picture goes (default benchmarks/results)")
+    parser.add_argument(
+        "--png", type=Path, help="where the picture goes, the verdict beside it (default benchmarks/results)"
+    )
     return parser
 
 

@@ -8,32 +8,32 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tests.campaign.churn import Arrival
+from tests.campaign.soak_record import Record
 
 _BINS = 120
 
 
-def draw(
-    memory: Sequence[tuple[float, float]],
-    arrivals: Sequence[Arrival],
-    spans: Sequence[tuple[str, float, float]],
-    path: Path,
-) -> None:
-    """Write a PNG. Memory is (seconds, MB); spans are the faults as (name, begin, end) in seconds from the start."""
+def draw(record: Record, path: Path) -> None:
+    """Write a PNG."""
     figure = Figure(figsize=(14, 8), layout="constrained")
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, sharex=True)
-    above.plot([at for at, _ in memory], [mb for _, mb in memory], color="tab:blue")
+    above.plot([at for at, _ in record.memory], [mb for _, mb in record.memory], color="tab:blue")
     above.set(ylabel="resident memory, MB", ylim=(0, None))
+    objects = above.twinx()
+    thousands = [count / 1000 for _, count in record.blocks]
+    objects.plot([at for at, _ in record.blocks], thousands, color="tab:orange", alpha=0.7)
+    objects.set(ylabel="living objects, thousands", ylim=(0, None))
     for label, pick, colour in (("p50", median, "tab:green"), ("p99", _p99, "tab:red")):
-        points = [(at, pick(took) * 1000) for at, took in _bins(arrivals)]
+        points = [(at, pick(took) * 1000) for at, took in _bins(record.arrivals)]
         below.plot([at for at, _ in points], [ms for _, ms in points], color=colour, label=label)
     below.set(ylabel="registration → istiod model, ms", xlabel="seconds", yscale="log")
     below.legend()
     for axes in (above, below):
-        for _, begin_s, end_s in spans:
-            axes.axvspan(begin_s, end_s, color="grey", alpha=0.2)
-    for name, begin_s, _ in spans:
-        above.text(begin_s, 0, name, rotation=90, fontsize=6, va="bottom")
+        for span in record.spans:
+            axes.axvspan(span.begin_s, span.end_s, color="grey", alpha=0.2)
+    for span in record.spans:
+        above.text(span.begin_s, 0, span.name, rotation=90, fontsize=6, va="bottom")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 

@@ -2,8 +2,9 @@
 
 from tests.campaign.churn import Arrival
 from tests.campaign.fault import Outcome
+from tests.campaign.memory import BLOCK_BYTES
 from tests.campaign.report import table, verdict
-from tests.campaign.soak import SETTLED_S, Record, Span
+from tests.campaign.soak_record import SETTLED_S, Record, Span
 
 GOOD = Outcome("kill", "Meshregistry", times=3, recoveries_s=[0.5, 2.0, 1.0])
 
@@ -18,26 +19,52 @@ def test_one_bad_fault_spoils_the_campaign() -> None:
         assert verdict([GOOD, bad]).startswith("FAILED")
 
 
-def record(memory_mb_per_s: float = 0.0, duration_s: float = SETTLED_S, **fields: int) -> Record:
+def record(mb_per_minute: float = 0.0, duration_s: float = SETTLED_S, **fields: int) -> Record:
     """Return the record of a soak whose memory grew at a steady pace."""
-    memory = [(float(at), 100 + at * memory_mb_per_s) for at in range(int(duration_s) + 1)]
-    return Record(0.0, memory, changes=10, duration_s=duration_s, **fields)  # type: ignore[arg-type]
+    memory = [(float(at), 100 + at * mb_per_minute / 60) for at in range(int(duration_s) + 1)]
+    blocks = [(at, mb * 1e6 / BLOCK_BYTES) for at, mb in memory]
+    return Record(0.0, memory, blocks, changes=10, duration_s=duration_s, **fields)  # type: ignore[arg-type]
 
 
 def test_a_soak_is_good_without_losses_and_with_memory_that_stays() -> None:
     assert record().is_good
     assert not record(lost=1).is_good
     assert not record(wrong=1).is_good
-    assert not record(memory_mb_per_s=0.1).is_good
+    assert not record(mb_per_minute=1.0).is_good
+
+
+def test_resident_memory_alone_may_not_reach_another_level() -> None:
+    soaked = record()
+    soaked.memory = [(at, mb + 17 * (at > 250)) for at, mb in soaked.memory]
+    assert not soaked.is_good
+    soaked.memory = [(at, mb + 17 * (60 < at < 150)) for at, mb in soaked.memory]
+    assert soaked.is_good
 
 
 def test_growth_is_told_in_megabytes_a_minute() -> None:
-    assert 6.0 == round(record(memory_mb_per_s=0.1).slope(), 6)
-    assert "slope +6.00 MB/min" in record(memory_mb_per_s=0.1).verdict()
+    assert "living objects +6.00 MB/min, highest level +10 MB" in record(mb_per_minute=6.0).verdict()
 
 
 def test_a_short_soak_does_not_judge_memory() -> None:
-    assert record(memory_mb_per_s=0.1, duration_s=60.0).is_good
+    assert record(mb_per_minute=6.0, duration_s=60.0).is_good
+
+
+def test_the_page_of_a_soak_has_run_verdict_picture_faults_and_what_went_wrong() -> None:
+    soaked = record(wrong=1)
+    soaked.spans = [Span("drop nacos", 1.0, 2.0), Span("storm", 3.0, 4.0), Span("drop nacos", 5.0, 6.0)]
+    soaked.notes = ["nacos shop-001 10.1.0.1: missing"]
+
+    assert f"""\
+# Soak, 2026-01-01 abcdef0, 2 cores
+
+{soaked.verdict()}
+
+![memory and latency](soak-abcdef0.png)
+
+Faults: drop nacos 2, storm 1.
+
+nacos shop-001 10.1.0.1: missing
+""" == soaked.report("2026-01-01 abcdef0, 2 cores", "soak-abcdef0.png")
 
 
 def test_latency_is_that_of_changes_that_met_no_fault() -> None:
