@@ -54,6 +54,7 @@ SIMULATOR_ONLY = {
     "test_many_services_that_come_and_go_leave_nothing_behind": "real ones are churned by the judges",
     "test_nodes_that_send_us_to_each_other_cannot_make_us_run": "there is no cluster of real servers",
     "test_a_namespace_that_vanishes_is_read_until_it_is_empty": "a real server lists a namespace as long as it exists",
+    "test_a_group_that_vanishes_is_subscribed_no_more_until_it_comes_back": "only a simulator counts subscribers",
     "test_each_spoilt_answer_keeps_everything": "a real server sends no broken answers",
     "test_a_redirect_to_another_server_is_followed": "a real server redirects nobody",
     "test_stale_deltas_are_found_by_their_hash": "a real server forgets no change on demand",

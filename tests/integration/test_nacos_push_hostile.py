@@ -79,6 +79,12 @@ def _pushes(view: View) -> int:
     return pushed
 
 
+def _groups(view: View) -> dict[str, int]:
+    scopes = view.registry["scopes"]
+    assert isinstance(scopes, list)
+    return {each["group"]: each["instances"] for each in scopes}
+
+
 def _instances(view: View) -> dict[str, int]:
     scopes = view.registry["scopes"]
     assert isinstance(scopes, list)
@@ -301,3 +307,21 @@ async def test_a_namespace_that_vanishes_is_read_until_it_is_empty() -> None:
             sim.registry.remove_service(key)
             await view.until(lambda view: view.registry["vanished_namespaces"] == [])
             assert {"public": 1} == _instances(view)
+
+
+@pytest.mark.parametrize("dialect", [Dialect.V2, Dialect.V3])
+async def test_a_group_that_vanishes_is_subscribed_no_more_until_it_comes_back(dialect: Dialect) -> None:
+    key = ServiceKey("a", "G9")
+    async with _simulated(dialect) as sim, _read(sim, all_namespaces=True) as view:
+        sim.registry.register(key, SimInstance("10.0.0.2", 80))
+        await view.until(lambda view: _groups(view) == {"DEFAULT_GROUP": 1, "G9": 1} and _is_up(view))
+        assert (2, 2) == (_side(view)["subscriptions"], sim.pushes.count())
+        sim.registry.deregister(key, "10.0.0.2", 80)
+        sim.registry.remove_service(key)
+        await view.until(lambda view: _groups(view) == {"DEFAULT_GROUP": 1})
+        await view.until(lambda _: sim.pushes.count() == 1)
+        assert 1 == _side(view)["subscriptions"]
+
+        sim.registry.register(key, SimInstance("10.0.0.3", 80))
+        await view.until(lambda view: _groups(view) == {"DEFAULT_GROUP": 1, "G9": 1} and _is_up(view))
+        assert (2, 2) == (_side(view)["subscriptions"], sim.pushes.count())

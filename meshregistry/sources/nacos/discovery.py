@@ -6,14 +6,13 @@ fuzzy watch that drops services silently is compared with.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from meshregistry.errors import SourceAuthError, SourceError
 from meshregistry.sources.nacos.fuzzy import FuzzyWatch, watch_request
 from meshregistry.sources.nacos.messages import ConnectionLost, RequestRefused, ServiceName
-from meshregistry.sources.nacos.options import DEFAULT_GROUP
 from meshregistry.sources.nacos.protocol import FuzzyNews
 from meshregistry.sources.nacos.session import LiveSession
 from meshregistry.sources.polling import Clock
@@ -45,7 +44,7 @@ class Discovery:
         self,
         place: "WatchPlace",
         live: LiveSession,
-        groups: Callable[[], frozenset[str] | None],
+        groups: Callable[[], Set[str]],
         found: Callable[[Iterable[ServiceName]], None],
         clock: Clock,
     ) -> None:
@@ -59,7 +58,6 @@ class Discovery:
         self._found = found
         self._clock = clock
         self._fuzzy = FuzzyWatch(place.namespace)
-        self._seen_groups: set[str] = set()
         self._listed: dict[str, frozenset[str]] = {}
         self._down = asyncio.Event()
 
@@ -86,7 +84,6 @@ class Discovery:
 
     def compare(self, populated: Iterable[ServiceName], groups: frozenset[str]) -> None:
         """Compare the fuzzy watch with a complete listing of the groups, and leave it if it hides services."""
-        self._seen_groups |= groups
         if self.rung is not Rung.FUZZY_WATCH:
             return
         untold = self._fuzzy.find_untold(populated, groups)
@@ -117,9 +114,12 @@ class Discovery:
             self.stepped_down = str(error)
 
     async def _list(self) -> None:
-        for group in sorted(self._groups() or self._seen_groups or {DEFAULT_GROUP}):
+        groups = sorted(self._groups())
+        # A group that comes back must not be compared with what it was.
+        self._listed = {group: self._listed.get(group, _NOTHING) for group in groups}
+        for group in groups:
             names = await self._live.names(self._place.namespace, group, self._place.page_size)
-            listed = self._listed.get(group, _NOTHING)
+            listed = self._listed[group]
             if names is listed:
                 continue
             slicer = Slicer()

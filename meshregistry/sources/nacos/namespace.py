@@ -261,10 +261,17 @@ class NamespaceReader:
         return listed._replace(listings=doubted)
 
     def _forget_empty_groups(self) -> None:
-        """Where all groups are read: let go of those that have been published as empty."""
-        if self._groups is None and self.groups_unknown is None:
-            for group in [group for group, scope in self.scopes.items() if scope.is_empty and scope.status.healthy]:
+        """Where all groups are read: let go of those that have been published as empty.
+
+        One of which something is still subscribed is read on: its listings are what ends the subscriptions.
+        """
+        if self._groups is not None or self.groups_unknown is not None:
+            return
+        subscribed = self.watch.groups if self.watch is not None else ()
+        for group, scope in list(self.scopes.items()):
+            if scope.is_empty and scope.status.healthy and group not in subscribed:
                 del self.scopes[group]
+                self._nodes.pop(group, None)
 
     def _note_connection(self) -> None:
         """Let nothing shrink for a while after a connection was lost, and after the next one was set up."""

@@ -1,6 +1,6 @@
 """Which services are subscribed on a connection, which are to be, and how old what they said is; pure."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Set
 
 from meshregistry.sources.nacos.messages import Content, ServiceName
@@ -31,6 +31,7 @@ class Subscriptions:
         self._table: dict[ServiceName, _Subscription] = {}
         self._queue: deque[ServiceName] = deque()
         self._failed: set[ServiceName] = set()
+        self._sizes: Counter[str] = Counter()
         self.retries = 0
         """How often in a row there was something to ask for again."""
 
@@ -45,6 +46,11 @@ class Subscriptions:
         return service in self._table
 
     @property
+    def groups(self) -> Set[str]:
+        """The groups of all services in the table; a view of now."""
+        return self._sizes.keys()
+
+    @property
     def waiting(self) -> int:
         """Services whose subscription is not confirmed on the present connection."""
         return len(self._table) - self.live
@@ -57,6 +63,7 @@ class Subscriptions:
                 known.absent_since = None
             elif len(self._table) < self._limit:
                 self._table[service] = _Subscription()
+                self._sizes[service.group] += 1
                 self._queue.append(service)
         return bool(self._queue)
 
@@ -160,6 +167,9 @@ class Subscriptions:
         """Forget a service; returns whether the server must be told."""
         subscription = self._table.pop(service)
         self._failed.discard(service)
+        self._sizes[service.group] -= 1
+        if not self._sizes[service.group]:
+            del self._sizes[service.group]
         if subscription.live_since is None:
             return False
         self.live -= 1

@@ -6,7 +6,7 @@ Pushes carry no namespace (measured), so each namespace has a connection of its 
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
 from typing import NamedTuple
 
 from meshregistry.errors import SourceAuthError, SourceError, SourceUnavailable
@@ -17,7 +17,7 @@ from meshregistry.sources.nacos.credentials import Credentials
 from meshregistry.sources.nacos.discovery import Discovery, Rung
 from meshregistry.sources.nacos.messages import ConnectionLost, Content, ServiceName
 from meshregistry.sources.nacos.nodes import Backoff, Nodes, grpc_address
-from meshregistry.sources.nacos.options import WatchOptions
+from meshregistry.sources.nacos.options import DEFAULT_GROUP, WatchOptions
 from meshregistry.sources.nacos.protocol import FuzzyNews, News, Reset, Session
 from meshregistry.sources.nacos.session import LiveSession, set_up
 from meshregistry.sources.nacos.subscription import Subscriptions
@@ -105,6 +105,11 @@ class NamespaceWatch:
         return 2 * self._connections - self.connected if self._connections else 0
 
     @property
+    def groups(self) -> Set[str]:
+        """The groups of which services are subscribed."""
+        return self._subscriptions.groups
+
+    @property
     def live(self) -> LiveSession | None:
         """The session to ask, if there is one."""
         return self._live
@@ -189,7 +194,7 @@ class NamespaceWatch:
 
     async def _hold(self, live: LiveSession, address: str, deliver: Deliver) -> None:
         await self._credentials_ready(live)
-        self._discovery = Discovery(self._place, live, self._groups, self._ask_for, self._clock)
+        self._discovery = Discovery(self._place, live, self._groups_to_list, self._ask_for, self._clock)
         self._note_start(live, address)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -237,6 +242,10 @@ class NamespaceWatch:
         wanted = [service for service in services if groups is None or service.group in groups]
         if self._subscriptions.want(wanted):
             self._wanted.set()
+
+    def _groups_to_list(self) -> Set[str]:
+        """Return the wanted groups; where all are, those of which something is subscribed."""
+        return self._groups() or self.groups or {DEFAULT_GROUP}
 
     async def _hand_on(self, deliver: Deliver) -> None:
         while True:

@@ -82,3 +82,22 @@ async def test_a_list_that_did_not_come_in_time_is_asked_for_again_at_the_period
 
     assert [4.5] * 2 == pytest.approx(clock.pauses)
     assert (["a"], Rung.SERVICE_LIST) == ([service.name for service in found], discovery.rung)
+
+
+async def test_a_group_that_comes_back_is_told_anew_and_is_not_asked_for_meanwhile() -> None:
+    turns = iter([{"G", "H"}, {"G"}, {"G", "H"}])
+    asked: list[str] = []
+
+    class _Listing(_Live):
+        async def names(self, namespace: str, group: str, page_size: int) -> frozenset[str]:
+            asked.append(group)
+            return await super().names(namespace, group, page_size)
+
+    found: list[ServiceName] = []
+    live = cast("LiveSession", _Listing([frozenset("a")] * 5))
+    discovery = Discovery(PLACE, live, lambda: next(turns, {"G"}), found.extend, ManualClock().clock)
+    with pytest.raises(ConnectionLost):
+        await discovery.run()
+
+    assert ["G", "H", "G", "G", "H", "G"] == asked
+    assert [ServiceName(group, "a") for group in ("G", "H", "H")] == found

@@ -126,3 +126,14 @@ def test_a_subscription_is_live_only_since_it_was_confirmed() -> None:
     subscriptions = _subscribed(A)
 
     assert [False, True] == [subscriptions.is_live_since(A, moment) for moment in (0.5, 1.0)]
+
+
+def test_its_groups_are_those_of_the_services_in_it() -> None:
+    other = ServiceName("other", "a")
+    subscriptions = _subscribed(A, B, other)
+    for now in (100.0, 160.0):
+        subscriptions.settle({A}, {"G", "other"}, now)
+
+    assert {"G"} == subscriptions.groups
+    subscriptions.settle({A, other}, {"G", "other"}, 170.0)
+    assert {"G", "other"} == subscriptions.groups
