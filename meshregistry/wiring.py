@@ -10,12 +10,13 @@ from meshregistry.model.policy import ConversionPolicy
 from meshregistry.policies import conversion_policy, section_name
 from meshregistry.policies_zookeeper import zookeeper_policy
 from meshregistry.replica.options import ReplicaOptions, ReplicaTls
-from meshregistry.settings.eureka import EurekaServer
+from meshregistry.settings.eureka import EurekaServer, EurekaSource
 from meshregistry.settings.fields import ListenAddress, parse_listen
 from meshregistry.settings.mcp import Listener, Mcp, Tls
 from meshregistry.settings.nacos import NacosServer, NacosSource
 from meshregistry.settings.root import Settings
 from meshregistry.settings.source import Source
+from meshregistry.settings.zookeeper import ZookeeperSource
 from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions, HoldOptions, Mode, TlsFiles
 from meshregistry.sources.files.options import FilesOptions
 from meshregistry.sources.nacos.options import GrpcTls, NacosOptions, NacosScope, NacosServerOptions, WatchOptions
@@ -156,7 +157,22 @@ def guard_policy(settings: Settings, source: Source) -> GuardPolicy:
         mass_ratio=source.guard.mass_ratio,
         mass_min=source.guard.mass_min,
         mass_hold_s=source.guard.mass_hold,
+        doubt_hold_s=_filling_time(source),
     )
+
+
+def _filling_time(source: Source) -> float:
+    """Return how long a registry takes to know its owners again, seconds.
+
+    A folder has no owners who register again: what was there before is as doubtful as a large loss, if that is at all.
+    """
+    match source:
+        case NacosSource() | ZookeeperSource():
+            return source.settle_time
+        case EurekaSource():
+            return source.hold.duration
+        case _:
+            return source.guard.mass_hold if source.guard.mass_ratio > 0 else 0.0
 
 
 def _longest_period(source: Source) -> float:

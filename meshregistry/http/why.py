@@ -99,7 +99,8 @@ def _print_state(resource: ResourceAnswer) -> Iterator[str]:
 
 def _print_service(service: ServiceAnswer) -> Iterator[str]:
     registered = "?" if service.registered is None else service.registered
-    held = f", {service.held} held by {', '.join(service.holds)}" if service.held else ""
+    why = f" ({', '.join(service.causes)})" if service.causes else ""
+    held = f", {service.held} held by {', '.join(service.holds)}{why}" if service.held else ""
     yield f"  from {service.service}: {registered} registered, {service.contributed} contributed{held}"
     for instance in service.instances:
         yield from _print_instance(instance)

@@ -1,7 +1,8 @@
 """What sources tell the store, and how they tell it.
 
-A source publishes only what its registry has authoritatively said. A failure is a status, never an
-update: there is no message that could turn an error into an empty list.
+A source publishes only what its registry has authoritatively said. A failure is a status, never an update of what is
+known: there is no message that could turn an error into an empty list. `RegistryAway` tells of a failure, and makes the
+guard more careful.
 """
 
 from collections.abc import Mapping
@@ -51,6 +52,17 @@ class ScopeConfirmed(msgspec.Struct, frozen=True):
     observed_at: float = 0.0
 
 
+class RegistryAway(msgspec.Struct, frozen=True):
+    """A scope could not be read, and has not been since its source began; published once, before all else of it.
+
+    An empty field of the scope stands for everything: which scopes there are may not be known yet. When the registry
+    answers, what it lacks of what is known from before may only not have been registered again.
+    """
+
+    scope: Scope
+    observed_at: float = 0.0
+
+
 class SourceSynced(msgspec.Struct, frozen=True):
     """The source has read each of its configured scopes once, or no longer is waited for: see `reason`."""
 
@@ -86,7 +98,9 @@ class EntryListing(msgspec.Struct, frozen=True):
     """Whether what is not named is gone; not while a part of what is written was never understood."""
 
 
-SourceUpdate = EntryListing | ScopeListing | ServiceReading | ScopeConfirmed | SidecarChanges | SourceSynced
+SourceUpdate = (
+    EntryListing | ScopeListing | ServiceReading | ScopeConfirmed | RegistryAway | SidecarChanges | SourceSynced
+)
 
 
 class Sink(Protocol):

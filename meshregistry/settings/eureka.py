@@ -48,7 +48,9 @@ class EurekaHold(Section):
         10, "The loss of fewer registrations is believed at once, unless nothing is left.", unit="registrations"
     )
     duration: Duration = setting(
-        90.0, "How long an answer must be repeated (three renewals); 0 = everything is believed at once."
+        90.0,
+        "How long an answer must be repeated (three renewals), and how long is held what servers that were away at the "
+        "start lack of the saved snapshot; 0 = everything is believed at once.",
     )
 
 

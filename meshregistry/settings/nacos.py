@@ -129,7 +129,8 @@ class NacosSource(NacosServer, Source):
         30.0,
         "For so long after an outage or a change of member nothing shrinks: a Nacos that was restarted answers before "
         "the owners of its instances have registered them again. Where nothing is pushed, so long must last what "
-        "one reading takes from two services or more, or a service that is no longer listed; 0 = neither.",
+        "one reading takes from two services or more, or a service that is no longer listed, and what a registry that "
+        "was away at the start lacks of the saved snapshot; 0 = none of these.",
     )
     drop_unhealthy: bool = setting(True, "Leave out instances that the registry calls unhealthy.")
     client_headers: Mapping[str, Secret] = setting({}, "Headers added to every request.")

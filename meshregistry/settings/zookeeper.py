@@ -122,8 +122,8 @@ class ZookeeperSource(ZookeeperServer, Source):
     settle_time: Duration = setting(
         60.0,
         "For so long after an outage (the session is lost, or no connection for 4s) nothing shrinks: owners whose "
-        "sessions have ended meanwhile, or end after it, register again a little later; 0 = believe the servers at "
-        "once.",
+        "sessions have ended meanwhile, or end after it, register again a little later. So long is held what servers "
+        "that were away at the start lack of the saved snapshot; 0 = believe the servers at once.",
     )
     request_timeout: PositiveDuration = setting(30.0, "The longest one request may take, reconnects included.")
     connect_timeout: Duration = setting(

@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 _NAMES_SHOWN = 5
 _BY_OPERATOR = {Verdict.ACCEPTED, Verdict.REJECTED, Verdict.FROZEN, Verdict.THAWED}
 _LEVELS = {
+    Verdict.AWAY: logging.INFO,
     Verdict.GROWN: logging.DEBUG,
     Verdict.RETURNED: logging.DEBUG,
     Verdict.ENDED: logging.INFO,

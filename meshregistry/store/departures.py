@@ -1,6 +1,7 @@
 """What registries took away lately, and which of it is held. Bookkeeping only: it decides nothing."""
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import TypeVar
 
@@ -52,6 +53,15 @@ def covers(whole: Scope, part: Scope) -> bool:
     return all(not wanted or wanted == given for wanted, given in zip(whole, part, strict=True))
 
 
+def partition(claim: Claim, places: AbstractSet[Place]) -> list[Claim]:
+    """Return a claim with its endpoints at some places, and with the others; one part where there is no other."""
+    inside = tuple(each for each in claim.endpoints if place_of(each) in places)
+    outside = tuple(each for each in claim.endpoints if place_of(each) not in places)
+    if not inside or not outside:
+        return [claim]
+    return [msgspec.structs.replace(claim, endpoints=part) for part in (inside, outside)]
+
+
 class Departure(msgspec.Struct, eq=False):
     """Endpoints that one statement took from one claim."""
 
@@ -67,6 +77,9 @@ class Departure(msgspec.Struct, eq=False):
 
     displaced: bool = False
     """Whether a changed configuration took it from its resource, whatever it gave instead."""
+
+    doubted: bool = False
+    """Whether its registry was away, and may only not have it again yet."""
 
     @property
     def key(self) -> ServiceKey:
@@ -97,9 +110,9 @@ class Departures:
         """How many endpoints are held."""
         return self._held_endpoints
 
-    def add(self, claim: Claim, at: float) -> Departure:
+    def add(self, claim: Claim, at: float, *, doubted: bool = False) -> Departure:
         """Remember a departure; it is not held yet."""
-        departure = Departure(self._next, claim, at)
+        departure = Departure(self._next, claim, at, doubted=doubted)
         self._next += 1
         self._by_key.setdefault(claim.key, {})[departure.number] = departure
         for unit in list_units(claim.key.scope):
@@ -109,6 +122,10 @@ class Departures:
     def of(self, key: ServiceKey) -> tuple[Departure, ...]:
         """Return the departures of one service."""
         return tuple(self._by_key.get(key, {}).values())
+
+    def has(self, departure: Departure) -> bool:
+        """Whether a departure is neither final nor taken back."""
+        return departure.number in self._by_key.get(departure.key, {})
 
     def loose(self, unit: Scope, since: float) -> tuple[Departure, ...]:
         """Return what left a unit since a moment and is not held; what left earlier is forgotten."""
@@ -126,8 +143,11 @@ class Departures:
         return [found[number] for number in sorted(found)]
 
     def hold(self, departure: Departure, hold: int) -> None:
-        """Have a departure that is not held yet held from now on."""
-        self._drop_loose(departure)
+        """Have a departure held from now on, or by another hold than until now."""
+        if departure.hold:
+            self._release(departure)
+        else:
+            self._drop_loose(departure)
         departure.hold = hold
         self._held_endpoints += len(departure.claim.endpoints)
         self._held.setdefault(hold, {})[departure.number] = departure
@@ -206,6 +226,28 @@ class Departures:
         _discard(self._held_by_host, departure.claim.hosts[0], departure)
         for endpoint in departure.claim.endpoints:
             _discard(self._held_by_place, place_of(endpoint), departure)
+
+
+def give_up_taken(
+    departures: Departures, gone: Iterable[Departure], newcomers: Iterable[tuple[Place, ServiceKey, float]]
+) -> None:
+    """Let go of places of some departures that other services have newly taken: traffic would go to the wrong one."""
+    by_place: dict[Place, list[Departure]] = {}
+    for departure in gone:
+        for endpoint in departure.claim.endpoints:
+            by_place.setdefault(place_of(endpoint), []).append(departure)
+    for place, key, _ in newcomers:
+        for departure in by_place.get(place, ()):
+            if departure.key != key and departures.has(departure):
+                departures.shrink(departure, {place})
+
+
+def group_by_unit(departures: Iterable[Departure]) -> dict[Scope, list[Departure]]:
+    """Return departures by the smallest unit that lost them."""
+    found: dict[Scope, list[Departure]] = {}
+    for departure in departures:
+        found.setdefault(list_units(departure.key.scope)[0], []).append(departure)
+    return found
 
 
 def _discard(table: dict[_Key, dict[int, Departure]], key: _Key, departure: Departure) -> None:

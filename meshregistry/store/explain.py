@@ -17,6 +17,7 @@ from meshregistry.model.relabel import Rewrite
 from meshregistry.model.service_entry import WorkloadEntry
 from meshregistry.model.validation import HELD_BACK
 from meshregistry.store.departures import Place, place_of
+from meshregistry.store.holds import Hold
 from meshregistry.store.quota import LIMIT_REASONS
 from meshregistry.wire.resource import Resource
 
@@ -71,6 +72,8 @@ class ServiceAnswer(msgspec.Struct, frozen=True):
     """Those asked about, at most `MAX_INSTANCES`; where there are more, what is not served comes first."""
 
     more_instances: int = 0
+    causes: tuple[str, ...] = ()
+    """Why these holds hold: `mass`, `doubt`, `freeze`."""
 
 
 class ResourceAnswer(msgspec.Struct, frozen=True):
@@ -107,7 +110,7 @@ class Evidence(NamedTuple):
     sequence: int
     claims: tuple[Claim, ...]
     held: Mapping[ServiceKey, tuple[Claim, ...]]
-    holds: Mapping[ServiceKey, tuple[str, ...]]
+    holds: Mapping[ServiceKey, tuple[Hold, ...]]
     rule: str
     rejects: tuple[Reject, ...]
     withheld: Callable[[ServiceKey, AbstractSet[Place]], str]
@@ -193,7 +196,7 @@ class _Teller(NamedTuple):
 
     def tell(self, key: ServiceKey, registered: tuple[Instance, ...] | None, room: int) -> ServiceAnswer:
         own = [claim for claim in self.evidence.claims if claim.key == key]
-        held = _places(self.evidence.held.get(key, ()))
+        held, holds = _places(self.evidence.held.get(key, ())), self.evidence.holds.get(key, ())
         contributed = _places(own)
         asked = [each for each in registered or () if self.question.names(each)]
         kept = self._list_kept(contributed, held, registered)
@@ -210,9 +213,10 @@ class _Teller(NamedTuple):
             None if registered is None else len(registered),
             len(contributed),
             len(held),
-            self.evidence.holds.get(key, ()),
+            tuple(str(hold.number) for hold in holds),
             tuple(answers),
             max(0, len(asked) + len(kept) - len(answers)),
+            tuple(dict.fromkeys(hold.cause.value for hold in holds)),
         )
 
     def list_left(self) -> list[InstanceAnswer]:

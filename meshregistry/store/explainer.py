@@ -13,6 +13,7 @@ from meshregistry.store.contributions import Contributions
 from meshregistry.store.explain import Evidence, Question, ResourceAnswer, Testimony, explain_resource
 from meshregistry.store.freshness import Freshness
 from meshregistry.store.guard import Rule
+from meshregistry.store.holds import Hold
 from meshregistry.store.mass import MassGuard
 from meshregistry.store.reject_ledger import RejectLedger
 from meshregistry.store.rules import SourceRules
@@ -143,12 +144,13 @@ class Explainer:
     def _collect(self, name: str) -> Evidence:
         collection = self._store.current.collection(Kind.SERVICE_ENTRY)
         held: dict[ServiceKey, tuple[Claim, ...]] = {}
-        holds: dict[ServiceKey, tuple[str, ...]] = {}
+        holds: dict[ServiceKey, tuple[Hold, ...]] = {}
         for claim in self._parts.mass.claims(name, self._parts.contributions.claims(name)):
             hold = self._parts.mass.find_hold(claim)
             held[claim.key] = (*held.get(claim.key, ()), claim)
             if hold is not None:
-                holds[claim.key] = tuple(dict.fromkeys((*holds.get(claim.key, ()), str(hold.number))))
+                others = (each for each in holds.get(claim.key, ()) if each is not hold)
+                holds[claim.key] = (*others, hold)
         rule = self._parts.rules_in_use.get(name)
         return Evidence(
             name,

@@ -73,6 +73,11 @@ class Freshness:
         """A number that grows when the ages of scopes count and have changed enough to be saved."""
         return self._revision
 
+    @property
+    def newcomers(self) -> Newcomers:
+        """Who has newly registered which place lately."""
+        return self._newcomers
+
     def export(self) -> Hearsay:
         """Return what another process has to know."""
         given_up = {key: frozenset(places) for key, places in self._displaced.items()}

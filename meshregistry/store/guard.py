@@ -46,6 +46,9 @@ class GuardPolicy(msgspec.Struct, frozen=True):
     mass_hold_s: float = 600.0
     """A held shrink is accepted after it has been confirmed for so long; 0 accepts it with the next statement."""
 
+    doubt_hold_s: float = 60.0
+    """What the first word of a registry that was away lacks is held for so long (`store/doubts.py`)."""
+
 
 class Rule(StrEnum):
     """Why a resource is served although its registry no longer says so."""

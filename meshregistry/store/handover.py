@@ -5,9 +5,12 @@ Nothing here decides what is served: what a world holds is put back into the par
 
 from typing import NamedTuple
 
+import msgspec
+
 from meshregistry.model.service_entry import Kind
 from meshregistry.store.address_book import AddressBook
 from meshregistry.store.contributions import Contributions
+from meshregistry.store.doubts import Doubts
 from meshregistry.store.freshness import Freshness
 from meshregistry.store.mass import MassGuard
 from meshregistry.store.provenance import Made
@@ -25,6 +28,7 @@ class Estate(NamedTuple):
     upkeep: Upkeep
     addresses: AddressBook
     freshness: Freshness
+    doubts: Doubts
 
 
 class Instant(NamedTuple):
@@ -50,7 +54,7 @@ def export_world(estate: Estate, served: Snapshot, made: Made, at: Instant, as_o
         dict(estate.upkeep.owners),
         estate.mass.export(),
         served.collection(Kind.SIDECAR).resources,
-        estate.freshness.export(),
+        msgspec.structs.replace(estate.freshness.export(), doubted=estate.doubts.scopes),
         made.partial,
     )
 
@@ -73,6 +77,7 @@ async def take_over(estate: Estate, world: World, at: Instant, slices: Slices) -
     estate.mass.restore((shift_hold(held, world, at.clock, at.wall) for held in world.holds), at.clock)
     estate.upkeep.owners.update(world.owners)
     estate.freshness.restore(shift_hearsay(world, at.clock, at.wall))
+    estate.doubts.restore(world.hearsay.doubted)
     for name, resource in world.resources.items():
         estate.addresses.settle(name, resource.entry)
         await slices.breathe()

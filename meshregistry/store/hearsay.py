@@ -21,4 +21,4 @@ class Hearsay(msgspec.Struct, frozen=True):
     """Who has newly registered which place lately, the oldest first."""
 
     doubted: frozenset[Scope] = frozenset()
-    """Scopes whose registry was away and has not spoken of all of them since: its first answer is doubted."""
+    """What `store/doubts.py` remembers: scopes whose registry was away and has not spoken of all services since."""

@@ -8,9 +8,13 @@ import msgspec
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope
 from meshregistry.store.departures import Departure, count_endpoints, is_stated_by
+from meshregistry.store.guard import GuardPolicy
 
-_STATEMENTS = 5
-"""A hold is confirmed by at least so many statements: a gap between two counts as no more than its share."""
+_STATEMENTS, _DOUBT_STATEMENTS = 5, 2
+"""A hold is confirmed by at least so many statements: a gap between two counts as no more than its share.
+
+Doubt takes as long as two readings or three of some sources: more statements would make it a multiple of that.
+"""
 
 _HOSTS_SHOWN = 10
 
@@ -20,7 +24,7 @@ class Cause(StrEnum):
 
     MASS = "mass"
     DOUBT = "doubt"
-    """Its registry was away, and may not know everybody again yet."""
+    """Its registry was away, and may not know everybody again yet (`store/doubts.py`)."""
 
     FREEZE = "freeze"
 
@@ -28,6 +32,8 @@ class Cause(StrEnum):
 class Verdict(StrEnum):
     """What became of a shrink, or of a freeze: the words of the journal and the metrics."""
 
+    AWAY = "away"
+    DOUBTED = "doubted"
     HELD = "held"
     GROWN = "grown"
     CONFIRMED = "confirmed"
@@ -77,12 +83,15 @@ class Hold(msgspec.Struct):
             return [statement] if statement in self.confirmations else []
         return [scope for scope in self.confirmations if is_stated_by(scope, statement)]
 
-    def confirm(self, stated: Iterable[Scope], now: float, hold_s: float) -> set[Scope]:
+    def confirm(self, stated: Iterable[Scope], now: float, policy: GuardPolicy) -> set[Scope]:
         """Take a statement about scopes of the hold; return those that have been confirmed for long enough."""
+        hold_s, statements = policy.mass_hold_s, _STATEMENTS
+        if self.cause is Cause.DOUBT:
+            hold_s, statements = policy.doubt_hold_s, _DOUBT_STATEMENTS
         ripe = set()
         for scope in stated:
             confirmation = self.confirmations[scope]
-            confirmation.seconds += min(now - confirmation.at, hold_s / _STATEMENTS)
+            confirmation.seconds += min(now - confirmation.at, hold_s / statements)
             confirmation.at = now
             if confirmation.seconds >= hold_s:
                 ripe.add(scope)
@@ -109,6 +118,30 @@ class HeldShrink(msgspec.Struct, frozen=True):
 
     displaced: bool = False
     doubted: bool = False
+
+
+def export_hold(hold: Hold, gone: Sequence[Departure], *, frozen: bool) -> HeldShrink:
+    """Return a hold that keeps `gone`; `frozen` says that it is that of a freeze that is on."""
+    return HeldShrink(
+        hold.number,
+        hold.unit,
+        hold.cause,
+        hold.since,
+        hold.before,
+        hold.rejected,
+        frozen,
+        tuple((scope, confirmation.seconds) for scope, confirmation in hold.confirmations.items()),
+        tuple(departure.claim for departure in gone),
+        hold.displaced,
+        hold.doubted,
+    )
+
+
+def restore_hold(shrink: HeldShrink, now: float) -> Hold:
+    """Return the hold of another process; its confirmations go on with the next statement."""
+    confirmations = {scope: Confirmation(now, seconds) for scope, seconds in shrink.confirmed}
+    told = shrink.number, shrink.unit, shrink.cause, shrink.since, shrink.before, shrink.rejected
+    return Hold(*told, confirmations, shrink.displaced, shrink.doubted)
 
 
 class HoldReport(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """The mass rule: an authoritative shrink that is suspiciously large is held until it is confirmed.
 
-Additions always flow. What is counted, and why so: docs/adr/0006.
+A small one is, too, while it is in doubt (`store/doubts.py`), for a shorter time. Additions always flow. What is
+counted, and why so: docs/adr/0006.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +11,18 @@ import msgspec
 
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope, ServiceKey
-from meshregistry.store.departures import Departure, Departures, Place, count_endpoints, covers, place_of
+from meshregistry.store.departures import (
+    Departure,
+    Departures,
+    Place,
+    count_endpoints,
+    covers,
+    give_up_taken,
+    group_by_unit,
+    list_units,
+    partition,
+    place_of,
+)
 from meshregistry.store.given_up import GivenUp
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.holds import (
@@ -21,12 +33,13 @@ from meshregistry.store.holds import (
     Hold,
     HoldReport,
     Verdict,
+    export_hold,
     report_hold,
+    restore_hold,
 )
 from meshregistry.store.operator import Accept, Freeze, Reject, Thaw
 from meshregistry.store.population import WINDOW_S, Census
-
-_RESOURCES_SHOWN = 20
+from meshregistry.store.verdicts import Verdicts
 
 
 class MassGuard:
@@ -46,7 +59,8 @@ class MassGuard:
         self._departures = Departures()
         self._holds: dict[int, Hold] = {}
         self._frozen: dict[Scope, int] = {}
-        self._events: list[GuardEvent] = []
+        self._verdicts = Verdicts()
+        self._doubtful: list[Departure] = []
         self._next = 1
         self._swept_at = 0.0
 
@@ -91,31 +105,49 @@ class MassGuard:
 
     def take_events(self) -> list[GuardEvent]:
         """Return the decisions since the last call."""
-        events, self._events = self._events, []
-        return events
+        return self._verdicts.take()
 
-    def note(self, key: ServiceKey, before: Sequence[Claim], after: Sequence[Claim], now: float) -> set[str]:
-        """Take what a service contributed before and contributes now."""
+    def note(
+        self,
+        key: ServiceKey,
+        before: Sequence[Claim],
+        after: Sequence[Claim],
+        now: float,
+        doubted: AbstractSet[Place] | None = None,
+    ) -> set[str]:
+        """Take what a service contributed before and contributes now.
+
+        `doubted` are places that it may only not have again yet; None where nothing is in doubt.
+        """
         delta = sum(len(claim.endpoints) for claim in after) - sum(len(claim.endpoints) for claim in before)
         if delta:
             self._census.move(key.scope, delta, now)
         own = self.departed(key)
         dirty = self._take_back(key, after) if self._departures.of(key) else set()
-        if before and (self._policy(key.scope.source).mass_ratio > 0 or self._freeze_of(key.scope)):
-            dirty |= self._take_away(before, after, now)
+        policy = self._policy(key.scope.source)
+        doubted = doubted if policy.doubt_hold_s > 0 else None
+        if before and (policy.mass_ratio > 0 or doubted is not None or self._freeze_of(key.scope)):
+            dirty |= self._take_away(before, after, now, doubted)
         return dirty | self._supersede(key, before, after, own) | self._move_homes(before, after)
 
     def departed(self, key: ServiceKey) -> set[Place]:
         """Return what a service lost within the last minute or a hold keeps of it: it may come back as its own."""
         return {place_of(each) for departure in self._departures.of(key) for each in departure.claim.endpoints}
 
-    def settle(self, now: float) -> set[str]:
-        """Decide about what was noted since the last call."""
+    def settle(self, now: float, newcomers: Iterable[tuple[Place, ServiceKey, float]] = ()) -> set[str]:
+        """Decide about what was noted since the last call; `newcomers` have newly registered places lately.
+
+        The mass rule comes first, as it holds for longer.
+        """
+        doubtful, self._doubtful = self._doubtful, []
+        if doubtful:
+            give_up_taken(self._departures, doubtful, newcomers)
         dirty: set[str] = set()
         for unit in self._census.take_touched():
             dirty |= self._release_recovered(unit)
             if self._census.is_massive(unit, self._policy(unit.source), now):
                 dirty |= self._hold(unit, now)
+        dirty |= self._hold_doubtful(doubtful, now)
         if now >= self._swept_at + WINDOW_S:
             self._departures.sweep(now - WINDOW_S)
             self._swept_at = now
@@ -132,13 +164,13 @@ class MassGuard:
     def _confirm(self, stated: Callable[[Hold], list[Scope]], now: float) -> set[str]:
         dirty: set[str] = set()
         for hold in tuple(self._holds.values()):
-            confirmed = hold.confirm(stated(hold), now, self._policy(hold.unit.source).mass_hold_s)
+            confirmed = hold.confirm(stated(hold), now, self._policy(hold.unit.source))
             ripe = {scope for scope in confirmed if self._freeze_of(scope) is None}
             gone = [each for each in self._departures.held(hold.number) if each.key.scope in ripe] if ripe else []
             for scope in ripe:
                 del hold.confirmations[scope]
             if gone:
-                self._tell(Verdict.CONFIRMED, hold, gone)
+                self._verdicts.tell(Verdict.CONFIRMED, hold, gone)
                 dirty |= self._let_go(hold, gone)
         return dirty
 
@@ -161,7 +193,7 @@ class MassGuard:
         if hold is None:
             return set()
         gone = self._departures.held(hold.number)
-        self._tell(Verdict.ACCEPTED, hold, gone, by)
+        self._verdicts.tell(Verdict.ACCEPTED, hold, gone, by)
         return self._let_go(hold, gone)
 
     def reject(self, name: str, by: str) -> None:
@@ -169,7 +201,7 @@ class MassGuard:
         hold = self._find(name)
         if hold is not None:
             hold.rejected = True
-            self._tell(Verdict.REJECTED, hold, self._departures.held(hold.number), by)
+            self._verdicts.tell(Verdict.REJECTED, hold, self._departures.held(hold.number), by)
 
     def freeze(self, target: Scope, now: float, by: str) -> set[str]:
         """Hold every shrink within a target from now on, and what left within the last minute."""
@@ -180,7 +212,7 @@ class MassGuard:
         gone = self._departures.loose_within(target, now - WINDOW_S)
         for departure in gone:
             self._keep(departure, hold, now)
-        self._tell(Verdict.FROZEN, hold, gone, by)
+        self._verdicts.tell(Verdict.FROZEN, hold, gone, by)
         return self._resources(gone)
 
     def thaw(self, target: Scope, now: float, by: str) -> set[str]:
@@ -190,11 +222,11 @@ class MassGuard:
         if hold is None:
             return set()
         gone = self._departures.held(number)
-        self._tell(Verdict.THAWED, hold, gone, by)
+        self._verdicts.tell(Verdict.THAWED, hold, gone, by)
         if self._is_much(hold, gone):
             hold.cause, hold.since = Cause.MASS, now
             hold.confirmations = {departure.key.scope: Confirmation(now) for departure in gone}
-            self._tell(Verdict.HELD, hold, gone)
+            self._verdicts.tell(Verdict.HELD, hold, gone)
             return set()
         del self._holds[number]
         return self._let_go(hold, gone)
@@ -202,18 +234,7 @@ class MassGuard:
     def export(self) -> tuple[HeldShrink, ...]:
         """Return every hold with what it keeps."""
         return tuple(
-            HeldShrink(
-                hold.number,
-                hold.unit,
-                hold.cause,
-                hold.since,
-                hold.before,
-                hold.rejected,
-                self._frozen.get(hold.unit) == hold.number,
-                tuple((scope, confirmation.seconds) for scope, confirmation in hold.confirmations.items()),
-                tuple(departure.claim for departure in self._departures.held(hold.number)),
-                hold.displaced,
-            )
+            export_hold(hold, self._departures.held(hold.number), frozen=self._frozen.get(hold.unit) == hold.number)
             for hold in self._holds.values()
         )
 
@@ -223,14 +244,13 @@ class MassGuard:
         A confirmation goes on with the next statement: the time in between has confirmed nothing.
         """
         for shrink in shrinks:
-            confirmations = {scope: Confirmation(now, seconds) for scope, seconds in shrink.confirmed}
-            told = shrink.number, shrink.unit, shrink.cause, shrink.since, shrink.before, shrink.rejected
-            self._holds[shrink.number] = Hold(*told, confirmations, shrink.displaced)
+            self._holds[shrink.number] = restore_hold(shrink, now)
             self._next = max(self._next, shrink.number + 1)
             if shrink.frozen:
                 self._frozen[shrink.unit] = shrink.number
             for claim in shrink.claims:
-                self._departures.hold(self._departures.add(claim, now), shrink.number)
+                departure = self._departures.add(claim, now, doubted=shrink.doubted)
+                self._departures.hold(departure, shrink.number)
 
     def list_holds(self, now: float) -> list[HoldReport]:
         """Return every held shrink, the oldest first."""
@@ -276,7 +296,9 @@ class MassGuard:
                 dirty |= self._withdraw(departure, returned, Verdict.RETURNED)
         return dirty
 
-    def _take_away(self, before: Sequence[Claim], after: Sequence[Claim], now: float) -> set[str]:
+    def _take_away(
+        self, before: Sequence[Claim], after: Sequence[Claim], now: float, doubted: AbstractSet[Place] | None
+    ) -> set[str]:
         """Remember the endpoints that are registered no longer."""
         by_resource = {claim.resource_name: claim for claim in after}
         held: list[Departure] = []
@@ -288,11 +310,14 @@ class MassGuard:
             gone = tuple(endpoint for endpoint in claim.endpoints if place_of(endpoint) not in stays)
             if gone or (successor is None and not claim.endpoints):
                 left = claim if len(gone) == len(claim.endpoints) else msgspec.structs.replace(claim, endpoints=gone)
-                departure = self._departures.add(left, now)
-                if after and after[0].policy != claim.policy:
-                    departure.displaced = True
-                    self._census.displace(claim.key.scope, len(gone), now)
-                held += self._keep_frozen(departure, now)
+                for part in (left,) if doubted is None else partition(left, doubted):
+                    is_doubted = doubted is not None and all(place_of(each) in doubted for each in part.endpoints)
+                    departure = self._departures.add(part, now, doubted=is_doubted)
+                    self._doubtful += [departure] if is_doubted else []
+                    departure.displaced = bool(after) and after[0].policy != claim.policy
+                    if departure.displaced:
+                        self._census.displace(claim.key.scope, len(part.endpoints), now)
+                    held += self._keep_frozen(departure, now)
         return self._resources(held)
 
     def _supersede(self, key: ServiceKey, before: Sequence[Claim], after: Sequence[Claim], own: set[Place]) -> set[str]:
@@ -318,10 +343,8 @@ class MassGuard:
         if hold is None:
             return set()
         name, names = departure.claim.resource_name, self._resources([departure])
-        self._tell_one(GuardEvent(verdict, hold.number, hold.unit, len(places), (name,), detail))
-        self._close_empty(hold)
-        if hold.number not in self._holds:
-            self._tell(Verdict.ENDED, hold, ())
+        self._verdicts.tell_one(GuardEvent(verdict, hold.number, hold.unit, len(places), (name,), detail))
+        self._end_empty(hold)
         return names
 
     def _is_much(self, hold: Hold, gone: Sequence[Departure]) -> bool:
@@ -334,17 +357,33 @@ class MassGuard:
         )
 
     def _hold(self, unit: Scope, now: float) -> set[str]:
-        """Hold all that left a unit within the window."""
-        gone = self._departures.loose(unit, now - WINDOW_S)
-        if not gone:
-            return set()
-        newest = max((hold for hold in self._holds.values() if hold.unit == unit), key=_number, default=None)
-        is_same = newest is not None and newest.cause is Cause.MASS and newest.since >= now - WINDOW_S
+        """Hold all that left a unit within the window, what is held as doubtful until now included."""
+        since = now - WINDOW_S
+        gone = [*self._departures.loose(unit, since), *self._list_doubtful(unit, since)]
+        return self._keep_together(unit, Cause.MASS, gone, now) if gone else set()
+
+    def _list_doubtful(self, unit: Scope, since: float) -> list[Departure]:
+        """Return what left a unit since a moment and is held as doubtful."""
+        doubts = [hold.number for hold in self._holds.values() if hold.cause is Cause.DOUBT and not hold.rejected]
+        gone = (departure for number in doubts for departure in self._departures.held(number))
+        return [each for each in gone if each.at >= since and unit in list_units(each.key.scope)]
+
+    def _hold_doubtful(self, doubtful: Iterable[Departure], now: float) -> set[str]:
+        """Hold of what is in doubt what left and no other rule holds; by the smallest unit."""
+        left = group_by_unit(each for each in doubtful if not each.hold and self._departures.has(each))
+        return set().union(*(self._keep_together(unit, Cause.DOUBT, gone, now) for unit, gone in left.items()))
+
+    def _keep_together(self, unit: Scope, cause: Cause, gone: Sequence[Departure], now: float) -> set[str]:
+        """Hold departures of a unit by the newest hold with that cause, if that is younger than the window."""
+        same = (hold for hold in self._holds.values() if hold.unit == unit and hold.cause is cause)
+        newest = max(same, key=lambda hold: hold.number, default=None)
+        is_same = newest is not None and newest.since >= now - WINDOW_S
         if newest is None or not is_same:
-            newest = self._open(unit, Cause.MASS, now, self._census.peak(unit, now))
+            newest = self._open(unit, cause, now, self._census.peak(unit, now))
         for departure in gone:
             self._keep(departure, newest, now)
-        self._tell(Verdict.GROWN if is_same else Verdict.HELD, newest, gone)
+        begun = Verdict.DOUBTED if cause is Cause.DOUBT else Verdict.HELD
+        self._verdicts.tell(Verdict.GROWN if is_same else begun, newest, gone)
         return self._resources(gone)
 
     def _keep_frozen(self, departure: Departure, now: float) -> list[Departure]:
@@ -363,22 +402,32 @@ class MassGuard:
         return hold
 
     def _keep(self, departure: Departure, hold: Hold, now: float) -> None:
+        former = self._holds.get(departure.hold)
         self._departures.hold(departure, hold.number)
+        if former is not None:
+            self._end_empty(former)
         hold.displaced |= departure.displaced
+        hold.doubted |= departure.doubted
         hold.confirmations.setdefault(departure.key.scope, Confirmation(now))
 
     def _release_recovered(self, unit: Scope) -> set[str]:
         """Let a hold go once the unit has as many endpoints again: others have taken the place of what left.
 
-        What has other names by another configuration is as many at once, and its old hosts are still called.
+        What has other names by another configuration is as many at once, and its old hosts are still called. What is
+        in doubt may be somebody else's than who took the place: it has the time of a doubt from the shrink on.
         """
         dirty: set[str] = set()
         count = self._census.count(unit)
         for hold in [each for each in self._holds.values() if each.unit == unit and each.cause is Cause.MASS]:
             held = self._departures.held(hold.number)
             gone = [departure for departure in held if self._freeze_of(departure.key.scope) is None]
-            if gone and count >= hold.before and not (hold.rejected or hold.displaced):
-                self._tell(Verdict.RECOVERED, hold, gone)
+            if not gone or count < hold.before or hold.rejected or hold.displaced:
+                continue
+            self._verdicts.tell(Verdict.RECOVERED, hold, gone)
+            if hold.doubted:
+                hold.cause = Cause.DOUBT
+                self._verdicts.tell(Verdict.DOUBTED, hold, gone)
+            else:
                 dirty |= self._let_go(hold, gone)
         return dirty
 
@@ -389,24 +438,11 @@ class MassGuard:
         self._close_empty(hold)
         return names
 
+    def _end_empty(self, hold: Hold) -> None:
+        self._close_empty(hold)
+        if hold.number not in self._holds:
+            self._verdicts.tell(Verdict.ENDED, hold, ())
+
     def _close_empty(self, hold: Hold) -> None:
         if not self._departures.is_held(hold.number) and hold.number not in self._frozen.values():
             self._holds.pop(hold.number, None)
-
-    def _tell(self, verdict: Verdict, hold: Hold, gone: Sequence[Departure], detail: str = "") -> None:
-        names = tuple(sorted({each.claim.resource_name for each in gone})[:_RESOURCES_SHOWN])
-        self._events.append(GuardEvent(verdict, hold.number, hold.unit, count_endpoints(gone), names, detail))
-
-    def _tell_one(self, event: GuardEvent) -> None:
-        """Add an event; endpoints that come back one after another are one event of the batch."""
-        last = self._events[-1] if self._events else None
-        if last is not None and (last.verdict, last.hold, last.detail) == (event.verdict, event.hold, event.detail):
-            names = last.resources if len(last.resources) >= _RESOURCES_SHOWN else (*last.resources, *event.resources)
-            endpoints = last.endpoints + event.endpoints
-            self._events[-1] = msgspec.structs.replace(last, endpoints=endpoints, resources=tuple(dict.fromkeys(names)))
-        else:
-            self._events.append(event)
-
-
-def _number(hold: Hold) -> int:
-    return hold.number

@@ -82,7 +82,8 @@ class Census:
 
     def peak(self, unit: Scope, now: float) -> int:
         """Return the highest count of a unit within the window."""
-        return self._populations[unit].peak(now)
+        population = self._populations.get(unit)
+        return population.peak(now) if population is not None else 0
 
     def is_massive(self, unit: Scope, policy: GuardPolicy, now: float) -> bool:
         """Whether what a unit lost within the window is suspicious."""

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from meshregistry.model.assembly import ConversionCache, merge_claims
 from meshregistry.model.events import (
     EntryListing,
+    RegistryAway,
     ScopeConfirmed,
     ScopeListing,
     ServiceReading,
@@ -24,11 +25,13 @@ from meshregistry.model.instance import Scope
 from meshregistry.model.pods import PodsChanged
 from meshregistry.model.rejects import Reject as Rejected
 from meshregistry.model.service_entry import Kind
+from meshregistry.store import origins
 from meshregistry.store.address_book import AddressBook
 from meshregistry.store.batches import Batches
 from meshregistry.store.chronicle import Chronicle, RuleChange
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.conversions import Claimed, Conversions
+from meshregistry.store.doubts import Doubts, find_lost
 from meshregistry.store.explainer import Explainer, Parts
 from meshregistry.store.freshness import Freshness
 from meshregistry.store.given_up import GivenUp
@@ -39,17 +42,6 @@ from meshregistry.store.inbox import Inbox
 from meshregistry.store.journal import Journal, Origin, origin_of
 from meshregistry.store.mass import MassGuard
 from meshregistry.store.operator import OperatorDecision, ReadAgain, ServeAnyway, StoreUpdate, Thaw
-from meshregistry.store.origins import (
-    CONFIGURED,
-    EXPIRED,
-    HELD,
-    MERGED,
-    NOT_READ,
-    PODS,
-    SUPERSEDED,
-    TIMED,
-    WITHIN_LIMITS,
-)
 from meshregistry.store.pods import PodPatches
 from meshregistry.store.provenance import Provenance
 from meshregistry.store.quota import Quota
@@ -99,12 +91,14 @@ class Reducer:
         self._pods = PodPatches(self._contributions)
         self._upkeep = Upkeep()
         self._freshness = Freshness(self._contributions, self._guard_of, self._given_up, clock())
+        self._doubts = Doubts(self._contributions)
         self._rejects = RejectLedger(metrics)
         self._quota = Quota(self._rules, self._contributions, self._mass, metrics)
         self._conversions = Conversions(self._rules, self._contributions, self._rejects, self._quota, self._cache)
         self._sidecars = SidecarShelf(store, encoder.create_time, self._rejects, metrics)
         self._addresses = AddressBook(next((each.conversion.vip_range for each in rules.values()), ""))
-        self._estate = Estate(self._contributions, self._mass, self._upkeep, self._addresses, self._freshness)
+        heard = self._freshness, self._doubts
+        self._estate = Estate(self._contributions, self._mass, self._upkeep, self._addresses, *heard)
         self._running = set(rules)
         self._pending = set(rules)
         self._confirmed_at = -math.inf
@@ -218,7 +212,7 @@ class Reducer:
         """
         started = self._clock()
         self._slices.begin()
-        dirty = self._mark(self._upkeep.timers.due(started), TIMED)
+        dirty = self._mark(self._upkeep.timers.due(started), origins.TIMED)
         synced: list[SourceSynced] = []
         is_decided = False
         observed_at = 0.0
@@ -226,15 +220,18 @@ class Reducer:
             if isinstance(update, SourceSynced):
                 synced.append(update)
                 continue
+            if isinstance(update, RegistryAway):
+                self._doubts.begin(update.scope)
+                continue
             if isinstance(update, SidecarChanges):
                 self._sidecars.note(update, self._rules[update.source].conversion.territory)
                 continue
             if isinstance(update, RulesReplaced):
                 synced = [each for each in synced if each.source not in update.restarted]
-                dirty |= self._mark(await self._turn(update), CONFIGURED)
+                dirty |= self._mark(await self._turn(update), origins.CONFIGURED)
                 continue
             if isinstance(update, PodsChanged):
-                dirty |= self._mark(self._pods.note(update), PODS)
+                dirty |= self._mark(self._pods.note(update), origins.PODS)
                 continue
             if isinstance(update, OperatorDecision):
                 is_decided = True
@@ -242,18 +239,18 @@ class Reducer:
                 continue
             dirty |= self._mark(await self._apply(update), origin_of(update))
             observed_at = observed_at or update.observed_at
-        dirty |= self._mark(await self._confirm(synced) | self._confirm_withdrawn(), NOT_READ)
-        dirty |= self._mark(await self._claim(self._conversions.read_waiting()), WITHIN_LIMITS)
-        dirty |= self._mark(self._mass.settle(self._clock()), HELD)
-        dirty |= self._mark(self._freshness.overtake(self._clock()), SUPERSEDED)
-        dirty |= self._mark(self._freshness.expire(self._clock(), self._mass.frozen), EXPIRED)
-        events = [*self._mass.take_events(), *self._freshness.take_events()]
+        dirty |= self._mark(await self._confirm(synced) | self._confirm_withdrawn(), origins.NOT_READ)
+        dirty |= self._mark(await self._claim(self._conversions.read_waiting()), origins.WITHIN_LIMITS)
+        dirty |= self._mark(self._mass.settle(self._clock(), self._freshness.newcomers), origins.HELD)
+        dirty |= self._mark(self._freshness.overtake(self._clock()), origins.SUPERSEDED)
+        dirty |= self._mark(self._freshness.expire(self._clock(), self._mass.frozen), origins.EXPIRED)
+        events = [*self._doubts.take_events(), *self._mass.take_events(), *self._freshness.take_events()]
         self._chronicle.tell_guard(events, self._mass, self._store.current.sequence)
         steps = await self._commit(dirty, observed_at)
         self._given_up.clear()
         self._sidecars.commit()
         self._release(each.source for each in synced)
-        if dirty or synced or is_decided:
+        if dirty or synced or events or is_decided:
             self._revision += 1
         if is_decided:
             self.decided.set()
@@ -277,6 +274,7 @@ class Reducer:
         if not self._store.current.complete:
             self._pending = (self._pending | update.restarted) - update.retired
         self._provenance.forget(update.retired)
+        self._doubts.forget(update.retired)
         dirty = self._upkeep.owned_by(guarded)
         dirty |= await self._confirm(SourceSynced(source) for source in update.retired)
         return dirty | await self._withdraw(scope for scope in scopes if scope.source in update.retired)
@@ -347,10 +345,11 @@ class Reducer:
         dirty: set[str] = set()
         for key, claims in found:
             before = self._contributions.of(key)
+            lost = find_lost(self._freshness.admit(before), claims) if self._doubts.end(key) else None
             touched = self._contributions.replace(key, claims)
             if touched:
                 now, own = self._clock(), self._mass.departed(key)
-                touched |= self._mass.note(key, before, claims, now)
+                touched |= self._mass.note(key, before, claims, now, lost)
                 touched |= self._freshness.note(key, before, claims, own, now)
             dirty |= touched
             await self._slices.breathe()
@@ -413,7 +412,7 @@ class Reducer:
             standing=bool(claims) and not any(claim.endpoints for claim in claims),
             lost=self._given_up.of(name, claims),
         )
-        origin = self._origins.get(name, MERGED)
+        origin = self._origins.get(name, origins.MERGED)
         self._origins[name] = origin if origin.scope or owner == NOBODY else origin._replace(scope=owner)
         before = self._upkeep.keep(name, decision, is_frozen=frozen_since is not None)
         if before is not decision.rule:

@@ -53,7 +53,7 @@ def test_the_istio_profile_keeps_ports_and_marks_what_is_emptied() -> None:
     rules = source_rules(load(NACOS % "" + "guard: {empty_grace: 5s, delete_after: 1m, port_grace: 2m}"))
 
     assert ["nacos"] == list(rules)
-    assert rules["nacos"].guard == GuardPolicy(5.0, 60.0, 120.0, mark_emptied=True)
+    assert rules["nacos"].guard == GuardPolicy(5.0, 60.0, 120.0, mark_emptied=True, doubt_hold_s=30.0)
     assert rules["nacos"].conversion.profile is Profile.ISTIO
     assert rules["nacos"].conversion.location is Location.MESH_INTERNAL
 
@@ -61,7 +61,7 @@ def test_the_istio_profile_keeps_ports_and_marks_what_is_emptied() -> None:
 def test_the_slime_profile_has_neither_and_its_entries_no_location() -> None:
     rules = source_rules(load("profile: slime\n" + NACOS % ""))
 
-    assert rules["nacos"].guard == GuardPolicy(0.0, 600.0, 0.0, mark_emptied=False, mass_ratio=0.0)
+    assert rules["nacos"].guard == GuardPolicy(0.0, 600.0, 0.0, mark_emptied=False, mass_ratio=0.0, doubt_hold_s=30.0)
     assert rules["nacos"].conversion.profile is Profile.SLIME
     assert rules["nacos"].conversion.location is Location.MESH_EXTERNAL
 
@@ -79,6 +79,17 @@ def test_the_numbers_of_the_guard_are_those_that_were_decided_on(kind: str) -> N
         assert (10.0, 600.0, None) == (guard.empty_grace_s, guard.delete_after_s, guard.max_stale_s)
         assert (0.3, 10, 600.0) == (guard.mass_ratio, guard.mass_min, guard.mass_hold_s)
         assert (600.0, 90.0) == (guard.port_grace_s, guard.stale_after_s)
+
+
+def test_a_doubt_lasts_as_long_as_registries_of_a_kind_take_to_fill() -> None:
+    guards = {kind: rules.guard.doubt_hold_s for kind, rules in retired_rules(load("")).items()}
+    assert {"nacos": 30.0, "eureka": 90.0, "zookeeper": 60.0, "files": 600.0} == guards
+
+    told = "nacos_source: {settle_time: 1s}\neureka_source: {hold: {duration: 2s}}\nzookeeper_source: {settle_time: 3s}"
+    guards = {kind: rules.guard.doubt_hold_s for kind, rules in retired_rules(load(told)).items()}
+    assert {"nacos": 1.0, "eureka": 2.0, "zookeeper": 3.0, "files": 600.0} == guards
+
+    assert 0.0 == retired_rules(load("guard: {mass_ratio: 0}"))["files"].guard.doubt_hold_s
 
 
 def test_a_source_that_is_switched_off_is_guarded_as_its_settings_say() -> None:

@@ -40,6 +40,7 @@ def answer() -> Why:
             InstanceAnswer("10.0.0.1", 8080, "served", ""),
             InstanceAnswer("10.0.0.9", 8080, "disabled", "no traffic", LANES),
         ),
+        causes=("doubt",),
     )
     resource = ResourceAnswer(
         "nacos/orders.nacos",
@@ -77,7 +78,7 @@ async def test_the_text_walks_from_the_registry_to_the_clients() -> None:
         f"nacos/orders.nacos  hosts {HOST}",
         "  served: 2 endpoints, version abc, since commit 4",
         "    10.0.0.7:8080 kept: by the guard: quarantine",
-        "  from nacos/public/DEFAULT_GROUP/orders: 2 registered, 1 contributed, 1 held by 7",
+        "  from nacos/public/DEFAULT_GROUP/orders: 2 registered, 1 contributed, 1 held by 7 (doubt)",
         "    10.0.0.1:8080 served",
         "    10.0.0.9:8080 disabled: no traffic",
         "      relabelled: lane is 'b' instead of 'a'",

@@ -7,7 +7,7 @@ import pytest
 
 from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.dubbo_policy import DubboPolicy
-from meshregistry.model.events import EntryListing, SourceSynced
+from meshregistry.model.events import EntryListing, RegistryAway, SourceSynced
 from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.model.merge_policy import MergePolicy, MergeRule, Sharing
 from meshregistry.model.policy import ConversionPolicy, Territory
@@ -103,8 +103,20 @@ async def test_a_held_endpoint_says_which_hold_keeps_it(world: GuardedWorld) -> 
     (answer,) = ask(world, {}, "s0.nacos.svc.cluster.local")
 
     (service,) = answer.services
-    assert (0, 10, ("1",)) == (service.contributed, service.held, service.holds)
+    assert (0, 10, ("1",), ("mass",)) == (service.contributed, service.held, service.holds, service.causes)
     assert {"kept"} == set(outcomes(answer).values())
+
+
+async def test_an_endpoint_that_is_held_in_doubt_says_so(world: GuardedWorld) -> None:
+    await world.show({"orders": instances(1, 2)})
+    await world.take(RegistryAway(SCOPE))
+    await world.show({"orders": instances(1)})
+
+    (answer,) = ask(world, {"orders": instances(1)}, "orders.nacos.svc.cluster.local")
+
+    (service,) = answer.services
+    assert (1, 1, ("1",), ("doubt",)) == (service.contributed, service.held, service.holds, service.causes)
+    assert {"10.0.0.1": "served", "10.0.0.2": "kept"} == outcomes(answer)
 
 
 async def test_the_guards_rule_is_named(world: GuardedWorld) -> None:

@@ -7,16 +7,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SourceSynced
+from meshregistry.model.events import RegistryAway, ScopeConfirmed, ScopeListing, ServiceReading, SourceSynced
 from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
+from meshregistry.store.departures import covers
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.operator import EVERYTHING, Accept, Freeze, Reject, StoreUpdate, Thaw
 from tests.support.guarded_world import OTHER_SCOPE, SCOPE, GuardedWorld, instances
 
 SCOPES = (SCOPE, OTHER_SCOPE)
 TARGETS = (EVERYTHING, SCOPE, Scope("nacos", "", "", ""))
-POLICY = GuardPolicy(empty_grace_s=10, delete_after_s=50, port_grace_s=0, mass_ratio=0.3, mass_min=4, mass_hold_s=100)
+POLICY = GuardPolicy(10, 50, 0, mass_ratio=0.3, mass_min=4, mass_hold_s=100, doubt_hold_s=40)
 NAMES = ("a", "b", "c", "d")
 
 Endpoints = set[tuple[str, str]]
@@ -160,6 +161,26 @@ class GuardMachine(RuleBasedStateMachine):
         if is_read:
             self.said(*self.listings(), SourceSynced("nacos"))
             self.must_be_kept()
+
+    @rule(seconds=st.sampled_from([0.0, 61.0]), where=st.sampled_from([SCOPE, TARGETS[2]]), data=st.data())
+    def double_fault(self, seconds: float, where: Scope, data: st.DataObject) -> None:
+        """The registries are away when another process begins, and come back knowing a part: nothing is lost by that.
+
+        Nor by a scope that could be read from the start, beyond what it lacks itself.
+        """
+        finish(self.world.restart(seconds))
+        self.said(RegistryAway(where))
+        self.must_be_kept()
+        before = {scope: self.endpoints_of(scope) for scope in SCOPES if covers(where, scope)}
+        for place, found in list(self.truth.items()):
+            known = data.draw(st.frozensets(st.sampled_from(sorted(found)))) if found else found
+            self.truth[place] = known if covers(where, place[0]) else found
+        self.said(*self.listings(), SourceSynced("nacos"))
+        for scope, each in before.items():
+            assert each <= self.world.endpoints(), scope
+        self.world.now += 1
+        self.said()
+        self.must_be_kept()
 
     @rule()
     def rename(self) -> None:
