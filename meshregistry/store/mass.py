@@ -216,11 +216,13 @@ class MassGuard:
         return self._resources(gone)
 
     def thaw(self, target: Scope, now: float, by: str) -> set[str]:
-        """End a freeze; what shrank meanwhile goes, unless it is so much that the mass rule holds it from now on."""
+        """End a freeze; what left meanwhile goes, unless it is much or within another freeze: then it is held on."""
         number = self._frozen.pop(target, 0)
         hold = self._holds.get(number)
         if hold is None:
             return set()
+        for departure in self._departures.held(number):
+            self._keep_frozen(departure, now)
         gone = self._departures.held(number)
         self._verdicts.tell(Verdict.THAWED, hold, gone, by)
         if self._is_much(hold, gone):
@@ -228,7 +230,7 @@ class MassGuard:
             hold.confirmations = {departure.key.scope: Confirmation(now) for departure in gone}
             self._verdicts.tell(Verdict.HELD, hold, gone)
             return set()
-        del self._holds[number]
+        self._holds.pop(number, None)
         return self._let_go(hold, gone)
 
     def export(self) -> tuple[HeldShrink, ...]:

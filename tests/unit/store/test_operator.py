@@ -132,6 +132,18 @@ async def test_little_goes_with_the_thaw(world: GuardedWorld) -> None:
     assert ((), []) == (world.reducer.frozen, world.reducer.list_holds())
 
 
+async def test_a_thaw_lets_nothing_go_that_another_freeze_covers(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+    await world.take(Freeze(SCOPE), Freeze(EVERYTHING))
+    await world.show({**fleet(10, 10), "s9": instances(*range(90, 95))})
+
+    await world.take(Thaw(SCOPE))
+    assert 100 == world.count()
+    await world.take(Thaw(EVERYTHING))
+    assert 95 == world.count()
+    assert [] == world.reducer.list_holds()
+
+
 async def test_much_is_held_by_the_mass_rule_from_the_thaw_on(world: GuardedWorld) -> None:
     await world.show(fleet(10, 10))
     await world.take(Freeze(NACOS))
