@@ -207,9 +207,9 @@ class MassGuard:
         """Hold every shrink within a target from now on, and what left within the last minute."""
         if target in self._frozen:
             return set()
-        hold = self._open(target, Cause.FREEZE, now, self._census.count(target))
-        self._frozen[target] = hold.number
         gone = self._departures.loose_within(target, now - WINDOW_S)
+        hold = self._open(target, Cause.FREEZE, now, self._census.count(target) + count_endpoints(gone))
+        self._frozen[target] = hold.number
         for departure in gone:
             self._keep(departure, hold, now)
         self._verdicts.tell(Verdict.FROZEN, hold, gone, by)

@@ -132,6 +132,21 @@ async def test_little_goes_with_the_thaw(world: GuardedWorld) -> None:
     assert ((), []) == (world.reducer.frozen, world.reducer.list_holds())
 
 
+async def test_what_came_back_by_a_freeze_counts_among_what_there_was_before(world: GuardedWorld) -> None:
+    """After the thaw others would seem to have taken the places of what was held, however few there are."""
+    await world.show({"carts": instances(300)}, OTHER_SCOPE)
+    await world.show(fleet(1, 9))
+    await world.show({})
+    await world.take(Freeze(NACOS))
+    await world.show({}, OTHER_SCOPE)
+
+    await world.take(Thaw(NACOS))
+    await world.show({"new": instances(200)}, OTHER_SCOPE)
+
+    assert [("mass", 10, 10)] == [(each.cause, each.before, each.held) for each in world.reducer.list_holds()]
+    assert 11 == world.count()
+
+
 async def test_a_thaw_lets_nothing_go_that_another_freeze_covers(world: GuardedWorld) -> None:
     await world.show(fleet(10, 10))
     await world.take(Freeze(SCOPE), Freeze(EVERYTHING))
