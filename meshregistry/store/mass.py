@@ -217,20 +217,20 @@ class MassGuard:
 
     def thaw(self, target: Scope, now: float, by: str) -> set[str]:
         """End a freeze; what left meanwhile goes, unless it is much or within another freeze: then it is held on."""
-        number = self._frozen.pop(target, 0)
-        hold = self._holds.get(number)
+        hold = self._holds.get(self._frozen.pop(target, 0))
         if hold is None:
             return set()
-        for departure in self._departures.held(number):
+        self._census.touch(target)
+        for departure in self._departures.held(hold.number):
             self._keep_frozen(departure, now)
-        gone = self._departures.held(number)
+        gone = self._departures.held(hold.number)
         self._verdicts.tell(Verdict.THAWED, hold, gone, by)
         if self._is_much(hold, gone):
             hold.cause, hold.since = Cause.MASS, now
             hold.confirmations = {departure.key.scope: Confirmation(now) for departure in gone}
             self._verdicts.tell(Verdict.HELD, hold, gone)
             return set()
-        self._holds.pop(number, None)
+        self._holds.pop(hold.number, None)
         return self._let_go(hold, gone)
 
     def export(self) -> tuple[HeldShrink, ...]:

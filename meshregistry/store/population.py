@@ -68,6 +68,10 @@ class Census:
             self._populations.setdefault(unit, Population()).displace(number, now)
             self._touched.add(unit)
 
+    def touch(self, target: Scope) -> None:
+        """Have the units within a target looked at with those that moved."""
+        self._touched.update(unit for unit in self._populations if covers(target, unit))
+
     def take_touched(self) -> list[Scope]:
         """Return the units that moved since the last call, the smallest first."""
         touched, self._touched = self._touched, set()

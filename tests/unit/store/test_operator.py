@@ -147,6 +147,18 @@ async def test_what_came_back_by_a_freeze_counts_among_what_there_was_before(wor
     assert 11 == world.count()
 
 
+async def test_what_others_have_taken_the_place_of_goes_with_the_thaw(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+    await world.take(Freeze(NACOS))
+    await world.show({"new": instances(*range(100), net=1)})
+    assert 200 == world.count()
+
+    await world.take(Thaw(NACOS))
+    await world.wait(10)
+
+    assert (100, []) == (world.count(), world.reducer.list_holds())
+
+
 async def test_a_thaw_lets_nothing_go_that_another_freeze_covers(world: GuardedWorld) -> None:
     await world.show(fleet(10, 10))
     await world.take(Freeze(SCOPE), Freeze(EVERYTHING))
