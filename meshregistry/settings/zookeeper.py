@@ -91,7 +91,7 @@ class ZookeeperSource(ZookeeperServer, Source):
     )
     watching_worker_count: Count = setting(
         32,
-        "Services read at once, in either mode.",
+        "Workers that read services, in either mode; each asks for up to 16 services at once.",
         slime="WatchingWorkerCount",
         slime_default=10,
         slime_note="A worker is no thread here: more of them only shorten the first reading over a slow line. It "

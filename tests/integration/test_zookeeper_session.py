@@ -64,6 +64,30 @@ async def test_a_missing_node_is_an_answer(zookeeper_rig: ZooKeeperRig, read: st
         assert "/no/such" == caught.value.path
 
 
+async def test_several_lists_are_one_question_and_what_is_denied_is_no_part_of_the_answer(
+    zookeeper_rig: ZooKeeperRig,
+) -> None:
+    await zookeeper_rig.writer.create("/root/a/b")
+    await zookeeper_rig.writer.create("/root/empty")
+    await zookeeper_rig.writer.create("/root/private", acl=[make_digest_acl("reader", "right", read=True)])
+    paths = [f"/{name}" for name in ("a", "missing", "private", "empty", "a/b")]
+    async with running_session(zookeeper_rig.hosts, chroot="/root") as (session, book):
+        assert {} == await session.find_children(paths)  # not connected yet
+        await session.sync("/")
+        assert {"/a": ("b",), "/missing": None, "/empty": (), "/a/b": ()} == await session.find_children(paths)
+        assert {} == await session.find_children([])
+        assert {"/a": ("b",)} == await session.find_children(paths[:1], watch=True)
+        await zookeeper_rig.writer.create("/root/a/c")
+        await session.sync("/")
+        assert [WatchEvent(CHILDREN, "/a")] == book.events
+    async with running_session(zookeeper_rig.hosts, in_flight=2) as (session, _book):
+        await session.sync("/")
+        expected = {"/root/a": ("b", "c"), "/root/empty": ()}
+        found = await session.find_children(["/root/a", "/root/empty", "/root"])
+        assert expected == {path: tuple(sorted(names or ())) for path, names in found.items()}
+    assert {} == await session.find_children(["/root/a"])
+
+
 async def test_a_written_node_is_there_after_a_sync(zookeeper_rig: ZooKeeperRig) -> None:
     async with running_session(zookeeper_rig.hosts) as (session, _book):
         for number in range(20):

@@ -1,6 +1,7 @@
 """A ZooKeeper session without a ZooKeeper: a tree in memory, answers and faults at the test's command."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from meshregistry.errors import SourceError
@@ -89,6 +90,17 @@ class FakeSession:
         if watch:
             self._child.add(path)
         return self._tree.children(path)
+
+    async def find_children(self, paths: Sequence[str], *, watch: bool = False) -> dict[str, tuple[str, ...] | None]:
+        found: dict[str, tuple[str, ...] | None] = {}
+        for path in paths:
+            try:
+                found[path] = await self.get_children(path, watch=watch)
+            except NoNodeError:
+                found[path] = None
+            except SourceError:
+                pass
+        return found
 
     async def get_data(self, path: str, *, watch: bool = False) -> Node:
         await self._read(path)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from meshregistry.sources.zookeeper.debounce import Debounce
-from meshregistry.sources.zookeeper.layout import Task
+from meshregistry.sources.zookeeper.layout import Task, Topic
 
 
 class Cause(StrEnum):
@@ -102,13 +102,34 @@ class Agenda:
         """Return the next task and whether a change asked for it; `done` must follow. Cancelling it is safe."""
         while True:
             await self._permits.acquire()
-            for queue, is_changed in ((self._changed, True), (self._checks, False)):
-                if queue:
-                    task = next(iter(queue))
-                    self._changed.pop(task, None)
-                    self._checks.pop(task, None)
-                    self._running.add(task)
-                    return task, is_changed
+            if (changed := self.take_change()) is not None:
+                return changed, True
+            if self._checks:
+                return self._start(next(iter(self._checks))), False
+
+    def take_change(self) -> Task | None:
+        """Return the next task that a change asks for; `done` must follow. None if there is none."""
+        return self._start(next(iter(self._changed))) if self._changed else None
+
+    async def take_checks(self, topic: Topic, most: int) -> list[Task]:
+        """Return the next tasks of a topic that are read to make sure; `done` must follow for each. Does not wait.
+
+        None while others wait for something to do. Cancelling it is safe.
+        """
+        tasks: list[Task] = []
+        while len(tasks) < most and not self._permits.locked():
+            task = next(iter(self._checks), None)
+            if task is None or task.topic is not topic:
+                break
+            await self._permits.acquire()  # at once
+            tasks.append(self._start(task))
+        return tasks
+
+    def _start(self, task: Task) -> Task:
+        self._changed.pop(task, None)
+        self._checks.pop(task, None)
+        self._running.add(task)
+        return task
 
     def done(self, task: Task, now: float) -> None:
         """Note the end of a reading, good or bad."""

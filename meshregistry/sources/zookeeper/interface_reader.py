@@ -1,6 +1,6 @@
 """Reads Dubbo interfaces one by one and publishes what is new in each."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from meshregistry.model.dubbo import DubboConverter
@@ -20,7 +20,7 @@ from meshregistry.sources.zookeeper.interfaces import InterfaceBoard, InterfaceN
 from meshregistry.sources.zookeeper.layout import Task, Topic, encode_interface, is_interface_node
 from meshregistry.sources.zookeeper.options import ZooKeeperOptions
 from meshregistry.sources.zookeeper.settling import Settling
-from meshregistry.sources.zookeeper.walk import InterfaceLists, Sides, Walker
+from meshregistry.sources.zookeeper.walk import NOTHING_AHEAD, Ahead, InterfaceLists, Sides, Walker
 
 _CACHE_SIZE = 4096
 
@@ -46,6 +46,7 @@ class InterfaceReader:
         self._board = InterfaceBoard(registry, self._options.ignored_params)
         self._nodes: dict[str, str] = {}
         self._sides: dict[str, Sides] = {}
+        self._ahead: dict[str, Ahead] = {}
         self._called_by: dict[str, int] = {}
         self._converter = _build_converter(self._options)
 
@@ -86,10 +87,25 @@ class InterfaceReader:
         else:
             self._sides.clear()
 
+    async def read_ahead(self, interfaces: Collection[str]) -> None:
+        """Have the lists of several interfaces at hand when they are asked for next; raises nothing.
+
+        They must not be older than what is told of them: nobody else may read these interfaces until `forget_ahead`.
+        """
+        wanted = [(self.node(each), self._sides.get(each)) for each in interfaces]
+        found = await self._walker.list_ahead(wanted)
+        self._ahead.update(dict.fromkeys(interfaces, found))
+
+    def forget_ahead(self, interfaces: Iterable[str]) -> None:
+        """Forget what is at hand and was not asked for."""
+        for each in interfaces:
+            self._ahead.pop(each, None)
+
     async def list(self, interface: str) -> InterfaceLists:
         """Return the lists of an interface. Raises SourceError. Cancelling it is safe."""
         sides = self._sides.get(interface)
-        lists = await self._walker.list_interface(self.node(interface), sides)
+        ahead = self._ahead.pop(interface, NOTHING_AHEAD)
+        lists = await self._walker.list_interface(self.node(interface), sides, ahead)
         if lists.exists:
             self._nodes.setdefault(interface, self.node(interface))
         else:

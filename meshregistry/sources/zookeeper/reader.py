@@ -110,6 +110,17 @@ class RegistryReader:
         self._raise_failure()
         self._read_once = True
 
+    async def read_ahead(self, tasks: Iterable[Task]) -> None:
+        """Ask for the lists of interfaces at once, for `perform` to find; raises nothing. Cancelling it is safe.
+
+        `forget_ahead` must follow. What changes meanwhile is told of, and the tasks are under way: they are done again.
+        """
+        await self._interfaces.read_ahead([task.name for task in tasks])
+
+    def forget_ahead(self, tasks: Iterable[Task]) -> None:
+        """Forget what `read_ahead` found and nobody used."""
+        self._interfaces.forget_ahead([task.name for task in tasks])
+
     async def perform(self, task: Task, sink: Sink, *, is_change: bool) -> None:
         """Do one task and publish what it brings; `is_change` says that a change asked for it.
 

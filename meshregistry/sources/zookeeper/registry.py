@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import logging
+from collections import deque
 
 from meshregistry.errors import SourceError, SourceUnavailable
 from meshregistry.model.dubbo_key import DUBBO_NAMESPACE
@@ -11,10 +12,12 @@ from meshregistry.model.instance import Scope
 from meshregistry.sources.cancellation import run_apart
 from meshregistry.sources.polling import PollLoop, pause_after_failure
 from meshregistry.sources.readiness import Readiness
+from meshregistry.sources.slicing import Slicer
 from meshregistry.sources.status import ScopeStatus
 from meshregistry.sources.zookeeper.agenda import Agenda, Cause
 from meshregistry.sources.zookeeper.debounce import Debounce
 from meshregistry.sources.zookeeper.equipment import Equipment
+from meshregistry.sources.zookeeper.layout import Task, Topic
 from meshregistry.sources.zookeeper.options import Mode, ZooKeeperServerOptions
 from meshregistry.sources.zookeeper.reader import RegistryReader
 from meshregistry.sources.zookeeper.schedule import next_time
@@ -26,6 +29,8 @@ from meshregistry.sources.zookeeper.tree import OpenSession, TreeReader
 _log = logging.getLogger(__name__)
 
 _SOURCE = "zookeeper"
+_READ_AHEAD = 16
+"""So many interfaces are asked for at once where everything is read, by each worker."""
 
 
 class ZooKeeperRegistry:
@@ -46,6 +51,7 @@ class ZooKeeperRegistry:
         scopes += [spring_scope(server.registry_id)] if server.application_root else []
         self._statuses = [ScopeStatus(scope, equipment.metrics, equipment.clock) for scope in scopes]
         self._loop = PollLoop(_SOURCE, options.polling, equipment.metrics, equipment.clock)
+        self._slicer = Slicer()
         self._is_connected = False
         self._is_ending = False
         self._reconnected = asyncio.Event()
@@ -179,13 +185,30 @@ class ZooKeeperRegistry:
     async def _work(self, sink: Sink) -> None:
         while True:
             task, is_change = await self._agenda.take()
+            is_alone = is_change or task.topic is not Topic.INTERFACE
+            tasks = [task, *(() if is_alone else await self._agenda.take_checks(task.topic, _READ_AHEAD - 1))]
+            left = deque(tasks)
             try:
-                await self.reader.perform(task, sink, is_change=is_change)
-            except SourceError:
-                if is_change:
-                    self._agenda.request_everything(Cause.FAILURE)
+                if len(tasks) > 1:
+                    await self.reader.read_ahead(tasks)
+                while left:
+                    await self._do(left.popleft(), sink, is_change=is_change)
+                    await self._slicer.breathe()  # one for all workers: together they take a slice, not each
+                    while left and (changed := self._agenda.take_change()) is not None:
+                        await self._do(changed, sink, is_change=True)
             finally:
-                self._agenda.done(task, self._clock.now())
+                self.reader.forget_ahead(tasks)
+                for task in left:
+                    self._agenda.done(task, self._clock.now())
+
+    async def _do(self, task: Task, sink: Sink, *, is_change: bool) -> None:
+        try:
+            await self.reader.perform(task, sink, is_change=is_change)
+        except SourceError:
+            if is_change:
+                self._agenda.request_everything(Cause.FAILURE)
+        finally:
+            self._agenda.done(task, self._clock.now())
 
     async def _note_end(self) -> None:
         """Tell our own end of the session, which takes a moment, from a loss of the connection."""

@@ -1,7 +1,7 @@
 """Reads nodes, and has their next change told of where no watch on the whole tree does that."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from meshregistry.errors import SourceError
@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 _MOST_ATTEMPTS = 5
 
+Names = tuple[str, ...]
+
 
 class NodeSession(Protocol):
     """What is needed of a `session.ZooKeeperSession`; errors and cancelling as described there."""
@@ -27,6 +29,7 @@ class NodeSession(Protocol):
     def is_failing(self) -> bool: ...
     async def run(self) -> None: ...
     async def get_children(self, path: str, *, watch: bool = False) -> tuple[str, ...]: ...
+    async def find_children(self, paths: Sequence[str], *, watch: bool = False) -> Mapping[str, Names | None]: ...
     async def get_data(self, path: str, *, watch: bool = False) -> Node: ...
     async def exists(self, path: str, *, watch: bool = False) -> bool: ...
     async def sync(self, path: str) -> None: ...
@@ -64,6 +67,10 @@ class TreeReader:
             return await self._session.get_children(path, watch=self.by_node)
         except NoNodeError:
             return None
+
+    async def children_ahead(self, paths: Sequence[str]) -> Mapping[str, Names | None]:
+        """Return what `children` would for some of the paths, all of them if nothing goes wrong; raises nothing."""
+        return await self._session.find_children(paths, watch=self.by_node)
 
     async def children_or_await(self, path: str) -> tuple[str, ...] | None:
         """As `children`, but the creation of a missing node is told of, too."""

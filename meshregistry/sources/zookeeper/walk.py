@@ -3,7 +3,7 @@
 All calls raise SourceError, and cancelling them is safe.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from meshregistry.sources.zookeeper.applications import Place, Revision
@@ -11,7 +11,7 @@ from meshregistry.sources.zookeeper.curator import CuratorNode, read_node
 from meshregistry.sources.zookeeper.dubbo.applications import ExportedService, read_mapping, read_metadata
 from meshregistry.sources.zookeeper.dubbo.rule_nodes import read_rule_key
 from meshregistry.sources.zookeeper.layout import CATEGORIES, Layout
-from meshregistry.sources.zookeeper.tree import TreeReader, read_each
+from meshregistry.sources.zookeeper.tree import Names, TreeReader, read_each
 
 _DEEPEST = 8
 """Levels of an application's name: names with slashes nest."""
@@ -22,6 +22,12 @@ _MOST_ATTEMPTS = 5
 
 Known = Mapping[str, CuratorNode | None]
 """What nodes say by their path, None for one that is no instance."""
+
+
+Ahead = Mapping[str, Names | None]
+"""Names below nodes by the path of these, asked for together with those of other interfaces; None is no node."""
+
+NOTHING_AHEAD: Ahead = {}
 
 
 class Sides(NamedTuple):
@@ -49,11 +55,21 @@ class Walker:
         self._tree = tree
         self._layout = layout
 
-    async def list_interface(self, node: str, sides: Sides | None) -> InterfaceLists:
-        """Return the lists of an interface by the name of its node; `sides` are read unless they are given."""
+    async def list_ahead(self, nodes: Sequence[tuple[str, Sides | None]]) -> Ahead:
+        """Return what `list_interface` asks for first, of several interfaces at once; raises nothing."""
+        root = self._layout.root
+        paths = [f"{root}/{node}/{name}" for node, sides in nodes for name in self._categories(sides)]
+        return await self._tree.children_ahead(paths)
+
+    async def list_interface(self, node: str, sides: Sides | None, ahead: Ahead = NOTHING_AHEAD) -> InterfaceLists:
+        """Return the lists of an interface by the name of its node; `sides` are read unless they are given.
+
+        What is known `ahead` is asked for again only where nodes have appeared since.
+        """
         path = f"{self._layout.root}/{node}"
         for _ in range(_MOST_ATTEMPTS):
-            lists = await self._list_categories(path, sides)
+            lists = await self._list_categories(path, sides, ahead)
+            ahead = NOTHING_AHEAD
             # Nobody tells of the others: without a watch on the whole tree a list is watched only if it is there.
             missing = {name for name, found in lists.items() if found is None}
             if "providers" not in missing and not (missing and self._tree.by_node):
@@ -67,12 +83,19 @@ class Walker:
         others = tuple(name for name in own or () if name not in CATEGORIES and name != self._layout.consumers)
         return InterfaceLists(lists["providers"] or (), known, others, own is not None)
 
-    async def _list_categories(self, path: str, sides: Sides | None) -> dict[str, tuple[str, ...] | None]:
+    async def _list_categories(self, path: str, sides: Sides | None, ahead: Ahead) -> dict[str, Names | None]:
+        lists: dict[str, Names | None] = {}
+        for name in self._categories(sides):
+            node = f"{path}/{name}"
+            lists[name] = ahead[node] if node in ahead else await self._tree.children(node)
+        return lists
+
+    def _categories(self, sides: Sides | None) -> list[str]:
         names = ["providers"]
         if sides is None:
             names += ["configurators"] if self._layout.rules else []
             names += [self._layout.consumers] if self._layout.consumers else []
-        return {name: await self._tree.children(f"{path}/{name}") for name in names}
+        return names
 
     async def read_rules(self) -> dict[str, bytes]:
         """Return the rule nodes, name to data."""

@@ -2,7 +2,6 @@
 
 import struct
 from collections import deque
-from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from meshregistry.errors import SourceError
@@ -30,8 +29,7 @@ _EXPIRED_STATES = frozenset({-112})
 _PING = struct.pack(">iii", 8, _XID_PING, 11)
 
 
-@dataclass(slots=True, frozen=True)
-class Pending(Generic[W]):
+class Pending(NamedTuple, Generic[W]):
     """A request without its answer."""
 
     xid: int

@@ -1,8 +1,8 @@
 """One connection to one server: bytes in and out, silence noticed, an end that everybody is told of at once."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar, cast
 
 from meshregistry.errors import SourceError
 from meshregistry.sources.polling import Clock
@@ -17,8 +17,31 @@ from meshregistry.sources.zookeeper.session.requests import Request
 
 T = TypeVar("T")
 
-Waiter = asyncio.Future[Any]
-"""Resolves to the value of an answer or to a SourceError; never to an exception, which nobody may be there to take."""
+
+class Waiter(Protocol):
+    """Takes the value of an answer or a SourceError; never raises one, which nobody may be there to take."""
+
+    def done(self) -> bool: ...
+    def set_result(self, result: Any, /) -> None: ...
+
+
+class Batch:
+    """Waits for the answers to several requests, which come in the order of the requests."""
+
+    def __init__(self, count: int, ready: "asyncio.Future[list[Any]]") -> None:
+        self.ready = ready
+        self._count = count
+        self._answers: list[Any] = []
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+        return self.ready.done()
+
+    def set_result(self, result: Any, /) -> None:
+        """Take the next answer."""
+        self._answers.append(result)
+        if len(self._answers) == self._count:
+            self.ready.set_result(self._answers)
 
 
 class Link(asyncio.Protocol):
@@ -91,6 +114,18 @@ class Link(asyncio.Protocol):
             raise answer
         value: T = answer
         return value
+
+    async def ask_all(self, requests: Sequence[Request[T]]) -> list[T | SourceError]:
+        """Return the answers to at least one request in their order, errors as values among them.
+
+        Raises ConnectionLoss if the connection has ended before. Cancelling it is safe, as in `ask`.
+        """
+        self._check()
+        batch = Batch(len(requests), self._loop.create_future())
+        now = self._clock.now()
+        for request in requests:
+            self._write(self._exchange.send(request, batch, now))
+        return await batch.ready
 
     def keep_alive(self, limits: Limits) -> None:
         """Ping the server from now on and give it up when it is silent."""

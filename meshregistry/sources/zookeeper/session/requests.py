@@ -2,9 +2,8 @@
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from meshregistry.sources.zookeeper.session.errors import MalformedAnswer
 from meshregistry.sources.zookeeper.session.jute import pack_buffer, pack_text, pack_texts, read_buffer, read_texts
@@ -37,8 +36,7 @@ PERSISTENT, RECURSIVE = 0, 1
 """Modes of ADD_WATCH."""
 
 
-@dataclass(slots=True, frozen=True)
-class Request(Generic[T_co]):
+class Request(NamedTuple, Generic[T_co]):
     """One request, without its header."""
 
     op: Op

@@ -6,7 +6,7 @@ that a session that cannot be resumed any more is given up by itself, and that r
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
 from typing import TypeVar
@@ -39,6 +39,7 @@ from meshregistry.sources.zookeeper.session.options import SessionOptions
 from meshregistry.sources.zookeeper.session.paths import Chroot
 from meshregistry.sources.zookeeper.session.records import Node, SessionListener, WatchEvent
 from meshregistry.sources.zookeeper.session.requests import Op, Request
+from meshregistry.sources.zookeeper.session.slots import Slots
 from meshregistry.sources.zookeeper.session.watches import Watches
 from meshregistry.telemetry.metrics import Metrics
 
@@ -85,7 +86,7 @@ class ZooKeeperSession:
         self._identity = Identity(options.session_timeout_s)
         self._capabilities = Capabilities()
         self._watches = Watches()
-        self._slots = asyncio.Semaphore(options.in_flight)
+        self._slots = Slots(options.in_flight)
         self._state = State.CONNECTING
         self._link: Link | None = None
         self._refusal: AuthRefused | None = None
@@ -118,6 +119,28 @@ class ZooKeeperSession:
         Raises NoNodeError, AccessRefused, AuthRefused, RequestTimeout or another SourceError. Cancelling it is safe.
         """
         return await self._call(path, partial(requests.get_children, watch=watch))
+
+    async def find_children(self, paths: Sequence[str], *, watch: bool = False) -> dict[str, tuple[str, ...] | None]:
+        """Return the names below several nodes, None for a node that is not there, asking for all of them at once.
+
+        Everything else is left out, for `get_children` to try again or to say why: what the connection of this moment,
+        if there is one, does not answer, and what exceeds the requests that may be under way. Raises nothing. Watches
+        as in `get_children`. Cancelling it is safe.
+        """
+        asked = paths[: self._slots.count]
+        lists = [requests.get_children(self._chroot.enter(path), watch=watch) for path in asked]
+        try:
+            async with asyncio.timeout(self._options.request_timeout_s), self._slots.several(len(lists)):
+                if self._link is None or not lists:
+                    return {}
+                answers = await self._link.ask_all(lists)
+        except (SourceError, TimeoutError):
+            return {}
+        return {
+            path: None if isinstance(answer, NoNodeError) else answer
+            for path, answer in zip(asked, answers, strict=True)
+            if isinstance(answer, tuple | NoNodeError)
+        }
 
     async def get_data(self, path: str, *, watch: bool = False) -> Node:
         """Return a node's data and state. Watches, errors and cancelling as in `get_children`."""
@@ -166,7 +189,7 @@ class ZooKeeperSession:
     async def _call(self, path: str, make: Callable[[str], Request[T]]) -> T:
         request = make(self._chroot.enter(path))
         try:
-            async with asyncio.timeout(self._options.request_timeout_s), self._slots:
+            async with asyncio.timeout(self._options.request_timeout_s), self._slots.one:
                 return await self._ask(request)
         except NoNodeError as error:
             raise NoNodeError(path) from error

@@ -24,6 +24,33 @@ async def test_changes_come_before_checks_and_each_task_once() -> None:
     assert 0 == len(agenda)
 
 
+async def test_checks_of_a_topic_are_taken_together() -> None:
+    agenda = Agenda(10, None)
+    rules = Task(Topic.RULES)
+    agenda.check([A, B, C, rules, Task(Topic.INTERFACE, "d")])
+
+    assert (A, False) == await agenda.take()
+    assert [B] == await agenda.take_checks(Topic.INTERFACE, 1)
+    assert [C] == await agenda.take_checks(Topic.INTERFACE, 9)
+    assert (rules, False) == await agenda.take()
+    agenda.note_change(B, 0.0)
+    for task in (A, B, C):
+        agenda.done(task, 0.0)
+    assert B == agenda.take_change()
+    assert agenda.take_change() is None
+
+
+async def test_nobody_takes_several_checks_while_others_wait_for_one() -> None:
+    agenda = Agenda(10, None)
+    others = [asyncio.ensure_future(agenda.take()) for _ in range(2)]
+    await asyncio.sleep(0)
+    agenda.check([A, B, C])
+
+    assert [] == await agenda.take_checks(Topic.INTERFACE, 9)
+    assert [(A, False), (B, False)] == await asyncio.gather(*others)
+    assert [C] == await agenda.take_checks(Topic.INTERFACE, 9)
+
+
 async def test_a_task_under_way_is_not_taken_twice_but_again() -> None:
     agenda = Agenda(10, None)
     agenda.add(A)

@@ -108,6 +108,66 @@ async def test_a_change_costs_the_reading_of_one_list() -> None:
         assert ["/dubbo/com.acme.S7/providers"] == tree.reads
 
 
+MANY = [f"com.acme.S{number:02d}" for number in range(40)]
+
+
+@pytest.mark.parametrize("changes", [{}, {"recursive": False}, {"mode": Mode.POLLING}], ids=["trees", "nodes", "polls"])
+async def test_lists_that_are_asked_for_together_are_read_like_single_ones(changes: dict[str, object]) -> None:
+    tree = FakeTree()
+    for interface in MANY[1:]:
+        tree.put(path_of("10.0.0.1", interface))
+    tree.put(f"/dubbo/{MANY[0]}")
+    expected = {interface: ["10.0.0.1"] for interface in MANY[1:]}
+    async with running(tree, REAL_CLOCK, concurrency=1, **changes) as made:
+        await made.until(lambda: made.is_synced)
+        assert expected == made.addresses
+        assert (0, 0) == (made.page["unread_total"], made.page["missed_events_total"])
+        tree.errors[f"/dubbo/{MANY[7]}/providers"] = SourceUnavailable("no answer")
+        tree.put(path_of("10.0.0.2", MANY[7]))
+        tree.put(path_of("10.0.0.2", MANY[8]))
+        await made.until(lambda: not made.page["healthy"] and len(made.addresses[MANY[8]]) == 2)
+        assert {**expected, MANY[8]: ["10.0.0.1", "10.0.0.2"]} == made.addresses
+        tree.errors.clear()
+        await made.until(lambda: made.page["healthy"] and len(made.addresses[MANY[7]]) == 2)
+        changed = {interface: ["10.0.0.1", "10.0.0.2"] for interface in MANY[7:9]}
+        assert {**expected, **changed} == made.addresses
+
+
+class Tripwire(list[str]):
+    """Reads, the first one of a path with a consequence."""
+
+    def __init__(self, path: str, act: Callable[[], object]) -> None:
+        self._path, self._act = path, act
+
+    def append(self, path: str) -> None:
+        is_first = path == self._path and path not in self
+        super().append(path)
+        if is_first:
+            self._act()
+
+
+async def test_what_changes_after_its_list_was_asked_for_with_others_is_read_again() -> None:
+    tree = FakeTree()
+    for interface in MANY:
+        tree.put(path_of("10.0.0.1", interface))
+    tree.reads = Tripwire(f"/dubbo/{MANY[9]}/providers", lambda: tree.put(path_of("10.0.0.2", MANY[5])))
+    async with running(tree, concurrency=1) as made:
+        await made.until(lambda: made.is_synced)
+        expected = {interface: ["10.0.0.1"] for interface in MANY}
+        assert {**expected, MANY[5]: ["10.0.0.1", "10.0.0.2"]} == made.addresses
+        assert 2 == tree.reads.count(f"/dubbo/{MANY[5]}/providers")
+
+
+async def test_a_change_is_read_between_two_lists_that_were_asked_for_together() -> None:
+    tree = FakeTree()
+    for interface in MANY:
+        tree.put(path_of("10.0.0.1", interface))
+    tree.reads = Tripwire(f"/dubbo/{MANY[9]}/providers", lambda: tree.put(path_of("10.0.0.2", MANY[39])))
+    async with running(tree, concurrency=1) as made:
+        await made.until(lambda: made.is_synced)
+        assert ["", MANY[0], MANY[39], *MANY[1:39]] == [each.scope.group for each in made.listings]
+
+
 async def test_many_changes_of_one_interface_are_few_readings() -> None:
     tree = FakeTree()
     tree.put(path_of("10.0.0.1"))

@@ -9,11 +9,11 @@ import pytest
 from meshregistry.errors import SourceError
 from meshregistry.sources.polling import Clock
 from meshregistry.sources.zookeeper.session import requests
-from meshregistry.sources.zookeeper.session.errors import ConnectionLoss
+from meshregistry.sources.zookeeper.session.errors import ConnectionLoss, NoNodeError
 from meshregistry.sources.zookeeper.session.exchange import Exchange
 from meshregistry.sources.zookeeper.session.frames import FrameReader, framed
 from meshregistry.sources.zookeeper.session.jute import pack_text, pack_texts
-from meshregistry.sources.zookeeper.session.link import Link
+from meshregistry.sources.zookeeper.session.link import Link, Waiter
 from meshregistry.sources.zookeeper.session.meters import Meters
 from meshregistry.sources.zookeeper.session.records import WatchEvent, WatchKind
 from meshregistry.sources.zookeeper.session.watches import Watches
@@ -43,7 +43,7 @@ class Connection:
         self.meters = Meters()
         self.events: list[WatchEvent] = []
         self.ends: list[str] = []
-        exchange: Exchange[asyncio.Future[Any]] = Exchange(Watches())
+        exchange: Exchange[Waiter] = Exchange(Watches())
         clock = Clock(now=lambda: 5.0)
         self.link = Link("zk:2181", exchange, FrameReader(1000), self.meters, self.events.append, clock)
         self.link.on_end = lambda end: self.ends.append(str(end))
@@ -67,6 +67,34 @@ async def test_requests_of_one_turn_are_one_write() -> None:
     assert 1 == len(connection.wire.written)
     connection.link.data_received(b"".join(connection.answer(xid, str(xid)) for xid in (1, 2, 3)))
     assert [("1",), ("2",), ("3",)] == await asyncio.gather(*tasks)
+
+
+async def test_requests_of_a_batch_are_answered_together_each_with_its_own_error() -> None:
+    connection = Connection()
+    asked = asyncio.ensure_future(connection.link.ask_all([requests.get_children(path, watch=False) for path in "abc"]))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert (1, 3) == (len(connection.wire.written), connection.link.in_flight)
+    connection.link.data_received(connection.answer(1, "x") + connection.answer(2, code=-101))
+    await asyncio.sleep(0)
+    assert not asked.done()
+    connection.link.connection_lost(None)
+    names, missing, lost = await asked
+    assert ("x",) == names
+    assert isinstance(missing, NoNodeError)
+    assert isinstance(lost, ConnectionLoss)
+
+
+async def test_nobody_has_to_wait_for_the_answers_of_a_batch() -> None:
+    connection = Connection()
+    asked = asyncio.ensure_future(connection.link.ask_all([requests.get_children(path, watch=False) for path in "ab"]))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    asked.cancel()
+    (task,) = await connection.asked(1)
+    connection.link.data_received(b"".join(connection.answer(xid, str(xid)) for xid in (1, 2, 3)))
+    assert ("3",) == await task
+    assert (0, False) == (connection.link.in_flight, connection.link.ended)
 
 
 async def test_the_first_frame_answers_the_greeting() -> None:
