@@ -40,7 +40,7 @@ class Registrants:
         before = self._standing.pop(interface, frozenset())
         if registrants:
             self._standing[interface] = registrants
-        self._counts.update(registrants)
+            self._counts.update(registrants)
         for back in registrants & self._gone_of.get(interface, set()):
             self._drop(interface, back)
         for gone in before - registrants:

@@ -5,7 +5,7 @@ what can only be guessed from the mapping of interfaces to applications.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import xxhash
@@ -74,12 +74,15 @@ class InterfaceReading(NamedTuple):
         )
 
 
+_NOTHING_OFFERED = InterfaceReading({}, {})
+
+
 def read_interface(
     reader: ProviderReader,
     interface: str,
     names: Sequence[str],
     rules: Sequence[Rule] = (),
-    offers: Iterable[Offer] = (),
+    offers: Collection[Offer] = (),
     known: Known = NOTHING_KNOWN,
 ) -> Steps[InterfaceReading]:
     """Return an interface's services from the children of its `providers` node, the same for any order.
@@ -113,11 +116,8 @@ def read_interface(
 
 def fingerprint(names: Iterable[str]) -> int:
     """Return a hash of node names that is the same for any order: equal hashes need no reading (64 bits)."""
-    digest = xxhash.xxh3_64()
-    for name in sorted(names):
-        digest.update(name.encode("utf-8", "surrogatepass"))
-        digest.update(b"\0")
-    return digest.intdigest()
+    # No name contains NUL: ZooKeeper has no such paths. One call for all of them takes a third of one for each.
+    return xxhash.xxh3_64_intdigest("\0".join(sorted(names)).encode("utf-8", "surrogatepass"))
 
 
 def _add_newest(providers: dict[Spot, Provider], provider: Provider, bad: Counter[str]) -> None:
@@ -131,7 +131,7 @@ def _add_newest(providers: dict[Spot, Provider], provider: Provider, bad: Counte
 
 
 def _add_offers(
-    reader: ProviderReader, interface: str, providers: dict[Spot, Provider], offers: Iterable[Offer], known: Known
+    reader: ProviderReader, interface: str, providers: dict[Spot, Provider], offers: Collection[Offer], known: Known
 ) -> InterfaceReading:
     """Add what applications offer and do not register for the interface; return a reading but for its services.
 
@@ -141,6 +141,8 @@ def _add_offers(
     Dubbo registers the application first. A process that registers for other interfaces only, while others of its
     application register for this one, is of a release that did not have it: the mapping knows applications only.
     """
+    if not offers:
+        return _NOTHING_OFFERED
     registered = {(each.traits.application, each.address) for each in providers.values()}
     applications = {application for application, _ in registered}
     registrants, older, covered, uncovered, is_doubtful = set(), set(), set(), set(), False

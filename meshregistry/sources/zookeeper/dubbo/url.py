@@ -5,6 +5,7 @@ reader, Dubbo's own included.
 """
 
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
@@ -19,6 +20,9 @@ _replace_pair_separators = re.compile(r"%3[Bb]|[&;]").sub
 _replace_value_separators = re.compile(r"%3d|=").sub
 _match_plain_head = re.compile(r"([a-z][a-z0-9.-]*)%3A%2F%2F([0-9.]+)%3A([0-9]{1,5})(?:%2F([^%+]*))?").fullmatch
 """Most heads: an IPv4 address and a path without a slash."""
+
+_match_plain_name = re.compile(r"([a-z][a-z0-9.-]*)%3A%2F%2F([0-9.]+)%3A([0-9]{1,5})(?:%2F[^%+]*)?%3F").match
+"""The same with the mark behind it."""
 
 
 class BadUrl(Exception):
@@ -53,6 +57,20 @@ def split_name(name: str) -> tuple[str, str]:
     if not mark:
         head, _, params = name.partition("?")
     return head, params
+
+
+def read_address(name: str) -> tuple[str, str, int, str]:
+    """Return scheme, host, port and the encoded parameters of a node name, as `split_name` and `read_head` do.
+
+    Raises BadUrl with reason `scheme` or `port`. The hot path of a listing.
+    """
+    plain = _match_plain_name(name)
+    if plain is not None and "://" not in name:
+        scheme, host, port = plain.groups()
+        return scheme, host, int(port), name[plain.end() :]
+    encoded_head, encoded_params = split_name(name)
+    head = read_head(encoded_head)
+    return head.scheme, head.host, head.port, encoded_params
 
 
 def read_head(encoded: str) -> Head:
@@ -100,19 +118,23 @@ def check_address(host: str, port: int) -> None:
 
 def split_params(encoded: str) -> dict[str, str]:
     """Return the decoded parameters; a key alone has the value "", of a repeated key the last one counts."""
-    return dict(split_pairs(encoded, {}).values())
+    return dict(split_pairs(encoded, {}))
 
 
-def split_pairs(encoded: str, known: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
-    """Return the decoded parameters as pairs by their key, as `split_params` does.
+def split_pairs(encoded: str, known: dict[str, tuple[str, str]]) -> Collection[tuple[str, str]]:
+    """Return the decoded parameters as pairs, each key once, as `split_params` does.
 
     `known` remembers decoded parameters by their encoded form, so that equal ones are one object; its owner bounds it.
     """
-    if any(map(encoded.__contains__, _ODD_SEPARATORS)):
+    if has_odd_separators(encoded):
         encoded = _replace_value_separators("%3D", _replace_pair_separators("%26", encoded))
-    pairs = {pair[0]: pair for pair in [known.get(part) or _read_pair(part, known) for part in encoded.split("%26")]}
-    pairs.pop("", None)
-    return pairs
+    pairs = [known.get(part) or read_pair(part, known) for part in encoded.split("%26")]
+    by_key = dict(pairs)
+    if len(by_key) == len(pairs) and "" not in by_key:
+        return pairs
+    last = {pair[0]: pair for pair in pairs}
+    last.pop("", None)
+    return last.values()
 
 
 def read_params(url: str) -> dict[str, str]:
@@ -134,7 +156,13 @@ def _strip_zone(host: str) -> str:
     return host.partition("%")[0]
 
 
-def _read_pair(part: str, known: dict[str, tuple[str, str]]) -> tuple[str, str]:
+def has_odd_separators(encoded: str) -> bool:
+    """Whether parameters are separated otherwise than Java's URLEncoder writes it."""
+    return any(map(encoded.__contains__, _ODD_SEPARATORS))
+
+
+def read_pair(part: str, known: dict[str, tuple[str, str]]) -> tuple[str, str]:
+    """Return one decoded parameter, and remember it in `known` unless it is long."""
     key, _, value = part.partition("%3D")
     pair = decode(key), decode(value)
     if len(part) <= LONGEST_POOLED:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from meshregistry.model.dubbo_key import DubboKey
 from meshregistry.model.instance import Instance
@@ -136,6 +138,85 @@ def test_the_empty_url_is_no_provider() -> None:
 def test_parameters_are_cut_out_whole(encoded: str, lasting: str, cut: dict[str, str]) -> None:
     assert (lasting, cut) == ParamCutter(("timestamp", "pid")).cut(encoded)
     assert (encoded, {}) == ParamCutter(()).cut(encoded)
+
+
+_KEYS = ("timestamp", "pid", "token", "zone", "weight", "version", "enabled", "protocol", "dubbo", "", "interface")
+_PARAMS = st.lists(st.tuples(st.sampled_from(_KEYS), st.sampled_from(("1", "2", "", "a%b", "tri"))), max_size=7)
+_HEADS = st.tuples(
+    st.sampled_from(("dubbo", "tri", "DUBBO", "empty", "route")),
+    st.sampled_from(("10.0.0.1", "10.0.0.2", "u@10.0.0.1", "[2001:db8::1]", "zk.acme", "010.0.0.1")),
+    st.sampled_from(("20880", "0", "x")),
+    st.sampled_from(("/com.acme.Orders?", "/a/b?", "?", "")),
+)
+_SEPARATORS = st.sampled_from(("&", ";", "%3B"))
+
+
+def _write(head: tuple[str, str, str, str], params: list[tuple[str, str]], separator: str) -> str:
+    scheme, host, port, rest = head
+    encoded = encode(f"{scheme}://{host}:{port}{rest}" + "&".join(f"{key}={value}" for key, value in params))
+    return encoded if separator == "&" else encoded.replace("%26", separator, 1)
+
+
+def _judge(reader: ProviderReader, interface: str, name: str) -> Provider | str | None:
+    try:
+        return reader.read(interface, name)
+    except BadUrl as error:
+        return error.reason
+
+
+@given(
+    st.lists(st.tuples(_HEADS, _PARAMS, _SEPARATORS), min_size=1, max_size=6),
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.sampled_from(_KEYS), st.text("12%&;", max_size=2))),
+)
+@example([(("dubbo", "10.0.0.1", "20880", "?"), [("pid", "1"), ("zone", "1")], "&")], [(0, 1, "zone", "2")])
+@example(
+    [(("dubbo", "10.0.0.1", "20880", "?"), [("pid", "1"), ("zone", "1"), ("zone", "2"), ("zone", "1")], "&")],
+    [(0, 1, "zone", "3")],
+)
+@example([(("dubbo", "10.0.0.1", "20880", "?"), [("pid", "1"), ("zone", "1")], "&")], [(0, 1, "timestamp", "2")])
+@example([(("dubbo", "10.0.0.1", "20880", "?"), [("pid", "1"), ("protocol", "dubbo")], "&")], [(0, 1, "protocol", "x")])
+@example([(("dubbo", "10.0.0.1", "20880", "?"), [("pid", "1"), ("weight", "1")], "&")], [(0, 1, "weight", "2")])
+@example([(("dubbo", "10.0.0.1", "20880", "?"), [("pid", "1"), ("zone", "1")], "&")], [(0, 1, "zone", "1;weight=2")])
+@example([(("dubbo", "10.0.0.1", "20880", "?"), [("pid", "1"), ("zone", "1")], "&")], [(0, 1, "interface", "2")])
+@example(
+    [
+        (("dubbo", host, "20880", "?"), [("pid", "1"), ("zone", "1")], "&")
+        for host in ("10.0.0.1", "u@10.0.0.2", "010.0.0.1")
+    ],
+    [],
+)
+def test_a_name_says_the_same_whatever_was_read_before(
+    written: list[tuple[tuple[str, str, str, str], list[tuple[str, str]], str]],
+    changes: list[tuple[int, int, str, str]],
+) -> None:
+    names = [_write(*each) for each in written]
+    for which, place, key, value in changes:
+        head, params, separator = written[which % len(written)]
+        index = place % (len(params) + 1)
+        names.append(_write(head, [*params[:index], (key, value), *params[index + 1 :]], separator))
+    reader = ProviderReader(IGNORED)
+    for name in [*names, *names]:
+        assert _judge(ProviderReader(IGNORED), "com.acme.Orders", name) == _judge(reader, "com.acme.Orders", name)
+
+
+def test_a_zone_of_its_own_makes_a_provider_share_all_but_that() -> None:
+    reader = ProviderReader(IGNORED)
+    params = {"application": "shop", "pid": "1", "timestamp": "1", "version": "1.0.0"}
+    first, second, third = (reader.read("com.acme.Orders", provider(**params, zone=zone)) for zone in "aba")
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert first.traits is third.traits
+    assert {("zone", "a"), ("zone", "b")} == {*first.traits.metadata} ^ {*second.traits.metadata}
+    pairs = {id(pair) for pair in first.traits.metadata}
+    assert 1 == sum(id(pair) not in pairs for pair in second.traits.metadata)
+
+
+def test_a_registry_of_zones_without_end_is_remembered_only_in_part() -> None:
+    reader = ProviderReader(IGNORED)
+    for number in range(20_000):
+        reader.read("com.acme.Orders", provider(pid="1", zone=f"z{number}"))
+    assert len(reader._decoded) <= 16_384
 
 
 def test_registrations_that_differ_in_start_time_share_their_traits() -> None:

@@ -3,13 +3,14 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from meshregistry.sources.zookeeper.dubbo.url import (
     BadUrl,
     Head,
     check_address,
+    read_address,
     read_head,
     read_params,
     split_authority,
@@ -117,6 +118,23 @@ def test_a_value_is_decoded_once() -> None:
 def test_whatever_stands_in_values_comes_back(params: dict[str, str]) -> None:
     query = "&".join(f"{name}={value}" for name, value in params.items())
     assert params == split_params(encode(query))
+
+
+@given(st.text("ab1.:/?%3AF2=@", max_size=40))
+@example("dubbo%3A%2F%2F10.0.0.1%3A20880%2Fa.B%3Fx%3D1%3F")
+@example("dubbo%3A%2F%2F10.0.0.1%3A20880%3Fx%3D1")
+@example("dubbo%3A%2F%2F10.0.0.1%3A20880%2Fa.B%3Fx%3D://?y")
+@example("dubbo%3A%2F%2F10.0.0.1%3A20880%2Fa.B%3fx%3D1%3Fy")
+@example("dubbo%3A%2F%2F10.0.0.1%3A20880")
+def test_an_address_is_read_at_once_as_it_is_in_steps(name: str) -> None:
+    head, params = split_name(name)
+    try:
+        expected = read_head(head)
+    except BadUrl as error:
+        with pytest.raises(BadUrl, match=error.reason):
+            read_address(name)
+    else:
+        assert (expected.scheme, expected.host, expected.port, params) == read_address(name)
 
 
 @given(st.text())
