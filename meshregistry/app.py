@@ -198,7 +198,8 @@ class App:
         found = unite(saved, siblings, rules.keys(), makers)
         waiting = await self._restore(found) if found is not None else frozenset()
         worlds = [each for each in (saved, *siblings) if each is not None]
-        if decided := await self._ledger.begin(each.decisions for each in worlds):
+        known_at = found.world.taken_at if found is not None else 0.0
+        if decided := await self._ledger.begin((each.decisions for each in worlds), known_at):
             await self._reducer.reduce(decided)
         return waiting
 

@@ -111,14 +111,14 @@ class DecisionLedger:
             self._news.set()
             self._tell()
 
-    async def begin(self, restored: Iterable[Sequence[bytes]]) -> list[OperatorDecision]:
+    async def begin(self, restored: Iterable[Sequence[bytes]], known_at: float) -> list[OperatorDecision]:
         """Return what has to be done before the first update; once, when the world has been restored.
 
         Takes what the file has and what came with `restored` worlds, the own one and those of siblings: of each matter
-        the newest counts. Cancelling is safe.
+        the newest counts. `known_at` is when the world was as it was restored, Unix seconds. Cancelling is safe.
         """
         for bodies in (await self._load(), *restored):
-            if unknown := self._book.restore(bodies):
+            if unknown := self._book.restore(bodies, known_at, self._wall()):
                 self._note_load(Fault.FUTURE, f"{unknown} decisions of another release")
         if self._book.encode():
             self._tell()

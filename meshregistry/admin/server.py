@@ -115,6 +115,8 @@ class AdminServer:
             return request.command.value, "refused", Answer(error=print_subject(str(error)))
         if answer.done:
             answer = await self._await_effect(answer)
+        if request.command is Command.ACCEPT and (reason := self._desk.why_not_accepted(request.subject)):
+            return request.command.value, "refused", Answer(error=print_subject(reason))
         if request.command in _REMEMBERED and answer is not _ALL_SERVED:
             answer = msgspec.structs.replace(answer, warning=await self._await_safety())
         return request.command.value, "done", answer

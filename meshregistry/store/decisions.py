@@ -3,7 +3,8 @@
 A file, a saved snapshot and siblings may each know something else; whatever comes in, in any order and any number of
 times, the same decision counts in the end.
 
-Holds have numbers of their own in every replica, so a decision names what shrank instead.
+Holds have numbers of their own in every replica, so a decision names what shrank instead: the scope, and for an accept
+all that the hold was given to keep. What an operator has not seen is never let go on his word.
 """
 
 import math
@@ -43,6 +44,7 @@ class Verb(StrEnum):
     READ_AGAIN = "read_again"
 
 
+_VERDICTS: Final = (Verb.ACCEPT, Verb.REJECT)
 _LASTING: Final = (Verb.FREEZE, Verb.THAW)
 _AT_ONCE: Final = (Verb.SERVE_ANYWAY, Verb.READ_AGAIN)
 
@@ -59,6 +61,9 @@ class Decided(msgspec.Struct, frozen=True):
     cause: str = ""
     """Accept and reject: the hold, as operators see it."""
 
+    content: str = ""
+    """The same; "" is that of an older release, which says too little to accept anything."""
+
     target: tuple[str, str, str, str] = ("", "", "", "")
     """Freeze and thaw."""
 
@@ -72,7 +77,7 @@ class Decided(msgspec.Struct, frozen=True):
             return f"freeze/{'/'.join(self.target)}"
         if self.verb in _AT_ONCE:
             return f"{self.verb}/{','.join(self.sources)}"
-        return f"hold/{self.cause}/{self.scope}"
+        return f"hold/{self.cause}/{self.scope}/{self.content}"
 
 
 class DecisionBook:
@@ -81,6 +86,7 @@ class DecisionBook:
     def __init__(self) -> None:
         self._decided: dict[str, Decided] = {}
         self._done: set[tuple[str, float, str]] = set()
+        self._revived: dict[str, float] = {}
 
     def encode(self) -> dict[str, bytes]:
         """Return all decisions by their matters."""
@@ -97,7 +103,7 @@ class DecisionBook:
         ):  # of a replica whose clock is ahead: the later word still counts
             decided = msgspec.structs.replace(decided, at=math.nextafter(known.at, math.inf))
         self._keep(decided)
-        hold = decision.hold if isinstance(decision, Accept | Reject) else ""
+        hold = decision.hold.partition("-")[0] if isinstance(decision, Accept | Reject) else ""
         self._done.add((decided.matter, decided.at, hold))
 
     def merge(self, bodies: Mapping[str, bytes]) -> bool:
@@ -107,10 +113,11 @@ class DecisionBook:
             news |= self._take(_read(body))
         return news
 
-    def restore(self, bodies: Iterable[bytes]) -> int:
+    def restore(self, bodies: Iterable[bytes], known_at: float, wall: float) -> int:
         """Take what was decided before this process began; return how many are of a release that knows others.
 
-        A start reads everything by itself.
+        `known_at` is when the world was as it was restored. What was decided about holds since is not done in it: such
+        a hold begins anew with the first reading. A start reads everything by itself.
         """
         unknown = 0
         for body in bodies:
@@ -121,6 +128,8 @@ class DecisionBook:
         for decided in self._decided.values():
             if decided.verb is Verb.READ_AGAIN:
                 self._done.add((decided.matter, decided.at, ""))
+            if decided.verb in _VERDICTS and decided.at >= known_at:
+                self._revived[decided.matter] = wall
         return unknown
 
     def _take(self, decided: Decided) -> bool:
@@ -133,9 +142,9 @@ class DecisionBook:
     def is_waiting(self, wall: float) -> bool:
         """Whether a hold that was decided about may still be seen here."""
         return any(
-            wall <= decided.at + 2 * _SAME_SHRINK_S
+            wall <= max(decided.at, self._revived.get(decided.matter, 0.0)) + 2 * _SAME_SHRINK_S
             for decided in self._decided.values()
-            if decided.verb in (Verb.ACCEPT, Verb.REJECT)
+            if decided.verb in _VERDICTS
         )
 
     def take_due(self, holds: Iterable[HoldReport], frozen: Collection[Scope], wall: float) -> list[OperatorDecision]:
@@ -165,14 +174,23 @@ class DecisionBook:
         return [ReadAgain(source, decided.by) for source in decided.sources]
 
     def _verdicts(self, decided: Decided, holds: Iterable[HoldReport], wall: float) -> list[OperatorDecision]:
-        verdict = Accept if decided.verb is Verb.ACCEPT else Reject
-        return [
-            verdict(hold.id, decided.by)
+        """Return the accept of a hold with the same content; or the rejects of all that may be the same shrink.
+
+        A replica that has seen a little more or less of it must keep it, too.
+        """
+        at = max(decided.at, self._revived.get(decided.matter, 0.0))
+        same = [
+            hold
             for hold in holds
             if (print_subject(hold.scope), hold.cause) == (decided.scope, decided.cause)
-            and wall - hold.age_s <= decided.at + _SAME_SHRINK_S
-            and self._is_new(decided, hold.id)
+            and wall - hold.age_s <= at + _SAME_SHRINK_S
         ]
+        if decided.verb is Verb.REJECT:
+            return [
+                Reject(hold.id, decided.by) for hold in same if not hold.rejected and self._is_new(decided, hold.number)
+            ]
+        seen = [hold for hold in same if hold.content and hold.content == decided.content]
+        return [Accept(hold.id, decided.by) for hold in seen if self._is_new(decided, hold.number)]
 
     def _is_new(self, decided: Decided, hold: str) -> bool:
         mark = (decided.matter, decided.at, hold)
@@ -187,6 +205,7 @@ class DecisionBook:
         if len(self._decided) > _MAX_MATTERS:
             oldest = min(self._decided.values(), key=lambda each: (each.verb in _LASTING, each.at))
             del self._decided[oldest.matter]
+            self._revived.pop(oldest.matter, None)
         self._done = {mark for mark in self._done if (kept := self._decided.get(mark[0])) and kept.at == mark[1]}
 
 
@@ -209,8 +228,8 @@ def _translate(decision: OperatorDecision, holds: Iterable[HoldReport], wall: fl
         case Accept() | Reject():
             verb = Verb.ACCEPT if isinstance(decision, Accept) else Verb.REJECT
             for hold in holds:
-                if hold.id == decision.hold:
-                    return Decided(wall, verb, decision.by, print_subject(hold.scope), hold.cause)
+                if hold.number == decision.hold.partition("-")[0]:
+                    return Decided(wall, verb, decision.by, print_subject(hold.scope), hold.cause, hold.content)
             return None
         case ServeAnyway():
             return Decided(wall, Verb.SERVE_ANYWAY, decision.by, sources=decision.sources)

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
+from xxhash import xxh3_64_intdigest
 
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope
-from meshregistry.store.departures import Departure, count_endpoints, is_stated_by
+from meshregistry.store.departures import Departure, count_endpoints, is_stated_by, place_of
 from meshregistry.store.guard import GuardPolicy
 
 _STATEMENTS, _DOUBT_STATEMENTS = 5, 2
@@ -17,6 +18,7 @@ Doubt takes as long as two readings or three of some sources: more statements wo
 """
 
 _HOSTS_SHOWN = 10
+_CONTENTS = 1 << 64
 
 
 class Cause(StrEnum):
@@ -77,6 +79,21 @@ class Hold(msgspec.Struct):
     doubted: bool = False
     """Whether some of it is in doubt: as many endpoints elsewhere make good for that only after a while."""
 
+    content: int = 0
+    """A sum over all that was ever put into it, equal for equal shrinks in every process; what comes back stays in."""
+
+    @property
+    def name(self) -> str:
+        """The hold as operators name it: what is put into it later makes it another one."""
+        return f"{self.number}-{self.content >> 32:08x}"
+
+    def put(self, departure: Departure, now: float) -> None:
+        """Take note of one more departure that it keeps."""
+        self.displaced |= departure.displaced
+        self.doubted |= departure.doubted
+        self.content = sum_content([departure.claim], self.content)
+        self.confirmations.setdefault(departure.key.scope, Confirmation(now))
+
     def stated(self, statement: Scope) -> list[Scope]:
         """Return the scopes that a statement of the registry is about."""
         if statement.group:  # ZooKeeper tells of 10,000 one by one
@@ -118,6 +135,8 @@ class HeldShrink(msgspec.Struct, frozen=True):
 
     displaced: bool = False
     doubted: bool = False
+    content: int | None = None
+    """None: an older release did not know; it is that of the claims."""
 
 
 def export_hold(hold: Hold, gone: Sequence[Departure], *, frozen: bool) -> HeldShrink:
@@ -134,14 +153,16 @@ def export_hold(hold: Hold, gone: Sequence[Departure], *, frozen: bool) -> HeldS
         tuple(departure.claim for departure in gone),
         hold.displaced,
         hold.doubted,
+        hold.content,
     )
 
 
 def restore_hold(shrink: HeldShrink, now: float) -> Hold:
     """Return the hold of another process; its confirmations go on with the next statement."""
     confirmations = {scope: Confirmation(now, seconds) for scope, seconds in shrink.confirmed}
+    content = sum_content(shrink.claims) if shrink.content is None else shrink.content
     told = shrink.number, shrink.unit, shrink.cause, shrink.since, shrink.before, shrink.rejected
-    return Hold(*told, confirmations, shrink.displaced, shrink.doubted)
+    return Hold(*told, confirmations, shrink.displaced, shrink.doubted, content)
 
 
 class HoldReport(msgspec.Struct, frozen=True):
@@ -165,6 +186,28 @@ class HoldReport(msgspec.Struct, frozen=True):
     """Some of the hosts they belong to."""
 
     rejected: bool
+    content: str = ""
+    """What it was given to keep, in 16 hexadecimal digits: the same in every replica that sees the same shrink."""
+
+    @property
+    def number(self) -> str:
+        """The part of `id` that stays while the hold grows."""
+        return self.id.partition("-")[0]
+
+
+def sum_content(claims: Iterable[Claim], total: int = 0) -> int:
+    """Return a 64-bit sum over endpoints and the services that lost them, the same in any order and process.
+
+    `total` is the sum of what was put in before.
+    """
+    for claim in claims:
+        seed = xxh3_64_intdigest(f"{claim.key.scope}/{claim.key.name}".encode("utf-8", "surrogatepass"))
+        total += sum(
+            xxh3_64_intdigest(f"{address}:{port}".encode("utf-8", "surrogatepass"), seed)
+            for address, port in map(place_of, claim.endpoints)
+        )
+        total += 0 if claim.endpoints else seed
+    return total % _CONTENTS
 
 
 def report_hold(hold: Hold, gone: Sequence[Departure], count: int, now: float) -> HoldReport:
@@ -172,7 +215,7 @@ def report_hold(hold: Hold, gone: Sequence[Departure], count: int, now: float) -
     scopes = hold.confirmations.keys() & {departure.key.scope for departure in gone}
     hosts = {departure.claim.hosts[0] for departure in gone}
     return HoldReport(
-        str(hold.number),
+        hold.name,
         str(hold.unit) or "everything",
         hold.cause.value,
         round(now - hold.since, 3),
@@ -182,6 +225,7 @@ def report_hold(hold: Hold, gone: Sequence[Departure], count: int, now: float) -
         count_endpoints(gone),
         tuple(sorted(hosts)[:_HOSTS_SHOWN]),
         hold.rejected,
+        f"{hold.content:016x}",
     )
 
 

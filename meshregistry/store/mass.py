@@ -188,8 +188,8 @@ class MassGuard:
                 return self.thaw(decision.target, now, decision.by)
 
     def accept(self, name: str, by: str) -> set[str]:
-        """Let a held shrink happen now; an unknown one changes nothing."""
-        hold = self._find(name)
+        """Let a held shrink happen now; an unknown one, or one that holds more by now, changes nothing."""
+        hold = next((hold for hold in self._holds.values() if hold.name == name), None)
         if hold is None:
             return set()
         gone = self._departures.held(hold.number)
@@ -197,8 +197,9 @@ class MassGuard:
         return self._let_go(hold, gone)
 
     def reject(self, name: str, by: str) -> None:
-        """Keep what is held until the registry brings it back or somebody accepts; an unknown one is ignored."""
-        hold = self._find(name)
+        """Keep what is held, and what comes to it, until the registry brings it back or somebody accepts."""
+        number = name.partition("-")[0]
+        hold = next((hold for hold in self._holds.values() if str(hold.number) == number), None)
         if hold is not None:
             hold.rejected = True
             self._verdicts.tell(Verdict.REJECTED, hold, self._departures.held(hold.number), by)
@@ -267,9 +268,6 @@ class MassGuard:
             if departure.claim is departure_claim:
                 return self._holds.get(departure.hold)
         return None
-
-    def _find(self, name: str) -> Hold | None:
-        return next((hold for hold in self._holds.values() if str(hold.number) == name), None)
 
     def _move_homes(self, before: Sequence[Claim], after: Sequence[Claim]) -> set[str]:
         """Return the resources under which something is held of hosts whose home may be another one now."""
@@ -408,9 +406,7 @@ class MassGuard:
         self._departures.hold(departure, hold.number)
         if former is not None:
             self._end_empty(former)
-        hold.displaced |= departure.displaced
-        hold.doubted |= departure.doubted
-        hold.confirmations.setdefault(departure.key.scope, Confirmation(now))
+        hold.put(departure, now)
 
     def _release_recovered(self, unit: Scope) -> set[str]:
         """Let a hold go once the unit has as many endpoints again: others have taken the place of what left.

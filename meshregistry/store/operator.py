@@ -22,9 +22,11 @@ EVERYTHING = Scope("", "", "", "")
 
 
 class Accept(msgspec.Struct, frozen=True, tag="accept"):
-    """Let a held shrink happen now."""
+    """Let a held shrink happen now, if it holds what it held when somebody looked."""
 
     hold: str
+    """As `HoldReport.id` has it: another one once more was put into the hold."""
+
     by: str = "operator"
 
 
@@ -154,13 +156,25 @@ class OperatorDesk:
         return await self._queue.secure()
 
     async def accept(self, hold: str, by: str) -> HoldReport:
-        """Let a held shrink happen now; returns it as it was. Raises UnknownTargetError."""
+        """Let a held shrink happen now; returns it as it was.
+
+        Raises UnknownTargetError, for one that holds more than was seen, too.
+        """
         report = self._find_hold(hold)
+        if report.id != hold:
+            raise UnknownTargetError(_tell_changed(report, hold))
         await self._queue.publish(Accept(hold, by))
         return report
 
+    def why_not_accepted(self, hold: str) -> str:
+        """Return why an accepted hold is still there once the decision has taken effect; "" when it is not."""
+        for report in self._view.list_holds():
+            if report.number == hold.partition("-")[0] and report.id != hold:
+                return _tell_changed(report, hold)
+        return ""
+
     async def reject(self, hold: str, by: str) -> HoldReport:
-        """Keep a held shrink held; returns it. Raises UnknownTargetError."""
+        """Keep a held shrink held, with what has come to it since; returns it. Raises UnknownTargetError."""
         report = self._find_hold(hold)
         await self._queue.publish(Reject(hold, by))
         return report
@@ -211,7 +225,14 @@ class OperatorDesk:
         raise UnknownTargetError(f"nothing is known of {text}")
 
     def _find_hold(self, hold: str) -> HoldReport:
+        number = hold.partition("-")[0]
         for report in self._view.list_holds():
-            if report.id == hold:
+            if report.number == number:
                 return report
         raise UnknownTargetError(f"there is no hold {hold}")
+
+
+def _tell_changed(report: HoldReport, hold: str) -> str:
+    return (
+        f"nothing was accepted: hold {hold} is {report.id} now, with {report.held} endpoints; look at it and name it so"
+    )

@@ -103,6 +103,8 @@ class HoldRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     is_doubt: bool = False
     """Whether doubt is the cause; `cause` then is a mass, which older releases and siblings know and hold, too."""
 
+    content: int | None = None
+
 
 class SidecarRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A Sidecar as it is served."""
@@ -386,6 +388,7 @@ def _write_hold(hold: HeldShrink) -> HoldRow:
         hold.displaced,
         hold.doubted,
         hold.cause is Cause.DOUBT,
+        hold.content,
     )
 
 
@@ -402,6 +405,7 @@ def _read_hold(row: HoldRow, claims: tuple[Claim, ...]) -> HeldShrink:
         claims,
         row.displaced,
         row.doubted,
+        row.content,
     )
 
 

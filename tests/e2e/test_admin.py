@@ -69,7 +69,7 @@ async def test_what_is_decided_at_one_replica_counts_at_both(registry: SimRig, f
         served = await served_by(first.ads)
         assert (20, served) == (len(served), await served_by(second.ads))
 
-        (hold,) = re.findall(r"^hold (\d+) ", await operate(first, "holds"), re.MULTILINE)
+        (hold,) = re.findall(r"^hold (\S+) ", await operate(first, "holds"), re.MULTILINE)
         assert "15 endpoints" in await operate(first, "--by", "ann", "accept", hold)
 
         for each in pair:

@@ -36,7 +36,7 @@ class AdminRig:
         self.decisions: list[OperatorDecision] = []
         self.publish_gate: asyncio.Event | None = None
         self.effect_gate: asyncio.Event | None = None
-        self.is_waiting = False
+        self.is_waiting = self.is_publishing = False
         self.unsaved = ""
         """Why nothing that is decided is saved."""
 
@@ -47,6 +47,7 @@ class AdminRig:
 
     async def publish(self, update: OperatorDecision) -> None:
         """Take a decision, when the gate lets it."""
+        self.is_publishing = True
         if self.publish_gate is not None:
             await self.publish_gate.wait()
         self.decisions.append(update)

@@ -127,6 +127,10 @@ class GuardedWorld:
         """The version of everything that is served."""
         return self.store.current.collection(Kind.SERVICE_ENTRY).version
 
+    def hold(self, place: int = 0) -> str:
+        """The name of a hold, the oldest first."""
+        return self.reducer.list_holds()[place].id
+
     def metric(self, name: str, **labels: str) -> float | None:
         """A metric's value."""
         return self.metrics.registry.get_sample_value(f"meshregistry_{name}", labels)

@@ -31,17 +31,18 @@ async def test_a_hold_is_listed_and_accepted(folder: Path) -> None:
         await rig.world.confirm_for(60)
 
         listed = await run("--socket", rig.path, "holds")
-        accepted = await run("--socket", rig.path, "--by", "ann", "accept", 1)
+        hold = rig.world.hold()
+        accepted = await run("--socket", rig.path, "--by", "ann", "accept", hold)
 
     assert [
-        "hold 1  mass  nacos/public/DEFAULT_GROUP",
+        f"hold {hold}  mass  nacos/public/DEFAULT_GROUP",
         "  100 endpoints before, 50 named by the registry now, 50 only held",
         "  held for 60 s, confirmed for 60 s",
         f"  hosts {', '.join(f's{number}.nacos.svc.cluster.local' for number in range(5, 10))}",
         "nothing is served before it has been read: nacos",
         "nothing is served before it has been read: zookeeper",
     ] == listed.stdout.splitlines()
-    assert (0, "accepted hold 1: 50 endpoints of nacos/public/DEFAULT_GROUP go\n") == (
+    assert (0, f"accepted hold {hold}: 50 endpoints of nacos/public/DEFAULT_GROUP go\n") == (
         accepted.exit_code,
         accepted.stdout,
     )

@@ -30,6 +30,7 @@ class Rig:
     def __init__(self, folder: Path | str) -> None:
         self.world = GuardedWorld()
         self.wall = NOW
+        self.known_at = 0.0
         self.ledger = DecisionLedger(self.world.reducer, self, str(folder), self.world.metrics, lambda: self.wall)
 
     async def publish(self, update: OperatorDecision) -> None:
@@ -40,7 +41,7 @@ class Rig:
 
     async def begin(self, *restored: Sequence[bytes]) -> list[OperatorDecision]:
         """Begin as the service does."""
-        due = await self.ledger.begin(restored)
+        due = await self.ledger.begin(restored, self.known_at)
         await self.world.take(*due)
         return due
 
@@ -275,6 +276,6 @@ async def test_a_rejected_hold_is_rejected_by_a_process_whose_snapshot_is_older(
 def test_whatever_the_file_holds_it_is_taken_or_refused(data: bytes) -> None:
     for each in (data, encode_file({"": data})):
         try:
-            DecisionBook().restore(decode_file(each))
+            DecisionBook().restore(decode_file(each), 0.0, NOW)
         except (SavedError, ValueError):
             continue

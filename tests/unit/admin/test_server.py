@@ -50,7 +50,7 @@ async def test_holds_are_listed_with_what_is_frozen_and_waited_for(rig: AdminRig
     answer = await rig.ask(Command.HOLDS)
 
     assert [("1", str(SCOPE), 100, 50, 50)] == [
-        (each.id, each.scope, each.before, each.now, each.held) for each in answer.holds
+        (each.number, each.scope, each.before, each.now, each.held) for each in answer.holds
     ]
     assert (("zookeeper",), ("nacos", "zookeeper"), "") == (answer.frozen, answer.pending, answer.error)
 
@@ -58,11 +58,28 @@ async def test_holds_are_listed_with_what_is_frozen_and_waited_for(rig: AdminRig
 async def test_an_accepted_shrink_happens_now(rig: AdminRig) -> None:
     await shrink(rig)
 
-    answer = await rig.ask(Command.ACCEPT, "1")
+    hold = rig.world.hold()
+    answer = await rig.ask(Command.ACCEPT, hold)
     await rig.world.wait(10)
 
-    assert Answer(done=f"accepted hold 1: 50 endpoints of {SCOPE} go") == answer
-    assert ([Accept("1", WHO)], 50) == (rig.decisions, rig.world.count())
+    assert Answer(done=f"accepted hold {hold}: 50 endpoints of {SCOPE} go") == answer
+    assert ([Accept(hold, WHO)], 50) == (rig.decisions, rig.world.count())
+
+
+async def test_a_hold_that_grows_while_it_is_accepted_stays_and_the_answer_says_so(rig: AdminRig) -> None:
+    await shrink(rig)
+    seen = rig.world.hold()
+    rig.publish_gate = asyncio.Event()
+    asking = asyncio.create_task(rig.ask(Command.ACCEPT, seen))
+    await rig.until(lambda: rig.is_publishing)
+    await rig.world.show(fleet(1, 10))
+    rig.publish_gate.set()
+
+    answer = await asking
+
+    text = f"nothing was accepted: hold {seen} is {rig.world.hold()} now, with 90 endpoints; look at it and name it so"
+    assert Answer(error=text) == answer
+    assert (100, 1.0) == (rig.world.count(), rig.requests("accept", "refused"))
 
 
 async def test_a_decision_is_answered_when_it_has_taken_effect(rig: AdminRig) -> None:
@@ -105,7 +122,7 @@ async def test_what_is_not_saved_is_done_and_the_answer_says_so(rig: AdminRig) -
         (await rig.ask(command, subject)).warning
         for command, subject in [
             (Command.REJECT, "1"),
-            (Command.ACCEPT, "1"),
+            (Command.ACCEPT, rig.world.hold()),
             (Command.FREEZE, "nacos"),
             (Command.THAW, "nacos"),
             (Command.SERVE_ANYWAY, ""),
@@ -128,6 +145,7 @@ async def test_a_disk_that_does_not_answer_is_waited_for_a_while_and_the_answer_
 
 async def test_every_command_becomes_its_decision_with_who_made_it(rig: AdminRig) -> None:
     await shrink(rig)
+    hold = rig.world.hold()
 
     done = [
         (await rig.ask(command, subject)).done
@@ -151,7 +169,7 @@ async def test_every_command_becomes_its_decision_with_who_made_it(rig: AdminRig
         ServeAnyway(("nacos", "zookeeper"), WHO),
     ] == rig.decisions
     assert [
-        f"rejected hold 1: 50 endpoints of {SCOPE} stay",
+        f"rejected hold {hold}: 50 endpoints of {SCOPE} stay",
         "frozen: nacos",
         "frozen: everything",
         "thawed: everything",
@@ -164,7 +182,7 @@ async def test_every_command_becomes_its_decision_with_who_made_it(rig: AdminRig
 async def test_decisions_are_in_the_journal_and_the_metrics(rig: AdminRig) -> None:
     await shrink(rig)
     for command, subject in [
-        (Command.ACCEPT, "1"),
+        (Command.ACCEPT, rig.world.hold()),
         (Command.FREEZE, "nacos"),
         (Command.READ, "nacos"),
         (Command.SERVE_ANYWAY, ""),

@@ -12,8 +12,9 @@ NACOS = Scope("nacos", "", "", "")
 NOW = 1_700_000_000.0
 
 
-def held(number: int, age_s: float = 5.0, scope: str = "nacos/public") -> HoldReport:
-    return HoldReport(str(number), scope, "mass", age_s, 0.0, 100, 50, 50, (), rejected=False)
+def held(number: int, age_s: float = 5.0, scope: str = "nacos/public", content: str = "aa", **more: bool) -> HoldReport:
+    rejected = more.get("rejected", False)
+    return HoldReport(f"{number}-{content}", scope, "mass", age_s, 0.0, 100, 50, 50, (), rejected, content)
 
 
 def told(decision: OperatorDecision, *holds: HoldReport, at: float = NOW) -> dict[str, bytes]:
@@ -26,32 +27,91 @@ def told(decision: OperatorDecision, *holds: HoldReport, at: float = NOW) -> dic
 def test_an_accepted_hold_is_accepted_under_its_number_here_once() -> None:
     book = DecisionBook()
 
-    assert book.merge(told(Accept("7", "ann"), held(7)))
+    assert book.merge(told(Accept("7-aa", "ann"), held(7)))
 
-    assert [Accept("2", "ann")] == book.take_due([held(2), held(3, scope="nacos/other")], (), NOW + 1)
+    assert [Accept("2-aa", "ann")] == book.take_due([held(2), held(3, scope="nacos/other")], (), NOW + 1)
     assert [] == book.take_due([held(2)], (), NOW + 2)
 
 
 def test_a_shrink_that_is_seen_later_here_is_accepted_when_it_is() -> None:
     book = DecisionBook()
-    book.merge(told(Accept("7", "ann"), held(7)))
+    book.merge(told(Accept("7-aa", "ann"), held(7)))
 
     assert [] == book.take_due([], (), NOW + 1)
-    assert [Accept("1", "ann")] == book.take_due([held(1, age_s=0.0)], (), NOW + 30)
+    assert [Accept("1-aa", "ann")] == book.take_due([held(1, age_s=0.0)], (), NOW + 30)
 
 
 def test_another_shrink_later_is_another_matter() -> None:
     book = DecisionBook()
-    book.merge(told(Accept("7", "ann"), held(7)))
+    book.merge(told(Accept("7-aa", "ann"), held(7)))
 
     assert [] == book.take_due([held(1, age_s=0.0)], (), NOW + 61)
 
 
+@pytest.mark.parametrize(
+    "other", [held(1, content="ab"), held(1, content=""), held(1, scope="nacos"), held(1, age_s=-100.0)]
+)
+def test_nothing_is_accepted_but_what_the_operator_saw(other: HoldReport) -> None:
+    book = DecisionBook()
+    book.merge(told(Accept("7-aa", "ann"), held(7)))
+
+    assert [] == book.take_due([other], (), NOW + 1)
+
+
+def test_an_accept_of_an_older_release_says_too_little() -> None:
+    book = DecisionBook()
+    book.merge({"hold": b'{"at":1.7e9,"verb":"accept","by":"ann","scope":"nacos/public","cause":"mass"}'})
+
+    assert [] == book.take_due([held(7), held(8, content="")], (), NOW + 1)
+
+
+def test_a_hold_that_grows_to_what_was_accepted_is_accepted_then() -> None:
+    book = DecisionBook()
+    book.merge(told(Accept("7-aa", "ann"), held(7)))
+
+    assert [] == book.take_due([held(1, content="01")], (), NOW + 1)
+    assert book.is_waiting(NOW + 60)
+    assert [Accept("1-aa", "ann")] == book.take_due([held(1, age_s=30.0)], (), NOW + 60)
+    assert not book.is_waiting(NOW + 121)
+
+
+def test_two_accepted_holds_of_one_scope_are_two_matters() -> None:
+    book = DecisionBook()
+    for number, content in ((7, "aa"), (8, "bb")):
+        book.merge(told(Accept(f"{number}-{content}", "ann"), held(number, content=content), at=NOW + number))
+
+    due = book.take_due([held(1, content="bb"), held(2)], (), NOW + 9)
+
+    assert [Accept("2-aa", "ann"), Accept("1-bb", "ann")] == due
+
+
+def test_a_reject_keeps_what_a_replica_has_seen_otherwise_too() -> None:
+    book = DecisionBook()
+    book.merge(told(Reject("7-aa", "ann"), held(7)))
+
+    holds = [held(1, content="ab"), held(2, rejected=True), held(3, scope="nacos/other")]
+    assert [Reject("1-ab", "ann")] == book.take_due(holds, (), NOW + 1)
+    assert [] == book.take_due([held(1, content="abc")], (), NOW + 2)
+
+
+@pytest.mark.parametrize(("known_at", "due"), [(NOW - 1, [Accept("1-aa", "ann")]), (NOW + 1, [])])
+def test_an_accept_that_the_restored_world_does_not_know_counts_for_the_hold_that_begins_again(
+    known_at: float, due: list[OperatorDecision]
+) -> None:
+    book, restarted_at = DecisionBook(), NOW + 3600
+    book.restore(told(Accept("7-aa", "ann"), held(7)).values(), known_at, restarted_at)
+
+    assert bool(due) is book.is_waiting(restarted_at)
+    assert [] == book.take_due([held(1, age_s=0.0, content="ab")], (), restarted_at + 30)
+    assert due == book.take_due([held(1, age_s=0.0)], (), restarted_at + 30)
+    assert [] == book.take_due([held(2, age_s=0.0)], (), restarted_at + 61)
+
+
 def test_a_rejected_hold_is_rejected() -> None:
     book = DecisionBook()
-    book.merge(told(Reject("7", "ann"), held(7)))
+    book.merge(told(Reject("7-aa", "ann"), held(7)))
 
-    assert [Reject("2", "ann")] == book.take_due([held(2)], (), NOW)
+    assert [Reject("2-aa", "ann")] == book.take_due([held(2)], (), NOW)
 
 
 def test_a_freeze_is_done_unless_it_is_so_already() -> None:
@@ -83,7 +143,7 @@ def test_the_newest_wins_in_any_order_and_any_number_of_times(order: tuple[int, 
 
 def test_what_this_replica_decided_is_told_and_not_done_again() -> None:
     book = DecisionBook()
-    book.note(Accept("7", "ann"), [held(7)], NOW)
+    book.note(Accept("7-aa", "ann"), [held(7)], NOW)
     book.note(Freeze(NACOS, "ann"), [], NOW)
 
     assert 2 == len(book.encode())
@@ -102,7 +162,7 @@ def test_what_is_to_be_done_now_is_done_once_and_never_later(decision: OperatorD
 
 
 def test_a_decision_about_no_hold_is_not_told() -> None:
-    assert {} == told(Accept("7"))
+    assert {} == told(Accept("7-aa"))
 
 
 def test_nonsense_is_refused() -> None:

@@ -421,7 +421,7 @@ async def test_of_many_services_with_one_host_a_part_is_told_and_the_rest_counte
 async def test_of_many_kept_endpoints_a_part_is_told_and_the_rest_counted(world: GuardedWorld) -> None:
     await world.show({"orders": instances(*range(1, MAX_INSTANCES + 8))})
     await world.show({})
-    await world.take(Accept("1", "ann"))
+    await world.take(Accept(world.hold(), "ann"))
 
     (answer,) = ask(world, {})
 

@@ -192,7 +192,7 @@ async def test_decisions_about_a_shrink_are_written_down() -> None:
     world = GuardedWorld()
     await world.show(fleet(3, 10))
     await world.show({})
-    await world.take(Accept("1", "ann"))
+    await world.take(Accept(world.hold(), "ann"))
 
     assert [("held", "guard", str(SCOPE)), ("accepted", "operator", str(SCOPE))] == lines(world)[3:5]
     assert [("empty_grace", "guard", str(SCOPE))] * 3 == lines(world)[5:]

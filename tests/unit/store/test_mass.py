@@ -383,5 +383,5 @@ async def test_what_is_held_follows_its_host_to_another_resource_and_back() -> N
     assert 40 == len([name for name, _ in world.endpoints() if name.startswith("nacos/")])
 
     await world.show({"s0": instances(1, net=9)}, there)
-    await world.take(Accept("1"))
+    await world.take(Accept(world.hold()))
     assert {("eureka/s0.shop", "10.9.0.1")} == {each for each in world.endpoints() if "/s0." in each[0]}

@@ -58,11 +58,64 @@ async def test_an_accepted_shrink_happens_at_once(world: GuardedWorld) -> None:
     await world.show(fleet(10, 10))
     await world.show(fleet(5, 10))
 
-    await world.take(Accept("1", "ann"))
+    await world.take(Accept(world.hold(), "ann"))
     await world.wait(10)
 
     assert 50 == world.count()
     assert [] == world.reducer.list_holds()
+
+
+async def test_what_came_to_a_hold_after_it_was_looked_at_is_not_accepted(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+    await world.show(fleet(5, 10))
+    seen = world.hold()
+    await world.show(fleet(1, 10))
+
+    assert [] == await world.take(Accept(seen, "ann"))
+
+    assert (100, seen.partition("-")[0]) == (world.count(), world.hold().partition("-")[0])
+    await world.take(Accept(world.hold(), "ann"))
+    await world.wait(10)
+    assert 10 == world.count()
+
+
+async def test_what_comes_back_to_a_hold_changes_nothing_about_what_was_seen(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+    await world.show(fleet(5, 10))
+    seen = world.hold()
+    await world.show(fleet(6, 10))
+
+    await world.take(Accept(seen, "ann"))
+    await world.wait(10)
+
+    assert 60 == world.count()
+
+
+async def test_an_equal_shrink_has_an_equal_content_in_every_replica_and_after_a_restart(world: GuardedWorld) -> None:
+    other, third = GuardedWorld(), GuardedWorld()
+    for each, steps in ((world, (10, 5)), (other, (10, 7, 5)), (third, (10, 4))):
+        for services in steps:
+            await each.show(fleet(services, 10))
+    content = world.reducer.list_holds()[0].content
+    before = world.hold()
+    await world.restart()
+
+    assert (before, content) == (world.hold(), world.reducer.list_holds()[0].content)
+    assert content == other.reducer.list_holds()[0].content
+    assert content != third.reducer.list_holds()[0].content
+
+
+async def test_after_a_restart_from_an_older_snapshot_a_number_names_no_other_hold(world: GuardedWorld) -> None:
+    await world.show(fleet(10, 10))
+    older, later = GuardedWorld(), world
+    await older.show(fleet(10, 10))
+    await later.show(fleet(5, 10))
+    await older.show(fleet(4, 10))
+
+    assert [] == await older.take(Accept(later.hold(), "ann"))
+
+    assert ("1", "1") == (later.reducer.list_holds()[0].number, older.reducer.list_holds()[0].number)
+    assert 100 == older.count()
 
 
 async def test_a_rejected_shrink_is_not_accepted_by_time(world: GuardedWorld) -> None:
@@ -74,7 +127,7 @@ async def test_a_rejected_shrink_is_not_accepted_by_time(world: GuardedWorld) ->
     assert 100 == world.count()
     assert [True] == [hold.rejected for hold in world.reducer.list_holds()]
 
-    await world.take(Accept("1"))
+    await world.take(Accept(world.hold()))
     await world.wait(10)
     assert 50 == world.count()
 
@@ -305,7 +358,7 @@ async def test_serving_anyway_completes_the_snapshot(world: GuardedWorld) -> Non
 async def test_a_decision_about_what_is_gone_changes_nothing(world: GuardedWorld) -> None:
     await world.show(fleet(10, 10))
 
-    assert [] == await world.take(Accept("1"), Reject("7"), Thaw(NACOS))
+    assert [] == await world.take(Accept("1-00000000"), Reject("7"), Thaw(NACOS))
     assert 100 == world.count()
 
 
@@ -316,7 +369,7 @@ async def test_the_desk_shows_what_is_held(world: GuardedWorld, desk: OperatorDe
 
     (hold,) = desk.list_holds()
 
-    assert ("1", str(SCOPE), "mass", 60.0, 60.0) == (hold.id, hold.scope, hold.cause, hold.age_s, hold.confirmed_s)
+    assert ("1", str(SCOPE), "mass", 60.0, 60.0) == (hold.number, hold.scope, hold.cause, hold.age_s, hold.confirmed_s)
     assert (100, 50, 50) == (hold.before, hold.now, hold.held)
     assert tuple(f"s{number}.nacos.svc.cluster.local" for number in range(5, 10)) == hold.hosts
     assert not hold.rejected
@@ -329,14 +382,15 @@ async def test_the_desk_hands_decisions_on_with_who_made_them(
     await world.show(fleet(5, 10))
     await world.take(Freeze(NACOS))
 
-    await desk.accept("1", "ann")
+    hold = world.hold()
+    await desk.accept(hold, "ann")
     await desk.reject("1", "bob")
     await desk.freeze("everything", "ann")
     await desk.freeze("nacos/public/DEFAULT_GROUP", "ann")
     await desk.thaw("nacos", "ann")
 
     assert [
-        Accept("1", "ann"),
+        Accept(hold, "ann"),
         Reject("1", "bob"),
         Freeze(EVERYTHING, "ann"),
         Freeze(SCOPE, "ann"),
@@ -354,6 +408,11 @@ async def test_the_desk_knows_only_what_there_is(world: GuardedWorld, desk: Oper
 
     with pytest.raises(UnknownTargetError):
         await desk.accept("1", "ann")
+    await world.show(fleet(10, 10))
+    await world.show(fleet(5, 10))
+    for name in ("1", "1-00000000"):
+        with pytest.raises(UnknownTargetError, match=rf"hold {name} is {world.hold()} now, with 50 endpoints"):
+            await desk.accept(name, "ann")
     with pytest.raises(UnknownTargetError):
         await desk.thaw("nacos", "ann")
     with pytest.raises(UnknownTargetError):

@@ -281,7 +281,7 @@ def test_the_rows_know_every_field_of_the_records() -> None:
         "network",
         "service_account",
     ) == WorkloadEntry.__struct_fields__
-    assert "number unit cause since before rejected frozen confirmed claims displaced doubted" == " ".join(
+    assert "number unit cause since before rejected frozen confirmed claims displaced doubted content" == " ".join(
         HeldShrink.__struct_fields__
     )
     assert {*HeldShrink.__struct_fields__} - {"frozen", "confirmed", "claims"} == {*Hold.__struct_fields__} - {
