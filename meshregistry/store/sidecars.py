@@ -40,7 +40,8 @@ class SidecarShelf:
         self._changed: dict[str, Resource | None] = {}
         self._sources: dict[str, str] = {}
         self._speakers: set[str] = set()
-        self._judged: dict[str, str] = {}
+        self._judged: set[tuple[str, str]] = set()
+        """Source and name."""
 
     def note(self, update: SidecarChanges, territory: Territory | None = None) -> None:
         """Take changed Sidecars; one that must not be published leaves the last good one.
@@ -66,9 +67,8 @@ class SidecarShelf:
         source = update.source
         for name in [name for name, told in self._told.items() if source in told and name not in update.sidecars]:
             self._put(name, source, None)
-        for name in [name for name, judged in self._judged.items() if judged == source]:
-            if name not in update.sidecars:
-                self._judge(name, source, ())
+        for name in [name for judged, name in self._judged if judged == source and name not in update.sidecars]:
+            self._judge(name, source, ())
         self._unheard.discard(source)
         if not self._unheard:
             for name in self._restored:
@@ -88,10 +88,11 @@ class SidecarShelf:
             self._changed[name], self._sources[name] = told.get(first), first
 
     def _judge(self, name: str, source: str, rejects: tuple[Reject, ...]) -> None:
-        self._rejects.replace(f"{Kind.SIDECAR} {name}", rejects)
-        self._judged.pop(name, None)
+        self._rejects.replace(f"{Kind.SIDECAR} {source} {name}", rejects)
         if rejects:
-            self._judged[name] = source
+            self._judged.add((source, name))
+        else:
+            self._judged.discard((source, name))
 
     def restore(self, resources: Iterable[Resource], makers: Iterable[str]) -> None:
         """Go on with the Sidecars of another process, until every source that makes some has told all of its own.

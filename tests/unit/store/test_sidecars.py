@@ -225,3 +225,15 @@ def test_what_people_wrote_is_served_whoever_speaks_last_and_what_was_made_when_
 
     shelf.take({A: GONE})
     assert (set(), [0.0, 0.0, None, 1.0]) == (shelf.names, shelf.counts())
+
+
+def test_what_is_told_of_one_source_stays_when_another_has_a_good_one_of_that_name() -> None:
+    shelf = Shelf()
+    shelf.take({A: ValidatedSidecar(None, (REJECT,))})
+    shelf.take({A: made("a", "written.dubbo")}, is_complete=True, source="files")
+    assert ({A: ("*/written.dubbo",)}, [REJECT]) == (shelf.hosts, shelf.rejects.all())
+
+    shelf.take({}, is_complete=True, source="files")
+    assert ({}, [REJECT]) == (shelf.hosts, shelf.rejects.all())
+    shelf.take({A: made("a", "x.dubbo")})
+    assert ({A: ("*/x.dubbo",)}, []) == (shelf.hosts, shelf.rejects.all())
