@@ -5,6 +5,7 @@ Rules: Slime pkg/source/zookeeper/conversion.go. The slime profile takes what Sl
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -115,7 +116,7 @@ class DubboConverter:
             NamedService(
                 place.name,
                 parse_key(interface, key.name if self._is_istio else place.name),
-                frozenset([member.said.params.get("application", "") for member in each]) - {""},
+                frozenset([said.params.get("application", "") for said in _list_different(each)]) - {""},
                 any(map(self._is_wanted, each)),
             )
             for place, each in sorted(groups.items())
@@ -124,7 +125,16 @@ class DubboConverter:
     def _select(self, names: tuple[str, ...], instances: Iterable[Instance]) -> list[_Member]:
         """Return the instances that selectors accept."""
         accepts = self._selector.choose(names)
-        members = [_Member(instance, self._labels.convert(instance.metadata)) for instance in instances]
+        members: list[_Member] = []
+        known: dict[int, Described] = {}
+        for instance in instances:
+            # Instances of one application share their metadata, whose hash costs more than all else here.
+            said = known.get(id(instance.metadata))
+            if said is None:
+                said = known[id(instance.metadata)] = self._labels.convert(instance.metadata)
+            members.append(_Member(instance, said))
+        if self._selector.is_idle:
+            return members
         return [member for member in members if accepts(member.said.params, member.instance.address)]
 
     def _is_wanted(self, member: _Member) -> bool:
@@ -135,31 +145,31 @@ class DubboConverter:
         return instance.weight > 0 if self._is_istio else member.said.scheme == DUBBO_SCHEME
 
     def _name_as_slime(self, key: ServiceKey, members: list[_Member]) -> dict[_Place, list[_Member]]:
-        groups: dict[_Place, list[_Member]] = {}
+        names = {id(said): str(slime_key(key.scope.group, said.params)) for said in _list_different(members)}
+        groups: dict[str, list[_Member]] = {}
         for member in members:
-            name = str(slime_key(key.scope.group, member.said.params))
-            groups.setdefault(_Place(name, name + self._dubbo.host_suffix, DUBBO_SCHEME), []).append(member)
-        return groups
+            groups.setdefault(names[id(member.said)], []).append(member)
+        suffix = self._dubbo.host_suffix
+        return {_Place(name, name + suffix, DUBBO_SCHEME): each for name, each in groups.items()}
 
     def _name_by_key(
         self, key: ServiceKey, members: list[_Member], schemes: frozenset[str]
     ) -> dict[_Place, list[_Member]]:
         hosts = name_hosts(parse_key(key.scope.group, key.name), schemes, self._dubbo.host_suffix)
-        groups: dict[_Place, list[_Member]] = {}
+        groups: dict[str, list[_Member]] = {}
         for member in members:
-            scheme = member.said.scheme
-            groups.setdefault(_Place(hosts[scheme], hosts[scheme], scheme), []).append(member)
-        return groups
+            groups.setdefault(member.said.scheme, []).append(member)
+        return {_Place(hosts[scheme], hosts[scheme], scheme): each for scheme, each in groups.items()}
 
     def _claim(self, key: ServiceKey, place: _Place, members: list[_Member]) -> tuple[Claim, RejectNotes]:
         notes = RejectNotes(f"{self._policy.resource_ns}/{place.name}")
-        methods = set() if self._is_istio else {member.said.params.get(METHOD_LABEL) for member in members}
+        methods = set() if self._is_istio else {said.params.get(METHOD_LABEL) for said in _list_different(members)}
         ports = self._list_ports(place.scheme, members, notes)
         endpoints = self._place(members, ports, notes, with_methods=len(methods) > 1)
         labels = self._label_entry(key.scope.group, endpoints, differ=len(methods) > 1)
         extra = self._extra_metas.get(place.name, _NO_EXTRA)
         annotations = {SERVICE_KEY_ANNOTATION: key.name} if self._is_istio else {}
-        is_static = all(is_ip(member.instance.address) for member in members)
+        is_static = all(map(is_ip, [instance.address for instance, _ in members]))
         claim = Claim(
             key,
             self._policy.resource_ns,
@@ -190,17 +200,18 @@ class DubboConverter:
         self, members: list[_Member], ports: tuple[ServicePort, ...], notes: RejectNotes, *, with_methods: bool
     ) -> tuple[WorkloadEntry, ...]:
         """Return the endpoints in canonical order, each address and port once."""
-        different = {member.instance.metadata: member.said for member in members}.values()
-        for dropped in [dropped for said in different for dropped in said.labels.dropped]:
-            notes.add(dropped.reason, dropped.key, f"{dropped.value!r} is no label; dropped")
+        if any(said.labels.dropped for said in _list_different(members)):
+            self._note_dropped(members, notes)
+        maps = {port: self._ports.map_endpoint(ports, port) for port in {instance.port for instance, _ in members}}
+        scale = _scale if self._is_istio else _set_none
         endpoints = sorted(
             [
                 WorkloadEntry(
                     instance.address,
-                    self._ports.map_endpoint(ports, instance.port),
+                    maps[instance.port],
                     said.labels.labels if with_methods else said.without_methods,
                     said.labels.locality,
-                    max(1, round(min(instance.weight, _MAX_WEIGHT))) if self._is_istio else 0,
+                    scale(instance.weight),
                 )
                 for instance, said in members
             ]
@@ -209,6 +220,11 @@ class DubboConverter:
         if len(unique) < len(endpoints):
             notes.add("endpoint_duplicate", "", f"{len(endpoints) - len(unique)} registered more than once; dropped")
         return unique
+
+    def _note_dropped(self, members: list[_Member], notes: RejectNotes) -> None:
+        different = {member.instance.metadata: member.said for member in members}.values()
+        for dropped in [dropped for said in different for dropped in said.labels.dropped]:
+            notes.add(dropped.reason, dropped.key, f"{dropped.value!r} is no label; dropped")
 
     def _label_entry(self, interface: str, endpoints: tuple[WorkloadEntry, ...], *, differ: bool) -> dict[str, str]:
         labels = {"path": interface} if not self._is_istio or is_label_value(interface) else {}
@@ -219,3 +235,18 @@ class DubboConverter:
         if differ and not self._is_istio and is_method_lb_enabled(self._dubbo.method_lb_selectors, own):
             labels[METHOD_FLAG] = "false"
         return labels
+
+
+def _list_different(members: list[_Member]) -> Iterable[Described]:
+    """Return what the members say, each as often as there are records of it: members mostly share one."""
+    return {id(said): said for _, said in members}.values()
+
+
+@lru_cache(maxsize=1024)
+def _scale(weight: float) -> int:
+    """Return the weight as an integer, at least 1."""
+    return max(1, round(min(weight, _MAX_WEIGHT)))
+
+
+def _set_none(_weight: float) -> int:
+    return 0

@@ -29,12 +29,17 @@ class Described(NamedTuple):
     """What the parameters of a provider say."""
 
     scheme: str
-    params: Mapping[str, str]
+    pairs: Pairs
     """What selectors judge by: in the slime profile the labels."""
 
     labels: EndpointLabels
     without_methods: Pairs
     """The labels but for the one of methods."""
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The same as a map; made anew, as nearly nobody asks and 30,000 maps cost time and memory."""
+        return dict(self.pairs)
 
 
 class DubboLabels:
@@ -45,32 +50,37 @@ class DubboLabels:
         self._is_istio = policy.profile is Profile.ISTIO
         # What instances speak is their scheme, and their weight a parameter: labels need not be searched for either.
         self._filter = LabelFilter(msgspec.structs.replace(policy, instance_protocols=False, weight_key=""), cache_size)
-        self._known: dict[Pairs, Described] = {}
+        self._known: dict[int, tuple[Pairs, Described]] = {}
+        """By the identity of the metadata, which sources share: to hash it twice costs a third of describing it."""
+
         self._most_known = min(cache_size, _MOST_REMEMBERED)
         self._kept_keys = frozenset(_list_kept_keys(policy))
         self._defaults = {f"{DEFAULT_PREFIX}{key}": key for key in self._kept_keys}
         self._uncommon = frozenset((_TAG, *self._defaults))
+        self._told_keys = self._kept_keys | self._uncommon
 
     def convert(self, metadata: Pairs) -> Described:
         """Return what the metadata of a Dubbo instance says."""
-        known = self._known.get(metadata)
-        if known is None:
-            known = self._describe(metadata) if self._is_istio else self._repeat_slime(metadata)
-            remember(self._known, metadata, known, self._most_known)
-        return known
+        known = self._known.get(id(metadata))
+        if known is not None and known[0] is metadata:
+            return known[1]
+        described = self._describe(metadata) if self._is_istio else self._repeat_slime(metadata)
+        remember(self._known, id(metadata), (metadata, described), self._most_known)
+        return described
 
     def _describe(self, metadata: Pairs) -> Described:
-        params = dict(metadata)
-        relabel(params, self._policy.relabel)
-        is_plain = not self._policy.relabel and self._uncommon.isdisjoint(params)
-        converted = self._filter.convert(self._keep(metadata) if is_plain else self._choose(params), ())
-        return Described(params.get(PROTOCOL, DUBBO_SCHEME), params, converted, converted.labels)
-
-    def _keep(self, metadata: Pairs) -> Pairs:
-        """Return what `_choose` does of the usual metadata, and the same pairs: copies of 100,000 cost memory."""
-        kept_keys = self._kept_keys
-        kept = tuple([pair for pair in metadata if pair[0] in kept_keys and pair[1]])
-        return tuple([pair for pair in kept if pair[0] != "interface" or is_label_value(pair[1])])
+        told_keys = self._told_keys
+        told = [pair for pair in metadata if pair[0] in told_keys]
+        if self._policy.relabel or any(pair[0] in self._uncommon for pair in told):
+            params = dict(metadata)
+            relabel(params, self._policy.relabel)
+            scheme, pairs, kept = params.get(PROTOCOL, DUBBO_SCHEME), tuple(params.items()), self._choose(params)
+        else:
+            # The same pairs as those of the metadata: copies of 100,000 cost memory.
+            scheme, pairs = next((value for name, value in told if name == PROTOCOL), DUBBO_SCHEME), metadata
+            kept = tuple([pair for pair in told if pair[1] and (pair[0] != "interface" or is_label_value(pair[1]))])
+        converted = self._filter.convert_anew(kept)
+        return Described(scheme, pairs, converted, converted.labels)
 
     def _choose(self, params: dict[str, str]) -> Pairs:
         labels = {name: value for name, value in params.items() if value and name in self._kept_keys}
@@ -86,7 +96,7 @@ class DubboLabels:
         params = dict(metadata)
         escaped = tuple([_escape(pair) for pair in metadata if pair[0] not in (PROTOCOL, _TAG)])
         spread = _spread(params)
-        filtered = self._filter.convert(sort_pairs({**dict(escaped), **spread}) if spread else escaped, ())
+        filtered = self._filter.convert_anew(sort_pairs({**dict(escaped), **spread}) if spread else escaped)
         labels = dict(filtered.labels)
         if self._policy.relabel:
             relabel(labels, self._policy.relabel)
@@ -95,7 +105,7 @@ class DubboLabels:
         without = filtered.labels
         if METHOD_LABEL in labels:
             without = tuple([pair for pair in filtered.labels if pair[0] != METHOD_LABEL])
-        return Described(params.get(PROTOCOL, DUBBO_SCHEME), labels, filtered, without)
+        return Described(params.get(PROTOCOL, DUBBO_SCHEME), filtered.labels, filtered, without)
 
 
 def _escape(pair: tuple[str, str]) -> tuple[str, str]:

@@ -89,6 +89,10 @@ class LabelFilter:
             remember(self._known, (metadata, injected), converted, _MOST_REMEMBERED)
         return converted
 
+    def convert_anew(self, metadata: Pairs) -> EndpointLabels:
+        """Return the labels of metadata that is not worth remembering whole."""
+        return self._convert(metadata, ())
+
     def _convert(self, metadata: Pairs, injected: Pairs) -> EndpointLabels:
         dropped: list[Dropped] = []
         pairs = tuple({**dict(metadata), **dict(injected)}.items()) if injected else metadata
@@ -233,8 +237,12 @@ def _supply_labels(
 
 
 def _find_label(endpoints: Sequence[WorkloadEntry], key: str) -> str | None:
+    seen: set[int] = set()
     for endpoint in endpoints:
-        for name, value in endpoint.labels:
-            if name == key:
-                return value
+        # Endpoints of one application share their labels, and mostly none has the key.
+        if id(endpoint.labels) not in seen:
+            seen.add(id(endpoint.labels))
+            for name, value in endpoint.labels:
+                if name == key:
+                    return value
     return None

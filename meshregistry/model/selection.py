@@ -83,6 +83,9 @@ class InstanceSelector:
 
     def __init__(self, selection: Selection) -> None:
         self._always_source = selection.always_source
+        self.is_idle = not (selection.source or selection.serviced or selection.empty_excludes_all)
+        """Whether it takes every instance."""
+
         self._source = _build_list(selection.source, selection)
         self._serviced = {service: _build_list(each, selection) for service, each in selection.serviced}
 

@@ -265,11 +265,12 @@ def _are_endpoints_legal(
     """Whether nothing needs repair: the usual case, with one look at what endpoints share."""
     port_maps = {each.ports for each in endpoints}
     places = {(each.weight, each.locality) for each in endpoints}
+    label_maps = {id(each.labels): each.labels for each in endpoints}
     return (
         all(name in names and 1 <= number <= _MAX_PORT for ports in port_maps for name, number in ports)
         and all(map(is_address, [each.address for each in endpoints]))
         and all(_is_encodable_place(weight, locality) for weight, locality in places)
-        and all(_are_labels_legal(each.labels, legal_pairs) for each in endpoints)
+        and all(_are_labels_legal(labels, legal_pairs) for labels in label_maps.values())
     )
 
 

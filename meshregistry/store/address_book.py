@@ -10,7 +10,7 @@ import msgspec
 from meshregistry.model.grammar import is_ip
 from meshregistry.model.rejects import Reject, print_subject
 from meshregistry.model.service_entry import ServiceEntry
-from meshregistry.model.virtual_address import VirtualAddresses
+from meshregistry.model.virtual_address import VirtualAddresses, derive_address
 
 
 class AddressBook:
@@ -18,6 +18,7 @@ class AddressBook:
 
     def __init__(self, network: str) -> None:
         self._addresses = VirtualAddresses(network)
+        self._range = network
         self._network = ip_network(network) if network else None
         self._hosts: dict[str, str] = {}
         self._resources: dict[str, set[str]] = {}
@@ -25,7 +26,7 @@ class AddressBook:
 
     def settle(self, name: str, entry: ServiceEntry | None) -> ServiceEntry | None:
         """Return what is served of a resource with the address that its host has now."""
-        host = entry.hosts[0] if entry is not None and self._is_virtual(entry.addresses) else ""
+        host = entry.hosts[0] if entry is not None and self._is_virtual(entry) else ""
         before = self._hosts.get(name, "")
         if host != before:
             self._withdraw(name, before)
@@ -51,11 +52,14 @@ class AddressBook:
         touched, self._touched = self._touched, set()
         return touched
 
-    def _is_virtual(self, addresses: tuple[str, ...]) -> bool:
-        """Whether it is an address that the conversion gave; those that people write stay as they are."""
-        if self._network is None or len(addresses) != 1 or not is_ip(addresses[0]):
+    def _is_virtual(self, entry: ServiceEntry) -> bool:
+        """Whether it has an address that the conversion gave; those that people write stay as they are."""
+        addresses = entry.addresses
+        if self._network is None or len(addresses) != 1:
             return False
-        return ip_address(addresses[0]) in self._network
+        if addresses[0] == derive_address(entry.hosts[0], self._range):
+            return True  # nearly all of them
+        return is_ip(addresses[0]) and ip_address(addresses[0]) in self._network
 
     def _enter(self, name: str, host: str) -> None:
         if host:
