@@ -14,7 +14,7 @@ from meshregistry.model.bounded import remember
 from meshregistry.model.instance import Pairs
 from meshregistry.model.service_entry import ServiceEntry, ServicePort, WorkloadEntry
 from meshregistry.model.sidecar import Sidecar
-from meshregistry.wire.protobuf import frame, number, string_map, text, varint
+from meshregistry.wire.protobuf import frame, number, string_map, text, text_first, varint
 
 RESOURCE_URL = "type.googleapis.com/istio.mcp.v1alpha1.Resource"
 SERVICE_ENTRY_URL = "type.googleapis.com/istio.networking.v1alpha3.ServiceEntry"
@@ -110,22 +110,32 @@ class ResourceEncoder:
         parts += [text(b"\x12", address) for address in entry.addresses]
         parts.append(self._service_ports.get(entry.ports) or self._keep_service_ports(entry.ports))
         parts += [number(b"\x20", entry.location), number(b"\x28", entry.resolution)]
-        parts += map(self._encode_endpoint, entry.endpoints)
+        parts += self._encode_endpoints(entry.endpoints)
         parts += [text(b"\x3a", export) for export in entry.export_to]
         parts += [text(b"\x42", name) for name in entry.subject_alt_names]
         if entry.workload_selector:
             parts.append(frame(b"\x4a", string_map(b"\x0a", entry.workload_selector)))
         return b"".join(parts)
 
-    def _encode_endpoint(self, endpoint: WorkloadEntry) -> bytes:
+    def _encode_endpoints(self, endpoints: tuple[WorkloadEntry, ...]) -> list[bytes]:
+        """Return the fields of endpoints; what those of one application share is looked up once."""
+        tails: dict[tuple[int, int, str, int, str, str], bytes] = {}
+        parts = []
+        for each in endpoints:
+            place = id(each.ports), id(each.labels), each.locality, each.weight, each.network, each.service_account
+            tail = tails.get(place)
+            if tail is None:
+                tail = tails[place] = self._encode_tail(each)
+            parts.append(text_first(b"\x32", b"\x0a", each.address, tail))
+        return parts
+
+    def _encode_tail(self, endpoint: WorkloadEntry) -> bytes:
         place = endpoint.network, endpoint.locality, endpoint.weight, endpoint.service_account
-        payload = (
-            text(b"\x0a", endpoint.address)
-            + (self._ports.get(endpoint.ports) or self._keep_ports(endpoint.ports))
+        return (
+            (self._ports.get(endpoint.ports) or self._keep_ports(endpoint.ports))
             + (self._labels.get(endpoint.labels) or self._keep_labels(endpoint.labels))
             + (self._places.get(place) or self._keep_place(place))
         )
-        return frame(b"\x32", payload)
 
     def _keep_ports(self, ports: PortMap) -> bytes:
         encoded = b"".join([_encode_port_pair(name, port) for name, port in ports])
