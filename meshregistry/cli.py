@@ -56,6 +56,7 @@ def start(path: Path, *, is_shadow: bool = False) -> NoReturn:
     prepare_process()
     stop_collecting()
     from meshregistry.app import serve  # the server rooms take half a second to import; `probe` needs none of them
+    from meshregistry.descriptors import raise_limit
     from meshregistry.settings.secrets import list_secrets
 
     origin = _open(path, is_shadow=is_shadow)
@@ -63,6 +64,7 @@ def start(path: Path, *, is_shadow: bool = False) -> NoReturn:
     configure_logs(level=log.level, as_json=log.format == "json")
     conceal_in_tracebacks(list_secrets(origin.loaded.settings))
     _print_lines("warning", origin.loaded.warnings)
+    raise_limit(origin.loaded.settings)
     try:
         _run_loop(serve(origin))
     except Exception:  # noqa: BLE001 - the edge: Python would print the traceback, and whatever secret is in its texts

@@ -30,6 +30,8 @@ EVENTS = (
         "pods.no_cluster", "warning", "A source wants labels of pods, and no cluster can be asked; the reason says why."
     ),
     Event("pods.unreachable", "error", "A remote cluster cannot be reached as its secret says."),
+    Event("app.few_files", "warning", "The hard limit of open files is below what the limits of connections need."),
+    Event("app.limit_not_raised", "warning", "The soft limit of open files cannot be raised to the hard one."),
     Event("app.shadow", "warning", "Everything is read and shown, and nobody is served."),
     Event("app.stopping", "info", "A signal to stop has come; a second one ends at once."),
     Event("app.crashed", "error", "What the service cannot do without failed, with the traceback: a fault of ours."),

@@ -84,8 +84,8 @@ async def decide(scene: Scene, registry: Registry) -> None:
     scene.seen[HELD] += everything <= scene.witness.held.keys()
     registry.owned.clear()
     decided = asyncio.get_running_loop().time()
-    for hold in holds:
-        await scene.process.decide(Command.ACCEPT, hold.id)
+    while any([(await scene.process.decide(Command.ACCEPT, hold.id)).error for hold in holds]):
+        holds = (await scene.process.decide(Command.HOLDS)).holds  # more has come to one since it was listed
     if await scene.witness.until(lambda: not scene.witness.held.keys() & everything, scene.guard_s * 0.8):
         took_s = asyncio.get_running_loop().time() - decided
         scene.notes.append(

@@ -23,6 +23,7 @@ COMPOSITION_ROOT = {
     "cli_diff",
     "collector",
     "demo",
+    "descriptors",
     "demo_registries",
     "fleet",
     "inheritance",
