@@ -19,6 +19,7 @@ from meshregistry.adapters import (
 from meshregistry.admin.server import AdminServer
 from meshregistry.changes import compose, keep_fixed, plan_changes
 from meshregistry.collector import look_when_grown, note_loading, spare_first_world
+from meshregistry.contact import Contact
 from meshregistry.errors import SettingsError
 from meshregistry.fleet import DecisionRoute, Fleet, build_source
 from meshregistry.http.server import HttpServer
@@ -28,7 +29,7 @@ from meshregistry.inheritance import Inheritance, unite
 from meshregistry.kubernetes.settings_objects import SettingsObjects
 from meshregistry.kubernetes.watch import PodWatch
 from meshregistry.ledger import DecisionLedger
-from meshregistry.patience import Patience
+from meshregistry.patience import Patience, PatienceOptions
 from meshregistry.persistence import Keeper, KeeperOptions
 from meshregistry.reload import Reload, SettingsOrigin, reopen_settings, settings_objects
 from meshregistry.replica.exchange import DecisionExchange
@@ -53,6 +54,7 @@ from meshregistry.wiring import (
     check_readable,
     cluster_options,
     http_options,
+    registry_addresses,
     replica_options,
     retired_rules,
     saved_terms,
@@ -162,15 +164,18 @@ class App:
 
     async def _live(self) -> None:
         """Go on from what siblings have and what was saved, then follow the registries."""
-        waiting = await self._inherit()
+        contact = Contact(registry_addresses(self._settings))
         async with asyncio.TaskGroup() as tasks:
+            if self._settings.data_dir and self._settings.restore_patience:
+                tasks.create_task(contact.run(self._settings.restore_patience))
+            waiting = await self._inherit()
             for each in (self._reducer.run(self._inbox), self._keeper.run(), measure_loop_lag(self._metrics)):
                 tasks.create_task(each)
             tasks.create_task(look_when_grown(note_loading(self._store)))
             if waiting:
-                patience_s = self._settings.restore_patience
-                patience = Patience(lambda: self._reducer.pending_sources, self._fleet.is_failing, patience_s)
-                tasks.create_task(patience.end_for(waiting, self._inbox))
+                options = PatienceOptions(self._settings.restore_patience, self._settings.restore_contact)
+                looks = (lambda: self._reducer.pending_sources), self._fleet.is_failing, contact.silent_for
+                tasks.create_task(Patience(*looks, options).end_for(waiting, self._inbox))
             if self._shelf is not None:
                 tasks.create_task(supervise("offer", partial(self._offer.run, self._shelf)))
             tasks.create_task(supervise("decisions", self._ledger.run))
@@ -200,7 +205,8 @@ class App:
         worlds = [each for each in (saved, *siblings) if each is not None]
         known_at = found.world.taken_at if found is not None else 0.0
         if decided := await self._ledger.begin((each.decisions for each in worlds), known_at):
-            await self._reducer.reduce(decided)
+            async with self._reducer.batches.one():
+                await self._reducer.reduce(decided)
         return waiting
 
     async def _restore(self, found: Inheritance) -> frozenset[str]:

@@ -82,9 +82,9 @@ class Fleet:
         return self._sources
 
     def is_failing(self, kind: str) -> bool:
-        """Whether a source could not read a registry of its lately; one that does not run never can."""
+        """Whether a source could not read a registry of its lately; one that does not run yet will tell."""
         source = self._sources.get(kind)
-        return source is None or source.is_failing
+        return source is not None and source.is_failing
 
     def add(self, kind: str, source: FleetSource, tasks: asyncio.TaskGroup) -> None:
         """Run a source as a child of `tasks`, restarted when it breaks."""

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from yarl import URL
+
 from meshregistry.http.connections import ConnectionLimits
 from meshregistry.http.server import HttpOptions
 from meshregistry.kubernetes.watch import ClusterOptions
@@ -18,11 +20,13 @@ from meshregistry.settings.root import Settings
 from meshregistry.settings.source import Source
 from meshregistry.settings.zookeeper import ZookeeperSource
 from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions, HoldOptions, Mode, TlsFiles
+from meshregistry.sources.eureka.proxies import proxy_of
 from meshregistry.sources.files.options import FilesOptions
 from meshregistry.sources.nacos.options import GrpcTls, NacosOptions, NacosScope, NacosServerOptions, WatchOptions
 from meshregistry.sources.nacos.signature import AccessKey
 from meshregistry.sources.polling import PollOptions
 from meshregistry.sources.zookeeper.options import ZooKeeperOptions
+from meshregistry.sources.zookeeper.session.hosts import parse_host
 from meshregistry.store.fingerprint import fingerprint_conversion
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.rules import SourceLimits, SourceRules
@@ -107,6 +111,19 @@ def saved_terms(settings: Settings, rules: Mapping[str, SourceRules]) -> Terms:
     policies, created = {source: each.conversion for source, each in rules.items()}, settings.mcp.create_time
     prints = {source: fingerprint_conversion(policy, created) for source, policy in policies.items()}
     return Terms({source: each.conversion for source, each in retired_rules(settings).items()} | policies, prints)
+
+
+def registry_addresses(settings: Settings) -> dict[str, tuple[tuple[str, int], ...]]:
+    """Return where the registries of each enabled source listen; none of a source that is read through a proxy."""
+    found: dict[str, tuple[tuple[str, int], ...]] = {}
+    for kind, options in source_options(settings).items():
+        if isinstance(options, ZooKeeperOptions):
+            found[kind] = tuple(parse_host(host) for server in options.servers for host in server.session.hosts)
+        elif not isinstance(options, FilesOptions):
+            urls = [URL(address) for server in options.servers for address in server.addresses]
+            is_proxied = isinstance(options, EurekaOptions) and any(proxy_of(url, "") for url in urls)
+            found[kind] = () if is_proxied else tuple((url.host or "", url.port or 0) for url in urls)
+    return found
 
 
 def replica_options(settings: Settings) -> ReplicaOptions:

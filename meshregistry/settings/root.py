@@ -135,6 +135,11 @@ class Settings(Section):
         "How long a start from the saved snapshot waits for the registries before it serves what was saved, as what "
         "was registered since the last save is not in it; a registry that cannot be read ends the wait; 0 = no wait.",
     )
+    restore_contact: Duration = setting(
+        1.0,
+        "How much of restore_patience a source has to get a connection to any registry: where packets are swallowed, "
+        "nobody refuses one.",
+    )
     registry_start_delay: Duration = setting(
         0.0,
         "Wait before the first poll.",

@@ -70,7 +70,8 @@ EVENTS = (
     Event(
         "restore.waits_no_more",
         "info",
-        "What was saved of a source has to do: a registry cannot be read (`failing`) or takes too long (`late`).",
+        "What was saved of a source has to do: a registry cannot be read (`failing`), takes no connection "
+        "(`unreached`) or too long (`late`).",
     ),
     Event("store.confirmed", "info", "Every source has confirmed or changed what was restored."),
     Event("store.committed", "debug", "A snapshot with changes."),
@@ -115,10 +116,11 @@ EVENTS = (
     Event("replica.connected", "info", "The decisions of a sibling arrive."),
     Event("replica.lost", "info", "They do not; tried again."),
     Event("replica.taken", "info", "This start took the world of a sibling."),
-    Event("replica.not_taken", "info", "A sibling gave none."),
+    Event("replica.not_taken", "info", "A sibling gave none; `reason` says why ([operations](operations.md))."),
     Event("replica.takeover_timeout", "warning", "No sibling gave one in time; the registries are read."),
     Event("replica.unresolved", "debug", "A name of `replicas.siblings` has no address."),
     Event("replica.resolve_timeout", "debug", "Names of siblings were not answered in time."),
+    Event("contact.none", "debug", "A registry's address takes no connection at the start."),
     Event("reload.done", "info", "A changed settings file has taken effect."),
     Event("reload.sources", "info", "Which sources it started, stopped or restarted."),
     Event("reload.restored", "info", "The file says what runs again, after one that was refused."),

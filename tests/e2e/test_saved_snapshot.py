@@ -10,6 +10,7 @@ import pytest
 from meshregistry.sim.nacos.faults import Fault
 from meshregistry.sim.nacos.views import Dialect
 from meshregistry.watch.model import Action
+from tests.support.dark_port import dark_port
 from tests.support.nacos_rig import SimRig
 from tests.support.service_process import TIMEOUT_S, ServiceProcess, held_by, istiod_at, served_by
 
@@ -51,6 +52,25 @@ async def test_killed_with_every_registry_down_it_serves_the_same_again(
         await registry.start()
         await registry.deregister("service-7", "10.0.0.7", 8080)
         await service.until_fresh()
+    assert 20 == len(before)
+
+
+async def test_with_every_registry_swallowing_packets_it_serves_the_same_again_without_its_whole_patience(
+    service: ServiceProcess, registry: SimRig
+) -> None:
+    service.edit = lambda text: text + "restore_patience: 1h\n"
+    async with service.running():
+        await service.until_fresh()
+        before = await served_by(service.ads)
+        await service.until_saved("service-20")
+    port = int(registry.base_url.rpartition(":")[2])
+    await registry.stop()
+
+    with dark_port(port):
+        async with service.running():
+            assert before == await served_by(service.ads)
+    log = (service.data_dir.parent / "log").read_text()
+    assert "restore.waits_no_more source=nacos reason=unreached" in log
     assert 20 == len(before)
 
 

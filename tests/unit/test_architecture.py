@@ -22,6 +22,7 @@ COMPOSITION_ROOT = {
     "cli_admin",
     "cli_diff",
     "collector",
+    "contact",
     "demo",
     "descriptors",
     "demo_registries",

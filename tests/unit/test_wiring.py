@@ -23,6 +23,7 @@ from meshregistry.wiring import (
     eureka_options,
     http_options,
     nacos_options,
+    registry_addresses,
     retired_rules,
     saved_terms,
     source_options,
@@ -47,6 +48,21 @@ NACOS = "nacos_source: {enabled: true, address: ['http://127.0.0.1:8848']%s}\n"
 
 def test_without_a_source_nothing_is_converted() -> None:
     assert {} == source_rules(load(""))
+
+
+ZOOKEEPER = "zookeeper_source: {enabled: true, address: ['zk1:2181', 'zk2:2182']}\n"
+
+
+def test_every_registry_has_an_address_that_can_be_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("http_proxy", raising=False)
+    text = EUREKA % "" + NACOS % "" + ZOOKEEPER
+    zookeeper = ("zk1", 2181), ("zk2", 2182)
+
+    nacos = {"nacos": (("127.0.0.1", 8848),), "zookeeper": zookeeper}
+    assert {"eureka": (("127.0.0.1", 8761),), **nacos} == registry_addresses(load(text))
+    monkeypatch.setenv("http_proxy", "http://proxy.test:3128")
+    assert {"eureka": (), **nacos} == registry_addresses(load(text))
+    assert {} == registry_addresses(load(""))
 
 
 def test_the_istio_profile_keeps_ports_and_marks_what_is_emptied() -> None:
