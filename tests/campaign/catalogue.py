@@ -33,6 +33,7 @@ FAULTS = (
         (_EMPTY, Sign("gate refused")),
         registry_faults.peer_empty,
         sources=frozenset({"eureka"}),
+        limit="no other registry is asked by way of one of two peers that may know less than the other",
     ),
     Fault(
         "zookeeper-leader-kill",
@@ -40,6 +41,7 @@ FAULTS = (
         registry_faults.leader,
         sources=frozenset({"dubbo"}),
         real=True,
+        limit="the simulator is one server, which has no leader",
     ),
     Fault("partition-refuse", (Sign("gate refused"), _FAILED), registry_faults.refuse),
     Fault("partition-drop", (Sign("gate held"), _FAILED), registry_faults.drop),

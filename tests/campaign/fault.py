@@ -22,6 +22,7 @@ MakeAll = Callable[[Scene], Awaitable[None]]
 class Fault:
     """A fault by its name. `sources` limits it to kinds of registries, `real` to real servers or to simulators.
 
+    `limit` says why, where there is such a limit.
     `signs` prove that it was there: a run in which one of them is missing counts as no run.
     """
 
@@ -31,6 +32,7 @@ class Fault:
     make_all: MakeAll | None = None
     sources: frozenset[str] = frozenset()
     real: bool | None = None
+    limit: str = ""
 
     def meets(self, registry: Registry) -> bool:
         """Tell whether it can be made of a registry."""

@@ -17,8 +17,9 @@ LITTER = "192.0.2."
 """Addresses of hostile records begin so; they are not part of the judged world."""
 
 _AT_ONCE = 16
-_ADDRESSES = 8192
-"""They come round again, as those of a cluster do: what is remembered of each is bounded by how many there are."""
+_ADDRESSES = 4096
+"""They come round again, as those of a cluster do: what is remembered of each is bounded by how many there are.
+A soak has used all of them before its memory is judged."""
 
 STEERING: Final = {
     "istio.io/rev": "foreign",

@@ -20,5 +20,13 @@ def test_the_page_explains_every_fault_in_order_and_no_other() -> None:
     assert list(NAMES) == named
 
 
+def test_a_fault_that_is_not_made_of_everything_says_why_and_so_does_the_page() -> None:
+    page = (ROOT / "docs/reliability.md").read_text("utf-8")
+    limited = {fault for fault in FAULTS if fault.sources or fault.real is not None}
+
+    assert limited == {fault for fault in FAULTS if fault.limit}
+    assert [] == [fault.name for fault in limited if f"`{fault.name}`: {fault.limit}" not in page]
+
+
 def _names(line: str) -> list[str]:
     return re.findall(r"`([a-z0-9-]+)`", line.split("|")[1])
