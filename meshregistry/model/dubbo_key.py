@@ -23,7 +23,7 @@ DEFAULT_WEIGHT = 100.0
 DEFAULT_PREFIX = "default."
 """Before a parameter that old versions write as a default."""
 
-_NO_VERSION = frozenset(("0.0.0", "*"))
+_NO_VERSION = "0.0.0"
 
 
 class DubboKey(NamedTuple):
@@ -36,6 +36,11 @@ class DubboKey(NamedTuple):
     def __str__(self) -> str:
         """Return `interface[:group[:version]]` without trailing empty parts."""
         return f"{self.interface}:{self.group}:{self.version}".rstrip(":")
+
+
+def make_key(interface: str, group: str, version: str) -> DubboKey:
+    """Return the service of these names; the version `0.0.0` is none."""
+    return DubboKey(interface, group, "" if version == _NO_VERSION else version)
 
 
 def parse_key(interface: str, text: str) -> DubboKey:
@@ -61,7 +66,7 @@ def find_param(params: Mapping[str, str], name: str) -> str:
 def key_of(interface: str, params: Mapping[str, str]) -> DubboKey:
     """Return the service that a provider's parameters name; the versions `0.0.0` and `*` and the group `*` are none."""
     group, version = find_param(params, "group"), find_param(params, "version")
-    return DubboKey(interface, "" if group == "*" else group, "" if version in _NO_VERSION else version)
+    return make_key(interface, "" if group == "*" else group, "" if version == "*" else version)
 
 
 def slime_key(interface: str, labels: Mapping[str, str]) -> DubboKey:

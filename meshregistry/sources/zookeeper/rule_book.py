@@ -19,7 +19,7 @@ class RuleBook:
 
     def replace(self, bodies: Mapping[str, bytes]) -> frozenset[str] | None:
         """Take all rule nodes, name to data; return the interfaces whose rules changed, None for all of them."""
-        keys = {key: body for name, body in bodies.items() if (key := read_rule_key(name)) is not None}
+        keys = {key: body for name, body in sorted(bodies.items()) if (key := read_rule_key(name)) is not None}
         rules = {key: read_rule_node(key, body) for key, body in sorted(keys.items(), key=_order)}
         changed = {key for key in rules.keys() | self._rules.keys() if rules.get(key) != self._rules.get(key)}
         self._rules = rules

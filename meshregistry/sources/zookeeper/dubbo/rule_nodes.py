@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from meshregistry.model.dubbo_key import DubboKey
+from meshregistry.model.dubbo_key import DubboKey, make_key
 from meshregistry.sources.yaml_text import BadYaml, load_documents
 from meshregistry.sources.zookeeper.dubbo.rules import ANYHOST, Rule, RuleSet, TextMatch, read_override_text
 from meshregistry.sources.zookeeper.dubbo.url import BadUrl, split_authority
@@ -42,7 +42,7 @@ def read_rule_key(name: str) -> RuleKey | None:
     key = name.removesuffix(SUFFIX)
     parts = key.split(":")
     if len(parts) == 3:
-        return RuleKey(DubboKey(parts[0], parts[2], parts[1]), "")
+        return RuleKey(make_key(parts[0], parts[2], parts[1]), "")
     return RuleKey(None, key) if len(parts) == 1 and key else None
 
 
@@ -73,14 +73,21 @@ def _read_url_list(key: RuleKey, body: bytes) -> RuleSet:
     ignored: Counter[str] = Counter()
     for url in urls[:_MAX_RULES]:
         try:
-            rule = read_override_text("", url)
+            rule = read_override_text(url)
         except BadUrl as error:
             ignored["consumer" if error.reason == "consumer" else "url"] += 1
             continue
-        if rule is not None:
-            application = key.application or rule.application
-            rules.append(rule._replace(key=key.service, application=application))
+        if rule is not None and (narrowed := _narrow(rule, key)) is not None:
+            rules.append(narrowed)
     return RuleSet(tuple(rules), dict(ignored))
+
+
+def _narrow(rule: Rule, key: RuleKey) -> Rule | None:
+    """Return what a rule says to those whom its node is for; None if it names another service."""
+    named = None if rule.key is None or rule.key.interface in ("", "*") else rule.key
+    if key.service is None:
+        return rule._replace(key=named, application=key.application)
+    return rule._replace(key=key.service) if named is None or named.interface == key.service.interface else None
 
 
 def _read_document(key: RuleKey, document: Tree) -> RuleSet:
@@ -116,7 +123,7 @@ def _read_item(key: RuleKey, item: Tree) -> Iterator[Rule]:
     values = tuple(sorted((_text(name), _text(value)) for name, value in parameters.items() if name != "enabled"))
     if not values:
         return
-    address, params = _read_match(item.get("match"))
+    addresses, params = _read_match(item.get("match"))
     for service in [key.service] if key.service else _read_services(item):
         for application in [key.application] if key.application else _texts(item.get("applications")) or [""]:
             for place in _texts(item.get("addresses")) or [ANYHOST]:
@@ -130,7 +137,7 @@ def _read_item(key: RuleKey, item: Tree) -> Iterator[Rule]:
                     "" if application == "*" else application,
                     tuple(_texts(item.get("providerAddresses"))),
                     (),
-                    address,
+                    addresses,
                     params,
                 )
 
@@ -145,21 +152,21 @@ def _read_service(name: str) -> DubboKey:
     """Return the service of `[group/]interface[:version]`."""
     rest, _, version = name.partition(":")
     group, _, interface = rest.rpartition("/")
-    return DubboKey(interface, group, version)
+    return make_key(interface, group, version)
 
 
-def _read_match(match: object) -> tuple[TextMatch | None, tuple[tuple[str, TextMatch], ...]]:
-    """Return the conditions on address and parameters; raises BadUrl `match` for those on anything else."""
+def _read_match(match: object) -> tuple[tuple[TextMatch, ...], tuple[tuple[str, TextMatch], ...]]:
+    """Return the conditions on addresses and parameters; raises BadUrl `match` for those on anything else."""
     if match is None:
-        return None, ()
+        return (), ()
     if not isinstance(match, dict) or not match.keys() <= {"address", "providerAddress", "param"}:
         raise BadUrl("match")
-    address = match.get("providerAddress", match.get("address"))
+    addresses = [match[name] for name in ("address", "providerAddress") if match.get(name) is not None]
     params = match.get("param") or []
     if not isinstance(params, list) or not all(isinstance(each, dict) for each in params):
         raise BadUrl("malformed")
     return (
-        None if address is None else _read_text_match(address, _ADDRESS_KINDS),
+        tuple(_read_text_match(each, _ADDRESS_KINDS) for each in addresses),
         tuple((_text(each.get("key")), _read_text_match(each.get("value"), _TEXT_KINDS)) for each in params),
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from meshregistry.model.dubbo_key import DubboKey, find_param
+from meshregistry.model.dubbo_key import DubboKey, find_param, make_key
 from meshregistry.model.instance import Pairs
 from meshregistry.sources.zookeeper.dubbo.url import (
     MAX_NAME_CHARS,
@@ -68,7 +68,7 @@ class Rule(NamedTuple):
     application: str = ""
     provider_addresses: tuple[str, ...] = ()
     conditions: Pairs = ()
-    address: TextMatch | None = None
+    addresses: tuple[TextMatch, ...] = ()
     params: tuple[tuple[str, TextMatch], ...] = ()
 
     def holds(self, key: DubboKey, host: str, port: int, params: Mapping[str, str]) -> bool:
@@ -85,12 +85,9 @@ class Rule(NamedTuple):
 
     def _holds_for_address(self, host: str, port: int) -> bool:
         listed = self.provider_addresses
-        if listed and not {f"{host}:{port}", host, f"{ANYHOST}:{port}", ANYHOST}.intersection(listed):
+        if listed and not _list_spellings(host, port).intersection(listed):
             return False
-        if self.address is None:
-            return True
-        has_port = self.address.kind != "cidr" and ":" in self.address.value and ":" not in host
-        return self.address.holds(f"{host}:{port}" if has_port else host)
+        return all(any(match.holds(text) for text in _spell(match, host, port)) for match in self.addresses)
 
 
 class RuleSet(NamedTuple):
@@ -176,16 +173,20 @@ def read_override(interface: str, head: Head, params: Mapping[str, str]) -> Rule
         head.scheme == "absent",
         head.host,
         head.port,
-        DubboKey(interface, params.get("group", ""), params.get("version", "")),
+        make_key(interface, params.get("group", ""), params.get("version", "")),
         "" if application == "*" else application,
         tuple(filter(None, params.get("providerAddresses", "").split(","))),
         tuple(sorted((name[1:], value) for name, value in params.items() if name.startswith("~"))),
     )
 
 
-def read_override_text(interface: str, text: str) -> Rule | None:
-    """Return the rule of an override URL that is not encoded; raises BadUrl as `read_override` does."""
-    return read_override(interface, read_head(text.partition("?")[0]), read_params(text))
+def read_override_text(text: str) -> Rule | None:
+    """Return the rule of an override URL that is not encoded, for the interface that is its path.
+
+    Raises BadUrl as `read_override` does.
+    """
+    head = read_head(text.partition("?")[0])
+    return read_override(head.path, head, read_params(text))
 
 
 def _order(item: tuple[tuple[str, int, str], Rule]) -> tuple[str, int, str]:
@@ -199,6 +200,23 @@ def _is_value(name: str) -> bool:
 def _read_priority(params: Mapping[str, str]) -> int:
     text = params.get("priority", "")
     return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else 0
+
+
+def _list_spellings(host: str, port: int) -> set[str]:
+    """Return what a list can name a provider by: its own address, with or without port, or everybody's."""
+    hosts = [host, ANYHOST, *([f"[{host}]"] if ":" in host else [])]
+    return {*hosts, *(f"{each}:{port}" for each in hosts), f"{ANYHOST}:*"}
+
+
+def _spell(match: TextMatch, host: str, port: int) -> tuple[str, ...]:
+    """Return a provider's address in the forms in which a condition may mean it."""
+    if match.kind == "cidr":
+        return (host,)
+    if ":" not in host:
+        return (f"{host}:{port}" if ":" in match.value else host,)
+    if match.value.startswith("["):
+        return (f"[{host}]:{port}" if "]:" in match.value else f"[{host}]",)
+    return host, f"{host}:{port}"
 
 
 def _is_within(text: str, network: str) -> bool:

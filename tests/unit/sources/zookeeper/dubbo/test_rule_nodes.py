@@ -49,6 +49,7 @@ configs:
     [
         ("lab.api.GreetService:1.0.0:g1.configurators", SERVICE),
         ("com.a.B::.configurators", RuleKey(DubboKey("com.a.B"), "")),
+        ("com.a.B:0.0.0:.configurators", RuleKey(DubboKey("com.a.B"), "")),
         ("demo-provider3.configurators", APPLICATION),
         ("demo-provider3.tag-router", None),
         ("a:b.configurators", None),
@@ -103,6 +104,47 @@ def test_a_list_of_override_urls_is_a_rule_too() -> None:
     rules = read_rule_node(SERVICE, json.dumps(urls).encode())
     assert {"weight": "7"} == apply_rules(rules.rules, GREET, HERE, {})
     assert {"consumer": 1, "url": 1} == rules.ignored
+
+
+def test_a_url_in_a_list_holds_for_the_service_that_it_names() -> None:
+    urls = [
+        "override://0.0.0.0/com.a.C?category=configurators&weight=1",
+        "override://0.0.0.0/com.a.B?category=configurators&group=g&weight=2",
+        "override://0.0.0.0/*?category=configurators&zone=z",
+    ]
+    body = json.dumps(urls).encode()
+    of_application = read_rule_node(APPLICATION, body).rules
+    params = {"application": "demo-provider3"}
+
+    def changed(key: DubboKey) -> dict[str, str]:
+        return dict(apply_rules(of_application, key, HERE, params))
+
+    assert {**params, "zone": "z", "weight": "1"} == changed(DubboKey("com.a.C"))
+    assert {**params, "zone": "z", "weight": "2"} == changed(DubboKey("com.a.B", "g"))
+    assert {**params, "zone": "z"} == changed(DubboKey("com.a.B"))
+    of_service = read_rule_node(RuleKey(DubboKey("com.a.C"), ""), body)
+    assert {"zone": "z", "weight": "1"} == apply_rules(of_service.rules, DubboKey("com.a.C"), HERE, {})
+    assert {} == of_service.ignored
+
+
+@pytest.mark.parametrize(
+    ("match", "host", "expected"),
+    [
+        ("{address: {wildcard: '10.20.30.*'}, providerAddress: {exact: '10.20.30.40:20880'}}", "10.20.30.40", True),
+        ("{address: {exact: 10.20.30.41}, providerAddress: {wildcard: '*'}}", "10.20.30.40", False),
+        ("{address: {wildcard: '*'}, providerAddress: {exact: '10.20.30.40:1'}}", "10.20.30.40", False),
+        ("{address: {exact: '[2001:db8::5]:20880'}}", "2001:db8::5", True),
+        ("{address: {exact: '[2001:db8::5]'}}", "2001:db8::5", True),
+        ("{address: {exact: '2001:db8::5'}}", "2001:db8::5", True),
+        ("{address: {exact: '[2001:db8::5]:1'}}", "2001:db8::5", False),
+        ("{address: {cidr: '2001:db8::/32'}}", "2001:db8::5", True),
+        ("{address: {cidr: '2001:db9::/32'}}", "2001:db8::5", False),
+    ],
+)
+def test_all_conditions_on_addresses_must_hold(match: str, host: str, expected: bool) -> None:
+    rules = read_rule_node(APPLICATION, f"configs: [{{match: {match}, parameters: {{weight: 1}}}}]".encode()).rules
+    params = {"application": "demo-provider3"}
+    assert ({**params, "weight": "1"} if expected else params) == apply_rules(rules, GREET, (host, 20880), params)
 
 
 @pytest.mark.parametrize(

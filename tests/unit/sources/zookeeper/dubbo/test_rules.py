@@ -72,6 +72,31 @@ def test_group_and_version_must_be_those_of_the_service() -> None:
     assert {} == changed(name, key=DubboKey(ORDERS, "g1"))
 
 
+def test_the_version_0_0_0_is_none_for_rules_as_for_providers() -> None:
+    assert {"weight": "1"} == changed(override("weight=1&version=0.0.0"))
+    assert {} == changed(override("weight=1&version=0.0.0"), key=DubboKey(ORDERS, "", "1.0.0"))
+
+
+@pytest.mark.parametrize(
+    ("listed", "host", "expected"),
+    [
+        ("0.0.0.0", "10.0.0.1", True),
+        ("0.0.0.0:*", "10.0.0.1", True),
+        ("0.0.0.0:20880", "10.0.0.1", True),
+        ("0.0.0.0:20881", "10.0.0.1", False),
+        ("10.0.0.1", "10.0.0.1", True),
+        ("[2001:db8::5]:20880", "2001:db8::5", True),
+        ("[2001:db8::5]", "2001:db8::5", True),
+        ("2001:db8::5:20880", "2001:db8::5", True),
+        ("[2001:db8::5]:20881", "2001:db8::5", False),
+        ("[2001:db8::6]:20880", "2001:db8::5", False),
+    ],
+)
+def test_a_list_of_addresses_names_providers_in_every_way_of_dubbo(listed: str, host: str, expected: bool) -> None:
+    rules = read_overrides(ORDERS, [override(f"weight=1&configVersion=v2.7&providerAddresses={listed}")]).rules
+    assert ({"weight": "1"} if expected else {}) == apply_rules(rules, KEY, (host, 20880), {})
+
+
 def test_specific_hosts_come_after_all_and_later_priorities_win() -> None:
     names = [
         override("weight=3", "10.0.0.1:20880"),
