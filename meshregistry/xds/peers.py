@@ -14,6 +14,10 @@ from meshregistry.xds.views import NOTHING, Page, View
 _FRESH_S: Final = 10.0
 """So long a state is handed out that was made for somebody else, seconds; then its memory is given back."""
 
+_QUIET_S: Final = 2.0
+"""A state at which nobody has looked for so long is handed out no more, seconds: it is to be of the moment in which a
+replica starts, as that serves it at once. Who is taking it looks again with each page."""
+
 _PIECES_PER_PAGE: Final = 4
 
 
@@ -25,6 +29,7 @@ class PeerShelf:
         self._clock = clock
         self._state: View | None = None
         self._state_until = 0.0
+        self._looked_at = 0.0
         self._decisions = NOTHING
         self._listeners: list[Listener] = []
 
@@ -36,15 +41,18 @@ class PeerShelf:
         """Return what there is of a private kind; None for a state that has to be made first."""
         if kind is Kind.DECISION:
             return self._decisions
-        if self._state is None or self._clock() >= self._state_until:
+        now = self._clock()
+        if self._state is None or now >= self._state_until or now >= self._looked_at + _QUIET_S:
             self._state = None
             self._wanted()
+        self._looked_at = now
         return self._state
 
     def publish_state(self, pieces: Mapping[str, bytes]) -> None:
         """Offer a state for a while; no pieces say that there is none."""
         self._state = _view(wrap_payload(STATE_URL, name, piece) for name, piece in pieces.items())
-        self._state_until = self._clock() + _FRESH_S
+        self._looked_at = self._clock()
+        self._state_until = self._looked_at + _FRESH_S
         self._tell(Change(Kind.STATE, frozenset(pieces), frozenset()))
 
     def drop_old_state(self) -> None:

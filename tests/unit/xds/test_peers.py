@@ -39,6 +39,22 @@ def test_a_state_is_made_when_somebody_asks_and_shared_for_a_while() -> None:
     assert 2 == len(wishes)
 
 
+def test_who_asks_after_a_while_gets_a_state_of_that_moment_and_who_is_taking_one_keeps_it() -> None:
+    wishes: list[None] = []
+    clock = Clock()
+    shelf = PeerShelf(lambda: wishes.append(None), clock)
+    shelf.publish_state({"head": b"1"})
+    for _ in range(6):
+        clock.now += 1.5
+        assert ["head"] == names(shelf, Kind.STATE)
+    assert [] == wishes
+
+    shelf.publish_state({"head": b"2"})
+    clock.now += 2.0
+    assert shelf.look(Kind.STATE) is None
+    assert 1 == len(wishes)
+
+
 def test_no_state_is_an_answer_too() -> None:
     shelf = PeerShelf(lambda: None)
     shelf.publish_state({})
