@@ -2,8 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -13,10 +12,10 @@ from meshregistry.model.call_model import CallSteps
 from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.service_entry import Kind
 from meshregistry.sources.zookeeper.source import ZooKeeperSource
-from meshregistry.store.explain import Question
+from meshregistry.store.explain import Question, ResourceAnswer
 from meshregistry.store.explainer import Explained
 from meshregistry.store.reducer import Reducer
-from meshregistry.store.staleness import Staleness
+from meshregistry.store.staleness import Stale
 from meshregistry.xds.clients import Clients, describe_as_slime, describe_stream
 from meshregistry.xds.holdings import Holding, Subject, list_holdings
 
@@ -39,7 +38,14 @@ class DescribedSource(Protocol):
 class WhyDesk:
     """Answers why a host has its endpoints: from the sources' memory to what clients have acknowledged."""
 
-    def __init__(self, reducer: Reducer, sources: Mapping[str, DescribedSource], clients: Clients) -> None:
+    def __init__(
+        self,
+        reducer: Reducer,
+        sources: Mapping[str, DescribedSource],
+        clients: Clients,
+        list_stale: Callable[[], Iterable[Stale]] = tuple,
+    ) -> None:
+        self._list_stale = list_stale
         self._reducer = reducer
         self._sources = sources
         self._clients = clients
@@ -70,7 +76,16 @@ class WhyDesk:
             tuple(map(_show_holding, holdings[:_CLIENTS_SHOWN])),
             Counter(each.state.value for each in holdings),
             explained.more_resources,
+            tuple(self._tell_stale(answer)),
         )
+
+    def _tell_stale(self, answer: ResourceAnswer) -> Iterator[str]:
+        """Yield what is stale of the scopes that contribute."""
+        scopes = {service.scope for service in answer.services}
+        for each in self._list_stale():
+            concerned = frozenset(scope for scope in each.scopes if str(scope) in scopes)
+            if concerned:
+                yield str(msgspec.structs.replace(each, scopes=concerned))
 
 
 def _show_holding(holding: Holding) -> ClientHolding:
@@ -118,25 +133,23 @@ class Noted(Protocol):
 
 
 class StalenessPage:
-    """What was restored and is not confirmed yet, and what went wrong with the files in the data directory."""
+    """What is older than it should be, and what went wrong with the files in the data directory."""
 
-    def __init__(self, staleness: Staleness, *files: Noted) -> None:
-        self._staleness = staleness
+    def __init__(self, reducer: Reducer, is_failing: Callable[[str], bool], files: Sequence[Noted] = ()) -> None:
+        """`is_failing`: whether a source cannot read a registry now; one that has nothing new to say is silent, too."""
+        self._reducer = reducer
+        self._is_failing = is_failing
         self._files = files
 
-    @property
-    def stale_sources(self) -> tuple[str, ...]:
-        """Sources whose part was restored and that have not spoken since."""
-        return self._staleness.sources
+    def list_stale(self) -> tuple[Stale, ...]:
+        """Return the sources whose part was restored and not confirmed, or of which a registry is away for long."""
+        silent = self._reducer.list_silent(time.time())
+        return self._reducer.staleness.list_stale(each for each in silent if self._is_failing(each.source))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One line on what is stale, one on each trouble with the file."""
-        notes = [note for file in self._files for note in file.notes]
-        if not self.stale_sources:
-            return tuple(notes)
-        as_of = datetime.fromtimestamp(self._staleness.as_of, UTC).isoformat(timespec="seconds")
-        return (f"stale as of {as_of}: {', '.join(self.stale_sources)}", *notes)
+        """One line on each source that is stale, one on each trouble with a file."""
+        return (*map(str, self.list_stale()), *(note for file in self._files for note in file.notes))
 
 
 class ClientsPage:

@@ -106,7 +106,8 @@ class App:
         self._exchange = DecisionExchange(self._ledger, replicas) if self._shelf else None
         if self._shelf is not None:
             self._ledger.listen(self._shelf.publish_decisions)
-        desk = OperatorDesk(self._reducer, self._ledger, self._fleet.sources)
+        staleness = StalenessPage(self._reducer, self._fleet.is_failing, (self._keeper, self._ledger))
+        desk = OperatorDesk(self._reducer, self._ledger, self._fleet.sources, staleness.list_stale)
         self._admin = AdminServer(admin_options(settings), desk, self._metrics)
         self._sources = {kind: build_source(each, self._metrics) for kind, each in self._composition.options.items()}
         self._reload = Reload(origin, self.apply, self._metrics, objects) if origin else None
@@ -119,12 +120,12 @@ class App:
         views = Views(
             snapshot=self._store,
             readiness=self._readiness,
-            staleness=StalenessPage(self._reducer.staleness, self._keeper, self._ledger),
+            staleness=staleness,
             clients=ClientsPage(clients),
             sources=SourcesPage(self._fleet.sources),
             rejects=self._reducer,
             journal=self._reducer.journal,
-            why=WhyDesk(self._reducer, self._fleet.sources, clients),
+            why=WhyDesk(self._reducer, self._fleet.sources, clients, staleness.list_stale),
             dubbo=DubboPage(self._fleet.sources),
             pods=self._pods.book,
             registries={kind: RegistriesPage(kind, self._fleet.sources) for kind in SOURCE_KINDS},

@@ -146,6 +146,7 @@ def _print_state(answer: "Answer") -> list[str]:
     lines += [f"{answer.more} more holds"] if answer.more else []
     lines += [f"frozen: {target}" for target in answer.frozen]
     lines += [f"nothing is served before it has been read: {source}" for source in answer.pending]
+    lines += answer.stale
     return lines or ["nothing is held, frozen or waited for"]
 
 

@@ -1,5 +1,6 @@
 """What is said on the socket: one line of JSON to the service, one back, then it is closed. Pure."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -53,6 +54,9 @@ class Answer(msgspec.Struct, frozen=True):
     pending: tuple[str, ...] = ()
     """Sources that have not been read completely, while nothing is served because of them."""
 
+    stale: tuple[str, ...] = ()
+    """Sources of which something older than it should be is served: restored and not confirmed, or not heard of."""
+
     more: int = 0
     """How many holds are not shown."""
 
@@ -87,7 +91,9 @@ def write_answer(answer: Answer) -> bytes:
     return msgspec.json.encode(answer) + b"\n"
 
 
-def list_state(holds: list[HoldReport], frozen: list[str], pending: tuple[str, ...]) -> Answer:
+def list_state(
+    holds: list[HoldReport], frozen: list[str], pending: tuple[str, ...], stale: Iterable[str] = ()
+) -> Answer:
     """Return the answer to `holds`: registry text without controls, and not more of it than fits.
 
     A freeze that keeps nothing yet stands among what is frozen only.
@@ -95,7 +101,7 @@ def list_state(holds: list[HoldReport], frozen: list[str], pending: tuple[str, .
     holds = [hold for hold in holds if hold.held or hold.cause != Cause.FREEZE]
     shown = tuple(_printable(hold) for hold in holds[:_MOST_SHOWN])
     names = tuple(print_subject(target) for target in frozen[:_MOST_SHOWN])
-    return Answer(holds=shown, frozen=names, pending=pending, more=len(holds) - len(shown))
+    return Answer(holds=shown, frozen=names, pending=pending, stale=tuple(stale), more=len(holds) - len(shown))
 
 
 def _printable(hold: HoldReport) -> HoldReport:

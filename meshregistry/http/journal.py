@@ -3,9 +3,10 @@
 from aiohttp import web
 
 from meshregistry.http.debug import JSON, read_limit, read_number
+from meshregistry.http.staleness import stale_header
 from meshregistry.http.streaming import send_slices
 from meshregistry.http.text import json_report
-from meshregistry.http.views import JournalView
+from meshregistry.http.views import JournalView, StalenessView
 
 _DEFAULT_LIMIT = 200
 _MAX_LIMIT = 5000
@@ -14,8 +15,9 @@ _MAX_LIMIT = 5000
 class JournalPage:
     """Answers from the journal: the newest lines, or those after a number."""
 
-    def __init__(self, journal: JournalView, send_timeout_s: float) -> None:
+    def __init__(self, journal: JournalView, staleness: StalenessView, send_timeout_s: float) -> None:
         self._journal = journal
+        self._staleness = staleness
         self._send_timeout_s = send_timeout_s
 
     async def get(self, request: web.Request) -> web.StreamResponse:
@@ -33,5 +35,6 @@ class JournalPage:
             entries = self._journal.list_newest(host, limit)
         is_whole = len(entries) < limit
         last = self._journal.last if is_whole or not entries else entries[-1].number
-        slices = json_report({"last": self._journal.last, "next": last}, "entries", entries)
-        return await send_slices(request, slices, {"Content-Type": JSON}, self._send_timeout_s)
+        head = {"last": self._journal.last, "next": last, "stale": list(map(str, self._staleness.list_stale()))}
+        headers = {"Content-Type": JSON, **stale_header(self._staleness)}
+        return await send_slices(request, json_report(head, "entries", entries), headers, self._send_timeout_s)

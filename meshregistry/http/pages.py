@@ -54,7 +54,8 @@ def module_pages(views: Views, send_timeout_s: float) -> list[Page]:
     """Return the pages of the module, with paths relative to its prefix."""
     debug, probes = DebugPages(views, send_timeout_s), ProbePages(views.readiness, views.staleness)
     dubbo, pods = DubboPages(views, send_timeout_s), PodPages(views.pods, send_timeout_s)
-    journal, why = JournalPage(views.journal, send_timeout_s), WhyPage(views.why, send_timeout_s)
+    journal = JournalPage(views.journal, views.staleness, send_timeout_s)
+    why = WhyPage(views.why, views.staleness, send_timeout_s)
     pages = [
         Page(
             "/xdsCache",

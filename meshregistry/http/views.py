@@ -17,6 +17,7 @@ from meshregistry.model.rejects import Reject
 from meshregistry.store.explain import Question, ResourceAnswer
 from meshregistry.store.journal import Entry
 from meshregistry.store.snapshot import Snapshot
+from meshregistry.store.staleness import Stale
 
 
 class SnapshotView(Protocol):
@@ -43,11 +44,10 @@ class ReadinessView(Protocol):
 
 
 class StalenessView(Protocol):
-    """What of the snapshot is older than this process."""
+    """What of the snapshot is older than it should be."""
 
-    @property
-    def stale_sources(self) -> tuple[str, ...]:
-        """Sources whose part was restored and that have not spoken since."""
+    def list_stale(self) -> tuple[Stale, ...]:
+        """Return the sources whose part was restored and not confirmed, or of which a registry is away for long."""
         ...
 
     @property
@@ -140,6 +140,9 @@ class Why(msgspec.Struct, frozen=True):
 
     more_resources: int = 0
     """Resources that were asked about, too, and have no answer, as there are too many."""
+
+    stale: tuple[str, ...] = ()
+    """What of it is older than it should be, for humans: `stale as of 2026-01-01T12:00:00+00:00: nacos`."""
 
 
 class WhyView(Protocol):

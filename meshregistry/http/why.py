@@ -6,9 +6,10 @@ import msgspec
 from aiohttp import web
 
 from meshregistry.http.debug import JSON, read_number
+from meshregistry.http.staleness import stale_header
 from meshregistry.http.streaming import send_slices
 from meshregistry.http.text import json_array
-from meshregistry.http.views import ClientHolding, Why, WhyView
+from meshregistry.http.views import ClientHolding, StalenessView, Why, WhyView
 from meshregistry.store.explain import InstanceAnswer, Question, ResourceAnswer, ServiceAnswer
 
 _LONGEST = 253
@@ -19,8 +20,9 @@ _TEXT = "text/plain; charset=utf-8"
 class WhyPage:
     """Answers from the explainer, the journal and the table of clients, as text or, with `format=json`, as JSON."""
 
-    def __init__(self, why: WhyView, send_timeout_s: float) -> None:
+    def __init__(self, why: WhyView, staleness: StalenessView, send_timeout_s: float) -> None:
         self._why = why
+        self._staleness = staleness
         self._send_timeout_s = send_timeout_s
 
     async def get(self, request: web.Request) -> web.StreamResponse:
@@ -34,7 +36,7 @@ class WhyPage:
         is_json = request.query.get("format") == "json"
         answers = self._walk(question)
         slices = json_array(each and msgspec.to_builtins(each) for each in answers) if is_json else _print_all(answers)
-        headers = {"Content-Type": JSON if is_json else _TEXT}
+        headers = {"Content-Type": JSON if is_json else _TEXT, **stale_header(self._staleness)}
         return await send_slices(request, slices, headers, self._send_timeout_s)
 
     def _walk(self, question: Question) -> Iterator[Why | None]:
@@ -71,6 +73,7 @@ def _print(answer: Why) -> Iterator[str]:
     hosts = ", ".join((*resource.hosts, *([f"{resource.more_hosts} more"] if resource.more_hosts else ())))
     yield f"{resource.resource}  hosts {hosts or '-'}"
     yield from _print_state(resource)
+    yield from (f"  {each}" for each in answer.stale)
     for service in resource.services:
         yield from _print_service(service)
     yield from _print_more(resource.more_services, "services", 2)

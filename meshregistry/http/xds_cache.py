@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 
 from meshregistry.http.spec_json import JsonObject, config_item, kubernetes_item, timestamp_text
+from meshregistry.http.staleness import stale_header
 from meshregistry.http.streaming import send_slices
 from meshregistry.http.text import documents, json_list, json_lists, json_text, yaml_list, yaml_lists, yaml_text
 from meshregistry.http.views import Views
@@ -24,7 +25,6 @@ from meshregistry.wire.resource import Resource
 
 SEQUENCE_HEADER = "X-Meshregistry-Sequence"
 COMPLETE_HEADER = "X-Meshregistry-Complete"
-STALE_HEADER = "X-Meshregistry-Stale"
 """Sources whose part was restored and is not confirmed yet; missing when there are none."""
 
 _GROUP = "networking.istio.io"
@@ -95,9 +95,8 @@ class XdsCachePage:
             "Content-Type": _content_type(query),
             SEQUENCE_HEADER: str(snapshot.sequence),
             COMPLETE_HEADER: str(snapshot.complete).lower(),
+            **stale_header(self._staleness),
         }
-        if stale := self._staleness.stale_sources:
-            headers[STALE_HEADER] = ",".join(stale)
         return await send_slices(request, self._slices(snapshot, query), headers, self._send_timeout_s)
 
     def _slices(self, snapshot: Snapshot, query: CacheQuery) -> Iterator[bytes]:

@@ -24,6 +24,7 @@ from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.hearsay import Hearsay
 from meshregistry.store.holds import GuardEvent, Verdict
 from meshregistry.store.newcomers import Newcomers
+from meshregistry.store.staleness import Stale
 
 _CHECK_S = 1.0
 """How exactly ages are looked at, seconds."""
@@ -190,6 +191,16 @@ class Freshness:
             if now - words.get((scope.source, scope.registry), words.get((scope.source, None), -math.inf))
             < self._policy(scope.source).stale_after_s
         }
+
+    def list_silent(self, now: float, wall: float) -> list[Stale]:
+        """Return the sources of which scopes were not heard of for `stale_after_s`; `wall` is now in Unix seconds."""
+        by_source: dict[str, set[Scope]] = {}
+        for scope in self._list_silent(now, lambda policy: policy.stale_after_s):
+            by_source.setdefault(scope.source, set()).add(scope)
+        return [
+            Stale(source, wall - (now - min(map(self._last, scopes))), frozenset(scopes))
+            for source, scopes in by_source.items()
+        ]
 
     def _list_expired(self, now: float) -> frozenset[Scope]:
         """Return the scopes that are too old."""

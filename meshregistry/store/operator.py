@@ -3,7 +3,7 @@
 Decisions travel through the same queue as the registries' statements, so that they are ordered with them.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 import msgspec
@@ -14,6 +14,7 @@ from meshregistry.model.instance import Scope
 from meshregistry.model.pods import PodsChanged
 from meshregistry.store.holds import HoldReport
 from meshregistry.store.rules import RulesReplaced
+from meshregistry.store.staleness import Stale
 
 _EVERYTHING = "everything"
 
@@ -126,7 +127,14 @@ class OperatorDesk:
     Who waits for `settle` after a decision sees it in what is shown, and the next decision is checked against it.
     """
 
-    def __init__(self, view: GuardView, queue: Ledger, sources: Collection[str]) -> None:
+    def __init__(
+        self,
+        view: GuardView,
+        queue: Ledger,
+        sources: Collection[str],
+        list_stale: Callable[[], Iterable[Stale]] = tuple,
+    ) -> None:
+        self._list_stale = list_stale
         self._view = view
         self._queue = queue
         self._sources = sources
@@ -143,6 +151,10 @@ class OperatorDesk:
     def list_frozen(self) -> list[str]:
         """Return what is frozen, as `find_target` takes it."""
         return [str(target) or _EVERYTHING for target in self._view.frozen]
+
+    def list_stale(self) -> list[str]:
+        """Return which sources are older than they should be, for humans."""
+        return list(map(str, self._list_stale()))
 
     async def settle(self) -> None:
         """Return once what has been decided so far has taken effect. Cancelling is safe."""

@@ -49,7 +49,7 @@ from meshregistry.store.reject_ledger import RejectLedger
 from meshregistry.store.rules import RulesReplaced, SourceRules
 from meshregistry.store.sidecars import SidecarShelf
 from meshregistry.store.slices import Slices
-from meshregistry.store.staleness import Staleness
+from meshregistry.store.staleness import Stale, Staleness
 from meshregistry.store.store import SnapshotStore
 from meshregistry.store.turnover import Turnover
 from meshregistry.store.upkeep import Upkeep
@@ -148,6 +148,10 @@ class Reducer:
     def staleness(self) -> Staleness:
         """What of the world was restored and not yet confirmed by its registries."""
         return self._staleness
+
+    def list_silent(self, wall: float) -> list[Stale]:
+        """Return the sources of which scopes have not been heard of for long; `wall` is now in Unix seconds."""
+        return self._freshness.list_silent(self._clock(), wall)
 
     def export(self, fingerprints: Mapping[str, str], wall: float) -> World:
         """Return everything that a later process needs to go on from here; `wall` is the time of day, Unix seconds.

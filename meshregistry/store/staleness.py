@@ -1,10 +1,32 @@
-"""What of the world was restored and not yet confirmed by its registries."""
+"""What of the world is older than it should be: restored and not yet confirmed, or of registries that are away."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import msgspec
 
 from meshregistry.model.events import SourceSynced
 from meshregistry.model.instance import Scope
 from meshregistry.telemetry.metrics import Metrics
+
+
+class Stale(msgspec.Struct, frozen=True):
+    """A source whose part of the world is older than it should be."""
+
+    source: str
+    as_of: float
+    """Unix seconds until which it was heard."""
+
+    scopes: frozenset[Scope]
+    """Those that it is about."""
+
+    restored: bool = False
+    """Whether another process left it, and the source has not been read in whole since."""
+
+    def __str__(self) -> str:
+        """Return it for humans."""
+        at = datetime.fromtimestamp(self.as_of, UTC).isoformat(timespec="seconds")
+        return f"stale as of {at}: {self.source}" + ("" if self.restored else f", unheard scopes: {len(self.scopes)}")
 
 
 class Staleness:
@@ -24,6 +46,12 @@ class Staleness:
     def as_of(self) -> float:
         """Unix seconds until which the registries had been heard; 0.0 when nothing is stale."""
         return self._as_of if self._unheard else 0.0
+
+    def list_stale(self, silent: Iterable[Stale]) -> tuple[Stale, ...]:
+        """Return what is stale by source: what was restored, and of others that of silent registries."""
+        restored = (Stale(source, self._as_of, frozenset(left), True) for source, left in self._unheard.items())
+        found = {each.source: each for each in (*silent, *restored)}
+        return tuple(found[source] for source in sorted(found))
 
     def begin(self, as_of: float, sources: Iterable[str], scopes: Iterable[Scope]) -> None:
         """Mark everything of these sources as stale."""

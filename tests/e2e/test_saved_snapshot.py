@@ -48,6 +48,8 @@ async def test_killed_with_every_registry_down_it_serves_the_same_again(
         assert (200, True) == (status, body.startswith("stale as of ") and body.endswith(": nacos\n"))
         _, metrics = await service.get("/metrics")
         assert 'meshregistry_snapshot_stale{source="nacos"} 1.0' in metrics
+        for page in ("why?host=service-7.nacos.svc.cluster.local", "journal"):
+            assert "stale as of " in (await service.get(f"/meshregistry/{page}"))[1]
 
         await registry.start()
         await registry.deregister("service-7", "10.0.0.7", 8080)

@@ -12,6 +12,7 @@ from meshregistry.admin.options import AdminOptions
 from meshregistry.admin.protocol import Answer, Command, Request
 from meshregistry.admin.server import AdminServer
 from meshregistry.store.operator import OperatorDecision, OperatorDesk
+from meshregistry.store.staleness import Stale
 from tests.support.guarded_world import GuardedWorld
 
 TIMEOUT_S = 10.0
@@ -42,7 +43,8 @@ class AdminRig:
 
         self.disk_gate: asyncio.Event | None = None
         fields: dict[str, object] = {"path": str(self.path), "retry_s": 0.05, **options}
-        desk = OperatorDesk(self.world.reducer, self, ("nacos", "zookeeper"))
+        self.stale: tuple[Stale, ...] = ()
+        desk = OperatorDesk(self.world.reducer, self, ("nacos", "zookeeper"), lambda: self.stale)
         self.server = AdminServer(AdminOptions(**fields), desk, self.world.metrics)  # type: ignore[arg-type]
 
     async def publish(self, update: OperatorDecision) -> None:

@@ -15,6 +15,7 @@ from meshregistry.model.rejects import Reject
 from meshregistry.model.service_entry import Kind, ServiceEntry, ServicePort, WorkloadEntry
 from meshregistry.store.explain import Question
 from meshregistry.store.journal import Journal
+from meshregistry.store.staleness import Stale
 from meshregistry.store.store import SnapshotStore
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import ResourceEncoder
@@ -45,7 +46,7 @@ class PlainViews:
 
     not_ready: tuple[str, ...] = ()
     sources_not_ready: tuple[str, ...] = ()
-    stale_sources: tuple[str, ...] = ()
+    stale: tuple[Stale, ...] = ()
     notes: tuple[str, ...] = ()
     connected: Mapping[str, object] = field(default_factory=dict)
     states: Mapping[str, Sequence[object]] = field(default_factory=dict)
@@ -59,6 +60,9 @@ class PlainViews:
     answers: Mapping[Question, Sequence[Why]] = field(default_factory=dict)
     pod_cache: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     node_cache: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    def list_stale(self) -> tuple[Stale, ...]:
+        return self.stale
 
     def clients(self) -> Iterable[tuple[str, object]]:
         return self.connected.items()

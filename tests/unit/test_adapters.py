@@ -1,11 +1,13 @@
 """What the pages see of the other rooms: the desk that answers why."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
-from meshregistry.adapters import DubboPage, WhyDesk
+from meshregistry.adapters import DubboPage, StalenessPage, WhyDesk
 from meshregistry.http.views import Why
+from meshregistry.model.events import SourceSynced
 from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.sidecar import SidecarPolicy
@@ -17,7 +19,7 @@ from meshregistry.telemetry.metrics import Metrics
 from meshregistry.xds.clients import Clients, ConnectedStream
 from tests.support.ads_rig import MachineRig
 from tests.support.ads_world import SERVICE_ENTRY
-from tests.support.guarded_world import SCOPE, GuardedWorld, Services, instances
+from tests.support.guarded_world import OTHER_SCOPE, SCOPE, GuardedWorld, Services, instances
 
 pytestmark = pytest.mark.anyio
 
@@ -113,3 +115,53 @@ def test_the_page_of_calls_knows_why_there_are_none() -> None:
     assert "no ZooKeeper source" == DubboPage({}).why_no_calls()
     assert "Sidecars" in DubboPage({"zookeeper": without}).why_no_calls()
     assert "" == DubboPage({"zookeeper": reading}).why_no_calls()
+
+
+async def stale_world() -> GuardedWorld:
+    """Two scopes, of which one is not heard of for long."""
+    world = GuardedWorld(conversion=ConversionPolicy(source="nacos"))
+    await world.show({"orders": instances(1)})
+    await world.show({"users": instances(2)}, OTHER_SCOPE)
+    await world.confirm_for(120, OTHER_SCOPE)
+    return world
+
+
+@pytest.mark.parametrize(("failing", "sources"), [("nacos", ["nacos"]), ("zookeeper", [])])
+async def test_what_a_registry_that_is_away_was_not_heard_to_say_is_stale(failing: str, sources: list[str]) -> None:
+    """A source that can read everything and has nothing to say is not."""
+    world = await stale_world()
+    page = StalenessPage(world.reducer, lambda source: source == failing)
+
+    assert sources == [each.source for each in page.list_stale()]
+    assert [{SCOPE}] * len(sources) == [each.scopes for each in page.list_stale()]
+    for each in page.list_stale():
+        assert time.time() - 120 == pytest.approx(each.as_of, abs=5)
+
+
+async def test_an_answer_tells_of_the_stale_scopes_that_contribute_only() -> None:
+    world = await stale_world()
+    page = StalenessPage(world.reducer, lambda source: True)
+    answers = WhyDesk(world.reducer, {}, Clients(), page.list_stale)
+
+    (orders,), (users,) = ask(answers, ORDERS), ask(answers, USERS)
+
+    assert ("stale as of ", ()) == (orders.stale[0][:12], users.stale)
+    assert [": nacos, unheard scopes: 1"] == [each[-26:] for each in orders.stale]
+
+
+async def test_what_was_restored_is_stale_until_its_scope_is_heard() -> None:
+    world = GuardedWorld(conversion=ConversionPolicy(source="nacos"))
+    await world.show({"orders": instances(1)})
+    await world.show({"users": instances(2)}, OTHER_SCOPE)
+    await world.take(SourceSynced("nacos"), SourceSynced("zookeeper"))
+    await world.restart()
+    page = StalenessPage(world.reducer, lambda source: False)
+    answers = WhyDesk(world.reducer, {}, Clients(), page.list_stale)
+    assert [True, True] == [bool(each.stale) for host in (ORDERS, USERS) for each in ask(answers, host)]
+    assert [("nacos", True), ("zookeeper", True)] == [(each.source, each.restored) for each in page.list_stale()]
+
+    await world.show({"orders": instances(1)})
+
+    assert [False, True] == [bool(each.stale) for host in (ORDERS, USERS) for each in ask(answers, host)]
+    await world.take(SourceSynced("nacos"), SourceSynced("zookeeper"))
+    assert () == page.list_stale()

@@ -1,6 +1,7 @@
 """`meshregistry admin`: what it prints and how it exits."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from meshregistry.cli import main
+from meshregistry.model.instance import Scope
+from meshregistry.store.staleness import Stale
 from tests.support.admin_rig import AdminRig, short_folder
 from tests.support.guarded_world import fleet
 
@@ -61,6 +64,19 @@ async def test_what_was_done_and_not_saved_is_warned_of(folder: Path) -> None:
         told.stderr,
     )
     assert '"warning":"NOT SAVED: the disk is full"' in tools.stdout
+
+
+async def test_what_is_stale_is_listed(folder: Path) -> None:
+    scopes = frozenset({Scope("nacos", "", "public", "A"), Scope("nacos", "", "public", "B")})
+    async with AdminRig(folder).running() as rig:
+        rig.stale = (Stale("nacos", 1.7e9, scopes), Stale("zookeeper", 1.7e9, frozenset(), restored=True))
+        told = await run("--socket", rig.path, "holds")
+        tools = await run("--socket", rig.path, "--json", "holds")
+
+    at = "stale as of 2023-11-14T22:13:20+00:00"
+    lines = [f"{at}: nacos, unheard scopes: 2", f"{at}: zookeeper"]
+    assert lines == told.stdout.splitlines()[-2:]
+    assert lines == json.loads(tools.stdout)["stale"]
 
 
 async def test_tools_get_json(folder: Path) -> None:

@@ -74,7 +74,7 @@ async def test_one_host_is_found_by_its_host_and_by_its_resource() -> None:
 
 
 async def test_an_empty_journal_is_an_empty_answer() -> None:
-    assert (200, {"last": 0, "next": 0, "entries": []}) == await get("", Journal(0))
+    assert (200, {"last": 0, "next": 0, "stale": [], "entries": []}) == await get("", Journal(0))
 
 
 async def test_a_number_that_is_none_is_refused() -> None:
