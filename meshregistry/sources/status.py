@@ -3,6 +3,7 @@
 import logging
 
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError
+from meshregistry.model.events import RegistryAway, Sink
 from meshregistry.model.instance import Scope
 from meshregistry.sources.polling import Clock
 from meshregistry.telemetry.metrics import Metrics
@@ -17,6 +18,25 @@ def failure_reason(error: SourceError) -> str:
     return "data" if isinstance(error, SourceDataError) else "unavailable"
 
 
+class FirstWord:
+    """Whether anything has been read of a scope yet. Tells, once, that a reading failed before that."""
+
+    def __init__(self, scope: Scope, clock: Clock) -> None:
+        self._scope = scope
+        self._clock = clock
+        self._is_over = False
+
+    def note(self) -> None:
+        """Note that something has been read."""
+        self._is_over = True
+
+    async def miss(self, sink: Sink) -> None:
+        """Note that a reading failed. Cancelling it is safe: nothing was told."""
+        if not self._is_over:
+            await sink.publish(RegistryAway(self._scope, self._clock.now()))
+            self._is_over = True
+
+
 class ScopeStatus:
     """The health of one scope. Owned by whatever reads the scope; one log line per transition."""
 
@@ -27,6 +47,7 @@ class ScopeStatus:
         self._created_at = clock.now()
         self._succeeded_at: float | None = None
         self._failure: str | None = None
+        self.first_word = FirstWord(scope, clock)
         self.last_error: str | None = None
 
     @property
@@ -57,6 +78,7 @@ class ScopeStatus:
         elif self._failure is not None:
             _log.info("source.recovered source=%s scope=%s stale_s=%.1f", *self._who(), now - self._succeeded_at)
         self._succeeded_at, self._failure = now, None
+        self.first_word.note()
         self._metrics.source_last_success.labels(*self._who()).set(self._clock.unix())
         self._metrics.source_failing.labels(*self._who()).set(0)
 

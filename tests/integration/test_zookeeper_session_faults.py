@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from meshregistry.errors import SourceAuthError, SourceUnavailable
-from meshregistry.sources.polling import Clock
+from meshregistry.sources.polling import REAL_CLOCK, Clock
 from meshregistry.sources.zookeeper.session import (
     ConnectionLoss,
     NotSupportedError,
@@ -19,6 +19,7 @@ from meshregistry.sources.zookeeper.session import (
     WatchEvent,
     WatchKind,
 )
+from tests.support.ports import free_ports
 from tests.support.scripted_zookeeper import SESSION_ID, Peer, ScriptedZooKeeper, good, text, texts
 from tests.support.zookeeper_access import TlsFiles as Certificates
 from tests.support.zookeeper_session import running_session
@@ -43,6 +44,20 @@ async def test_a_read_survives_the_loss_of_its_connection() -> None:
             assert [0, SESSION_ID] == [greeting.session_id for greeting in server.greetings]
             assert 1 == session.describe()["retries"]
         assert [True, reason, False, f"{server.address}: session closed"] == book.notes
+
+
+async def test_an_ensemble_is_away_when_none_of_its_servers_can_be_reached() -> None:
+    closed = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    async with running_session(*closed) as (_session, book):
+        await book.until(lambda book: bool(book.absences))
+    assert [] == book.notes
+
+    async with (
+        ScriptedZooKeeper(good).running() as server,
+        running_session(closed[0], server.address, clock=REAL_CLOCK._replace(dice=lambda: 0.5)) as (session, book),
+    ):
+        await book.until_connected()
+        assert ([], 2) == (book.absences, session.describe()["attempts"])
 
 
 async def test_all_requests_under_way_are_repeated() -> None:

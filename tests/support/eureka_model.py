@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from meshregistry.errors import SourceUnavailable
-from meshregistry.model.events import ScopeListing, SourceSynced, SourceUpdate
+from meshregistry.model.events import RegistryAway, ScopeListing, SourceSynced, SourceUpdate
 from meshregistry.model.instance import Instance
 from meshregistry.sources.eureka.client import Node, NotFound, Refused
 
@@ -198,6 +198,7 @@ class Services:
         self.services: dict[str, tuple[Instance, ...]] = {}
         self.listings: list[ScopeListing] = []
         self.synced: list[SourceSynced] = []
+        self.absences: list[RegistryAway] = []
 
     async def publish(self, update: SourceUpdate) -> None:
         """Take an update."""
@@ -207,3 +208,5 @@ class Services:
             self.services = {**kept, **update.services}
         elif isinstance(update, SourceSynced):
             self.synced.append(update)
+        elif isinstance(update, RegistryAway):
+            self.absences.append(update)

@@ -5,8 +5,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from meshregistry.model.events import ScopeConfirmed, ScopeListing, ServiceReading, SourceSynced, SourceUpdate
-from meshregistry.model.instance import Instance, ServiceKey, sort_pairs
+from meshregistry.model.events import (
+    RegistryAway,
+    ScopeConfirmed,
+    ScopeListing,
+    ServiceReading,
+    SourceSynced,
+    SourceUpdate,
+)
+from meshregistry.model.instance import Instance, Scope, ServiceKey, sort_pairs
 from meshregistry.sources.nacos import NacosOptions, NacosScope, NacosServerOptions, NacosSource
 from meshregistry.sources.nacos.options import WatchOptions
 from meshregistry.sources.polling import PollOptions
@@ -97,6 +104,11 @@ class View:
     def listings(self) -> list[ScopeListing]:
         """The listings so far."""
         return [update for update in self.updates if isinstance(update, ScopeListing)]
+
+    @property
+    def absences(self) -> list[Scope]:
+        """The scopes that were away before anything was read of them."""
+        return [update.scope for update in self.updates if isinstance(update, RegistryAway)]
 
     @property
     def synced(self) -> list[SourceSynced]:

@@ -17,7 +17,14 @@ class Notebook:
 
     def __init__(self) -> None:
         self.notes: list[bool | str | WatchEvent] = []
+        self.absences: list[str] = []
+        """Why nobody could be reached, apart from the notes."""
+
         self._changed = asyncio.Event()
+
+    def unreachable(self, reason: str) -> None:
+        self.absences.append(reason)
+        self._changed.set()
 
     def connected(self, *, new_session: bool) -> None:
         self._note(new_session)

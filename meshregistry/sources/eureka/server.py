@@ -63,6 +63,7 @@ class EurekaServer:
             await self._read(sink)
         except SourceError as error:
             self._reader.status.fail(error)
+            await self._reader.status.first_word.miss(sink)
             raise
         self._reader.status.succeed()
         await sink.publish(ScopeConfirmed(self.scope, self._clock.now()))

@@ -108,6 +108,7 @@ class FilesSource:
             found = await asyncio.to_thread(list_files, self._folder, self._options.max_file_bytes)
         except SourceUnavailable as error:
             self._status.fail(error)
+            await self._status.first_word.miss(sink)
             self._metrics.source_connection_status.labels(self.name).set(0)
             return
         observed_at = self._clock.now()

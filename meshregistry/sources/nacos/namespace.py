@@ -22,7 +22,7 @@ from meshregistry.sources.nacos.scope import IsWatched, ScopeReader
 from meshregistry.sources.nacos.watch import NamespaceWatch
 from meshregistry.sources.polling import Clock
 from meshregistry.sources.slicing import Slicer
-from meshregistry.sources.status import ScopeStatus
+from meshregistry.sources.status import FirstWord, ScopeStatus
 from meshregistry.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class NamespaceReader:
         self.error_if_empty: SourceError | None = None
         """What to find nothing in the namespace would be, where nothing tells that it exists."""
 
+        self._first_word = FirstWord(Scope("nacos", self._registry, self.namespace, ""), clock)
         self._exists = False
         self._seen_turns = 0
         self._listed_at: float | None = None
@@ -169,14 +170,21 @@ class NamespaceReader:
         """Have the next reading look at every service, and try the bulk listing even where it was refused."""
         self._ladder.read_again()
 
-    def fail(self, error: SourceError) -> None:
-        """Note that no node could be read; what is known stays, and may not shrink for a while afterwards."""
+    async def fail(self, error: SourceError, sink: Sink) -> None:
+        """Note that no node could be read; what is known stays, and may not shrink for a while afterwards.
+
+        Cancelling it is safe.
+        """
         if isinstance(error, SourceUnavailable):
             self.settling.leave()
         if self.watch is not None:
             self.watch.begin()
-        for scope in self.scopes.values():
+        for scope in tuple(self.scopes.values()):
             scope.status.fail(error)
+            await scope.miss(sink)
+        if self._groups is None and self.is_empty:
+            # Of groups that are not known yet.
+            await self._first_word.miss(sink)
 
     def describe_scopes(self, most: int) -> list[dict[str, object]]:
         """Return the scopes' parts of the status page, at most so many, those that fail before the others."""
@@ -244,6 +252,7 @@ class NamespaceReader:
 
     def _noted(self, listed: Listed) -> Listed:
         """Note what a reading says of the namespace as a whole; errors take the place of what must not be believed."""
+        self._first_word.note()
         if self.groups_unknown is not None:
             self._whole.fail(self.groups_unknown)
         elif self._whole.is_failing:

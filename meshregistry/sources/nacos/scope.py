@@ -72,6 +72,11 @@ class ScopeReader:
         """Whether nothing is published of the scope."""
         return not self.memory.known
 
+    async def miss(self, sink: Sink) -> None:
+        """Tell that a reading failed, if that is to be told. Cancelling it is safe: nothing was told."""
+        if self.is_empty:  # pushes may have come before
+            await self.status.first_word.miss(sink)
+
     async def count_losses(self, listing: Listing, is_watched: IsWatched) -> int:
         """Return how many services lose instances by a listing and nothing but it would have told, up to SEVERAL.
 

@@ -22,6 +22,7 @@ from meshregistry.sources.nacos.registry import Registry
 from meshregistry.sources.nacos.watch import NamespaceWatch, WatchPlace
 from meshregistry.sources.polling import Clock, PollLoop
 from meshregistry.sources.readiness import Readiness
+from meshregistry.sources.status import FirstWord
 from meshregistry.telemetry.metrics import Metrics
 
 T = TypeVar("T")
@@ -54,6 +55,7 @@ class NacosServer:
         self._last_seen: Connection | None = None
         self._names = NamespaceNames()
         self._namespaces_error: str | None = None
+        self._first_word = FirstWord(Scope("nacos", registry.name, "", ""), clock)
         self._readers: dict[str, NamespaceReader] = {}
         self._watching: dict[str, asyncio.Task[None]] = {}
         self._vanished: frozenset[str] = frozenset()
@@ -96,12 +98,12 @@ class NacosServer:
 
         Raises the SourceError of the first scope that failed or is still incomplete. Cancelling it is safe.
         """
-        errors = await self._look_for_namespaces()
+        errors = await self._look_for_namespaces(sink)
         failed = bool(errors)
         for reader in list(self._readers.values()):
             if failed and not self._server.all_namespaces and not self._names.knows_id(reader.namespace):
                 # It may still turn out to be a shown name: reading it would find an empty namespace.
-                reader.fail(errors[0])
+                await reader.fail(errors[0], sink)
                 continue
             reader.error_if_empty = self._names.error_if_empty(reader.namespace)
             errors += await self._read(reader, sink, readiness)
@@ -143,7 +145,7 @@ class NacosServer:
                 wanted[namespace] = tuple(dict.fromkeys((*(wanted.get(namespace) or ()), scope.group)))
         return wanted
 
-    async def _look_for_namespaces(self) -> list[SourceError]:
+    async def _look_for_namespaces(self, sink: Sink) -> list[SourceError]:
         """Find out which namespaces to read; errors leave those that are known."""
         names = frozenset(scope.namespace for scope in self._registry.scopes())
         try:
@@ -155,8 +157,11 @@ class NacosServer:
                 self._adjust(self._configured())
         except SourceError as error:
             self._namespaces_error = str(error)
+            # Of scopes that are not known yet, or not by these names.
+            await self._first_word.miss(sink)
             return [error]
         self._namespaces_error = None
+        self._first_word.note()
         return []
 
     def _adjust(self, wanted: dict[str, tuple[str, ...] | None]) -> None:
@@ -252,7 +257,7 @@ class NacosServer:
             try:
                 outcomes = await reader.read_pushed(sink)
             except SourceError:
-                reader.fail(worst(errors))
+                await reader.fail(worst(errors), sink)
                 return [worst(errors)]
         noted = [
             error for each in outcomes.items() for error in await self._note(reader, each, failed, readiness, sink)
@@ -273,6 +278,7 @@ class NacosServer:
         if isinstance(result, SourceError):
             error = worst(failed.get(group) or [result])
             status.fail(error)
+            await reader.scope(group).miss(sink)
             return [error]
         status.succeed()
         await sink.publish(ScopeConfirmed(status.scope, self._clock.now()))

@@ -54,6 +54,9 @@ class ZooKeeperRegistry:
         self._slicer = Slicer()
         self._is_connected = False
         self._is_ending = False
+        self._is_away = asyncio.Event()
+        """Set once, at the first failure."""
+
         self._reconnected = asyncio.Event()
         self._readings: dict[Cause, int] = {}
         self._last_reading_s: float | None = None
@@ -80,6 +83,11 @@ class ZooKeeperRegistry:
         self._reconnected.set()
         self._agenda.request_everything(Cause.CONNECTED)
 
+    def unreachable(self, reason: str) -> None:
+        """Note that there is no connection to be had."""
+        self._settling.leave()
+        self._is_away.set()
+
     def disconnected(self, reason: str) -> None:
         """Note that nothing is known from now on; everything stays."""
         self._is_connected = False
@@ -102,6 +110,7 @@ class ZooKeeperRegistry:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._session.run())
             group.create_task(self._note_end())
+            group.create_task(self._tell_absence(sink))
             group.create_task(self._end_settling())
             group.create_task(self._release_delayed())
             for _ in range(self._options.concurrency):
@@ -157,6 +166,7 @@ class ZooKeeperRegistry:
             await self.reader.read_everything(sink)
         except SourceError as error:
             self._fail(error)
+            self._is_away.set()
             raise
         self._last_reading_s = round(self._clock.now() - started, 3)
         for status in self._statuses:
@@ -169,6 +179,13 @@ class ZooKeeperRegistry:
         await self._confirm(sink)
         for scope in self.scopes:
             await readiness.note_read(scope, sink)
+
+    async def _tell_absence(self, sink: Sink) -> None:
+        """Tell of the first failure, if nothing has been read before."""
+        await self._is_away.wait()
+        if next(self.reader.known(), None) is None:
+            for status in self._statuses:
+                await status.first_word.miss(sink)
 
     async def _confirm(self, sink: Sink) -> None:
         for scope in sorted(self.scopes):

@@ -5,10 +5,11 @@ import logging
 import pytest
 
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
+from meshregistry.model.events import RegistryAway
 from meshregistry.model.instance import Scope
-from meshregistry.sources.status import ScopeStatus, failure_reason
+from meshregistry.sources.status import FirstWord, ScopeStatus, failure_reason
 from meshregistry.telemetry.metrics import Metrics
-from tests.support.source_fakes import ManualClock
+from tests.support.source_fakes import ManualClock, RecordingSink
 
 SCOPE = Scope("nacos", "", "public", "DEFAULT_GROUP")
 
@@ -92,3 +93,27 @@ def test_failures_and_the_last_success_are_metrics() -> None:
         "meshregistry_source_last_success_timestamp_seconds", {"source": "nacos", "scope": str(SCOPE)}
     )
     assert 2.0 == value("meshregistry_source_failures_total", {"source": "nacos", "reason": "data"})
+
+
+@pytest.mark.anyio
+async def test_that_a_scope_was_away_before_it_was_read_is_told_once() -> None:
+    sink, clock = RecordingSink(), ManualClock()
+    word = FirstWord(SCOPE, clock.clock)
+
+    for _ in range(3):
+        await word.miss(sink)
+    word.note()
+    await word.miss(sink)
+
+    assert [RegistryAway(SCOPE, 100.0)] == sink.updates
+
+
+@pytest.mark.anyio
+async def test_of_a_scope_that_has_been_read_nothing_is_told() -> None:
+    sink = RecordingSink()
+    status = ScopeStatus(SCOPE, Metrics(), ManualClock().clock)
+
+    status.succeed()
+    await status.first_word.miss(sink)
+
+    assert [] == sink.updates

@@ -75,6 +75,12 @@ class HostRing:
             raise ValueError("no ZooKeeper hosts")
         self._hosts = deque(self._shuffled(hosts))
         self._targets: deque[Target] = deque()
+        self._turns = 0
+
+    @property
+    def is_round(self) -> bool:
+        """Whether every address of every host has been tried as often as the others, since the last connection."""
+        return not self._targets and self._turns % len(self._hosts) == 0
 
     async def next(self) -> Target:
         """Return who is to be tried next.
@@ -84,6 +90,7 @@ class HostRing:
         if not self._targets:
             host = self._hosts[0]
             self._hosts.rotate(-1)
+            self._turns += 1
             try:
                 addresses = await self._resolve(host)
             except (OSError, UnicodeError) as error:
@@ -96,6 +103,7 @@ class HostRing:
     def forget(self) -> None:
         """Drop the addresses that were not tried: they get old while a connection lasts."""
         self._targets.clear()
+        self._turns = 0
 
     def _shuffled(self, items: Sequence[T]) -> list[T]:
         return sorted(items, key=lambda _item: self._dice())

@@ -55,6 +55,10 @@ class SessionListener(Protocol):
         """Requests are answered from now on; what happened before may have been missed: list again."""
         ...
 
+    def unreachable(self, reason: str) -> None:
+        """No server can be entered: the last one left was tried, or they refuse our credentials."""
+        ...
+
     def disconnected(self, reason: str) -> None:
         """The connection is gone, reconnecting has begun; follows each `connected` once."""
         ...

@@ -237,9 +237,12 @@ class ZooKeeperSession:
             link = await self._connect()
         except AuthRefused as error:
             self._refused(error)
+            self._listener.unreachable(str(error))
             return self._options.auth_pause_s
         except SourceError as error:
             self._failed(error)
+            if self._ring.is_round:
+                self._listener.unreachable(str(error))
             return self._backoff.failed(self._clock.dice())
         connected_at = self._clock.now()
         self._publish(link)

@@ -13,7 +13,7 @@ from meshregistry.sources.eureka.options import EurekaServerOptions, HoldOptions
 from meshregistry.sources.eureka.server import configured_scopes
 from meshregistry.sources.polling import PollOptions
 from tests.support.eureka_model import EurekaModel, Fault
-from tests.support.eureka_rig import ModelRig
+from tests.support.eureka_rig import SCOPE, ModelRig
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +44,32 @@ async def test_everything_is_read_once_and_then_only_changes() -> None:
     assert ["0/apps", "0/apps/delta", "0/apps/delta"] == rig.asked()
     assert [{"ORDERS": (ONE,)}, {"ORDERS": (ONE, TWO)}] == [each.services for each in rig.view.listings]
     assert 1 == len(rig.view.synced)
+
+
+async def test_that_it_was_away_before_the_first_reading_is_told_once() -> None:
+    rig = ModelRig(peers=2)
+    fill(*rig.models)
+    for model in rig.models:
+        model.fault = Fault.DOWN
+    for _ in range(2):
+        assert isinstance(await rig.poll(), SourceUnavailable)
+    for model in rig.models:
+        model.fault = Fault.NONE
+    assert await rig.poll() is None
+    for model in rig.models:
+        model.fault = Fault.DOWN
+    assert isinstance(await rig.poll(), SourceUnavailable)
+
+    assert [SCOPE] == [each.scope for each in rig.view.absences]
+
+
+async def test_one_peer_that_is_away_is_no_registry_that_is() -> None:
+    rig = ModelRig(peers=2)
+    fill(*rig.models)
+    rig.model.fault = Fault.DOWN
+    assert await rig.poll() is None
+
+    assert [] == rig.view.absences
 
 
 async def test_everything_is_fetched_when_an_operator_asks_and_then_changes_again() -> None:

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from meshregistry.model.events import EntryListing, ScopeConfirmed, SidecarChanges, SourceSynced, SourceUpdate
+from meshregistry.model.events import (
+    EntryListing,
+    RegistryAway,
+    ScopeConfirmed,
+    SidecarChanges,
+    SourceSynced,
+    SourceUpdate,
+)
 from meshregistry.sources.files.options import FilesOptions
 from meshregistry.sources.files.source import SCOPE, FilesSource
 from meshregistry.telemetry.metrics import Metrics
@@ -158,11 +165,11 @@ async def test_the_first_file_has_a_resource_that_several_write(tmp_path: Path) 
     assert [("file b.yaml", "file_repeats"), ("file d.yaml", "file_kind")] == rejects([listing])
 
 
-async def test_a_folder_that_cannot_be_listed_says_nothing(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_listed_says_only_that(tmp_path: Path) -> None:
     folder = tmp_path / "absent"
     rig = Rig(folder)
 
-    assert [] == await rig.read()
+    assert [RegistryAway] == list(map(type, await rig.read()))
     assert (False, 0) == (rig.describe()["healthy"], rig.describe()["files"])
 
     folder.mkdir()
@@ -205,3 +212,15 @@ async def test_what_a_file_says_breaks_no_line_of_the_log(tmp_path: Path, caplog
     await Rig(tmp_path).read()
 
     assert [1] == [len(message.splitlines()) for message in caplog.messages if "files.refused" in message]
+
+
+async def test_that_the_folder_was_away_before_it_was_read_is_told_once(tmp_path: Path) -> None:
+    rig = Rig(tmp_path / "later")
+    away = await rig.read(3)
+    (tmp_path / "later").mkdir()
+    await rig.read()
+    (tmp_path / "later").rmdir()
+
+    assert [SCOPE] == [each.scope for each in away if isinstance(each, RegistryAway)]
+    assert 1 == len(away)
+    assert [] == await rig.read()

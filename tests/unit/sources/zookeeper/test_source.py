@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from meshregistry.errors import SourceUnavailable
-from meshregistry.model.events import ScopeConfirmed, ScopeListing, SidecarChanges, SourceSynced
+from meshregistry.model.events import RegistryAway, ScopeConfirmed, ScopeListing, SidecarChanges, SourceSynced
+from meshregistry.model.instance import Scope
 from meshregistry.model.sidecar import SidecarPolicy
 from meshregistry.sources.polling import REAL_CLOCK, Clock, PollOptions
 from meshregistry.sources.steps import finish
@@ -66,6 +67,11 @@ class Running:
     @property
     def listings(self) -> list[ScopeListing]:
         return [each for each in self.sink.updates if isinstance(each, ScopeListing)]
+
+    @property
+    def source_scopes(self) -> set[Scope]:
+        """What the source says that it has read."""
+        return {each.scope for each in self.sink.updates if isinstance(each, ScopeConfirmed)}
 
     @property
     def is_synced(self) -> bool:
@@ -166,6 +172,54 @@ async def test_a_change_is_read_between_two_lists_that_were_asked_for_together()
     async with running(tree, concurrency=1) as made:
         await made.until(lambda: made.is_synced)
         assert ["", MANY[0], MANY[39], *MANY[1:39]] == [each.scope.group for each in made.listings]
+
+
+async def test_that_nobody_could_be_reached_before_the_first_reading_is_told_once() -> None:
+    tree = FakeTree()
+    tree.put(path_of("10.0.0.1"))
+    tree.errors["/"] = SourceUnavailable("no answer")
+    async with running(tree, settle_s=60.0) as made:
+        listener = tree.sessions[0].listener
+        for _ in range(2):
+            listener.unreachable("refused")
+        await made.until(lambda: made.sink.updates)
+        tree.errors.clear()
+        listener.connected(new_session=True)
+        await made.until(lambda: made.is_synced)
+        assert made.page["settling"]
+        listener.unreachable("refused")
+        await asyncio.sleep(0.02)
+
+    scopes = sorted(made.source_scopes)
+    assert scopes == [each.scope for each in made.sink.updates if isinstance(each, RegistryAway)]
+    assert [RegistryAway] * len(scopes) == list(map(type, made.sink.updates[: len(scopes)]))
+
+
+async def test_a_first_reading_that_fails_is_told_once_too() -> None:
+    tree = FakeTree()
+    tree.put(path_of("10.0.0.1"))
+    tree.errors["/"] = SourceUnavailable("no answer")
+    async with running(tree, mode=Mode.POLLING) as made:
+        await made.until(lambda: made.page["readings_total"] == {"interval": 3})
+        tree.errors.clear()
+        await made.until(lambda: made.is_synced)
+        tree.errors["/"] = SourceUnavailable("no answer")
+        await made.until(lambda: not made.page["healthy"])
+
+    scopes = [each.scope for each in made.sink.updates if isinstance(each, RegistryAway)]
+    assert sorted(made.source_scopes) == scopes
+
+
+async def test_of_servers_that_could_be_read_from_the_start_nothing_is_told() -> None:
+    tree = FakeTree()
+    tree.put(path_of("10.0.0.1"))
+    async with running(tree) as made:
+        await made.until(lambda: made.is_synced)
+        tree.sessions[0].listener.disconnected("lost")
+        tree.sessions[0].listener.unreachable("refused")
+        await asyncio.sleep(0.02)
+
+    assert [] == [each for each in made.sink.updates if isinstance(each, RegistryAway)]
 
 
 async def test_many_changes_of_one_interface_are_few_readings() -> None:

@@ -1,6 +1,7 @@
 """Whose turn it is: every host, every address, names resolved when they are needed."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 
@@ -78,6 +79,17 @@ async def test_addresses_that_were_not_tried_are_forgotten_after_a_success() -> 
     targets.forget()
     names.addresses["a"] = ["3.3.3.3"]
     assert "3.3.3.3" == (await targets.next()).address
+
+
+async def test_a_round_is_over_when_every_address_of_every_host_has_been_tried() -> None:
+    targets = ring(Names(a=["1.1.1.1", "1.1.1.2"], b=["2.2.2.2"]), "a", "b", "unknown")
+    rounds = []
+    for _ in range(2 * 4):
+        with suppress(SourceUnavailable):
+            await targets.next()
+        rounds.append(targets.is_round)
+
+    assert 2 * [False, False, False, True] == rounds
 
 
 async def test_a_name_that_is_not_known_costs_one_turn() -> None:
