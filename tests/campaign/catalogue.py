@@ -16,6 +16,8 @@ _HELD: Final = Sign(f"seen {registry_faults.HELD}")
 _KILLED: Final = Sign("process ended -9")
 _STARTED: Final = Sign("process started")
 _STOPPED: Final = Sign("event_loop_lag_seconds_sum", process_faults.STOPPED_S * 0.9)
+_UNREAD: Final = Sign("gate refused")
+_DOUBTED: Final = Sign(f"seen {process_faults.DOUBTED}")
 _STEPPED: Final = Sign(f"seen {process_faults.STEPPED}", 2)
 _CUT: Final = Sign("gate cut", registry_faults.FLAPS)
 _TRUNCATED: Final = Sign("gate truncated", 3)
@@ -53,7 +55,8 @@ FAULTS = (
     Fault("garbage-answers", (_LIED, _FAILED), registry_faults.garbage),
     Fault("hostile-records", (Sign(f"seen {registry_faults.LITTERED}"),), registry_faults.hostile_records),
     Fault("kill", (_KILLED, _STARTED), make_all=process_faults.kill),
-    Fault("kill-dark", (_KILLED, _STARTED, Sign("gate refused")), make_all=process_faults.kill_dark),
+    Fault("kill-dark", (_KILLED, _STARTED, _UNREAD), make_all=process_faults.kill_dark),
+    Fault("kill-dark-forgetful", (_KILLED, _STARTED, _UNREAD, _DOUBTED), make_all=process_faults.kill_dark_forgetful),
     Fault("pause", (_STOPPED,), make_all=process_faults.pause),
     Fault("terminate", (Sign("process ended 0"), _STARTED), make_all=process_faults.terminate),
     Fault("clock-forward", (_STEPPED, _KILLED, _STARTED), make_all=process_faults.clock_forward),

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from meshregistry.admin.protocol import Command
+from meshregistry.store.holds import Cause
 from tests.campaign.process import Meshregistry
+from tests.campaign.registry import Registry
 from tests.campaign.scene import Scene
 from tests.support.service_process import served_by
 
@@ -19,12 +22,16 @@ START_GOAL_S = 2.0
 """From the start to everything served out of the saved snapshot, on a machine that does nothing else."""
 
 STEPPED, UNSAVED = "a stepped clock", "a disk without room"
+DOUBTED = "the first word of every registry doubted"
 """What these faults see of their own effect."""
 
 _DAY_S = 86_400.0
 _STEP_TIMEOUT_S = 10.0
 _SAVED_S = 1.0
 """Several times the interval of saving: what left is not in the file any more either."""
+
+_FORGOTTEN = 9
+_DOUBT_TIMEOUT_S = 30.0
 
 _DISK_BYTES = 4_194_304
 _SPARE_FILES = 2
@@ -42,9 +49,7 @@ async def kill(scene: Scene) -> None:
 
 async def kill_dark(scene: Scene) -> None:
     """SIGKILL, every registry down, started again: the same resources at the same versions, marked stale."""
-    for endpoint in scene.owned():
-        await scene.process.until_saved(endpoint.address)
-    await asyncio.sleep(_SAVED_S)
+    await _save(scene)
     before = await _rest(scene)
     await scene.process.kill()
     for registry in scene.registries:
@@ -66,6 +71,22 @@ async def kill_dark(scene: Scene) -> None:
         scene.objections.append(f"not said to be stale: {ready!r}")
     for registry in scene.registries:
         registry.calm()
+
+
+async def kill_dark_forgetful(scene: Scene) -> None:
+    """SIGKILL of it and of every registry; started in the dark, before registries that have forgotten some owners."""
+    await _save(scene)
+    everything = scene.owned()
+    await scene.process.kill()
+    for registry in scene.registries:
+        registry.shut()
+        await registry.kill()
+    await scene.process.start()
+    await asyncio.gather(*(_restart_forgetful(registry) for registry in scene.registries))
+    for registry in scene.registries:
+        registry.calm()
+    doubted = await asyncio.gather(*(_remind(scene, registry) for registry in scene.registries))
+    scene.seen[DOUBTED] += all(doubted) and everything <= scene.witness.held.keys()
 
 
 async def pause(scene: Scene) -> None:
@@ -164,6 +185,39 @@ async def _see_clock(scene: Scene, seconds: float) -> None:
 
 async def _is_stepped(scene: Scene, seconds: float) -> bool:
     return abs(await scene.process.metric("saved_timestamp_seconds") - time.time() - seconds) < _DAY_S / 2
+
+
+async def _save(scene: Scene) -> None:
+    """Wait until everything that is registered is saved, and nothing else."""
+    for endpoint in scene.owned():
+        await scene.process.until_saved(endpoint.address)
+    await asyncio.sleep(_SAVED_S)
+
+
+async def _restart_forgetful(registry: Registry) -> None:
+    """Start a registry that lost its memory, and have all but a few owners register again: not a mass."""
+    await registry.start(empty=True)
+    await registry.register_again(but=max(1, min(_FORGOTTEN, len(registry.owned) // 10)))
+
+
+async def _remind(scene: Scene, registry: Registry) -> bool:
+    """Wait until what a registry forgot is held in doubt, and half of that time; then have the owners register again.
+
+    Returns whether it was.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DOUBT_TIMEOUT_S):
+            while not await _is_doubted(scene, registry):  # noqa: ASYNC110 - another process holds
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(scene.guard_s / 2)
+    is_doubted = await _is_doubted(scene, registry)
+    await registry.register_again()
+    return is_doubted
+
+
+async def _is_doubted(scene: Scene, registry: Registry) -> bool:
+    holds = (await scene.process.decide(Command.HOLDS)).holds
+    return any(hold.cause == Cause.DOUBT and hold.scope.startswith(registry.kind) for hold in holds)
 
 
 async def _rest(scene: Scene) -> dict[str, object]:

@@ -142,9 +142,10 @@ class Registry(ABC):
         registrations = self.ever.get(endpoint, ())
         return any(self.expect(endpoint, each, {*numbers, each.port}) == served for each in registrations)
 
-    async def register_again(self) -> None:
-        """Let every owner register again, as after its registry lost the memory."""
-        await self._each(sorted(self.owned), self._register)
+    async def register_again(self, but: int = 0) -> None:
+        """Let every owner register again, as after its registry lost the memory; or all but so many."""
+        owned = sorted(self.owned)
+        await self._each(owned[: len(owned) - but], self._register)
 
     def shut(self) -> None:
         """Cut every connection and refuse new ones."""
