@@ -26,6 +26,7 @@ from tests.support.nacos_servers import IDENTITY, NacosServer
 LONG_LIFE = {"preserved.heart.beat.timeout": "3600000", "preserved.ip.delete.timeout": "7200000"}
 
 _VISIBLE_TIMEOUT_S = 10.0
+_LISTING_TIMEOUT_S = 60.0
 _POLL_S = 0.02
 
 
@@ -230,6 +231,15 @@ class RealRig(NacosRig):
             async with self._session.put(url, params=params, headers=IDENTITY) as reply:
                 await reply.read()
 
+    async def until_listing(self) -> None:
+        """Wait until the server lists the rig's namespace in bulk: it may refuse for a while after its start."""
+        v3 = self.dialect is Dialect.V3
+        url = f"{self.base_url}/nacos/{'v3/admin/ns/service/list' if v3 else 'v1/ns/catalog/services'}"
+        params = {"namespaceId": self.namespace, "pageNo": "1", "pageSize": "1000", "withInstances": "true"}
+        with anyio.fail_after(_LISTING_TIMEOUT_S):
+            while not await self._answers(url, params):  # noqa: ASYNC110 - another process changes it
+                await asyncio.sleep(_POLL_S)
+
     async def create_namespace(self, namespace: str, shown_name: str = "") -> None:
         if self.dialect is Dialect.V3:
             params = {"namespaceId": namespace, "namespaceName": shown_name or namespace}
@@ -296,6 +306,14 @@ class RealRig(NacosRig):
             answer = await reply.json()
         rows = answer["data"] if self.dialect is Dialect.V3 else answer["list"]
         return [_instance(row) for row in rows]
+
+    async def _answers(self, url: str, params: Mapping[str, str]) -> bool:
+        try:
+            async with self._session.get(url, params=params, headers=IDENTITY) as reply:
+                await reply.read()
+                return reply.status == 200
+        except aiohttp.ClientError:
+            return False
 
     async def _call(self, method: str, path: str, params: Mapping[str, str]) -> None:
         url = self.base_url + path
