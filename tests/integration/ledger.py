@@ -28,6 +28,7 @@ SIMULATOR_ONLY = {
     "test_services_of_groups_that_nobody_wants_are_not_subscribed": "only the simulator counts its subscriptions",
     "test_hundreds_of_subscriptions_are_one_connection_and_no_task_each": "only the simulator counts its connections",
     "test_a_push_older_than_what_is_held_is_ignored": "a real server sends no old push on demand",
+    "test_pushes_of_a_server_whose_clock_was_set_back_count": "a real server has the clock of the machine",
     "test_after_a_lost_connection_everything_is_subscribed_again": "test_nacos_real kills real ones",
     "test_a_restarted_node_that_forgot_everything_takes_nothing_away": "real ones are killed by the judges",
     "test_what_does_not_come_back_after_a_restart_goes_when_it_has_settled": "real ones are killed by the judges",

@@ -164,6 +164,18 @@ async def test_a_push_older_than_what_is_held_is_ignored() -> None:
     assert before == view.updates
 
 
+async def test_pushes_of_a_server_whose_clock_was_set_back_count() -> None:
+    async with _simulated() as sim, _watched(sim) as view:
+        await asyncio.sleep(3 * QUICK.push_delay_s)  # the pushes that follow the subscriptions
+        sim.set_rpc_faults(RpcFault(stale_ms=3_600_000))
+        sim.registry.register(_key(), SimInstance("10.0.0.2", 80))
+        await view.until_services({"orders": (_at(1), _at(2))})
+        sim.registry.deregister(_key(), "10.0.0.1", 80)
+        await view.until_services({"orders": (_at(2),)})
+
+        assert (1, 1) == (_push_side(view)["stale_pushes_total"], _push_side(view)["connections_total"])
+
+
 @BOTH
 @pytest.mark.parametrize("how", ["stream", "connection"])
 async def test_after_a_lost_connection_everything_is_subscribed_again(dialect: Dialect, how: str) -> None:

@@ -142,6 +142,28 @@ class Subscriptions:
         subscription.ref_time = content.ref_time
         return True
 
+    def ask_again(self, service: ServiceName) -> bool:
+        """Queue a live subscription once more, because something too old was pushed; returns whether it is queued."""
+        subscription = self._table.get(service)
+        if subscription is None or subscription.live_since is None:
+            return False
+        self._enqueue(service)
+        return True
+
+    def ref_time(self, service: ServiceName) -> int:
+        """Return the time of what came last on this connection; 0 when nothing did."""
+        subscription = self._table.get(service)
+        return subscription.ref_time if subscription is not None else 0
+
+    def set_back(self, content: Content, asked_at: int) -> None:
+        """Take a reply that is older than what was held when it was asked for: the server's clock was set back.
+
+        Nothing is changed when something came in between, which is then the newest.
+        """
+        subscription = self._table.get(content.service)
+        if subscription is not None and content.ref_time < asked_at == subscription.ref_time:
+            subscription.ref_time = content.ref_time
+
     def is_live_since(self, service: ServiceName, moment: float) -> bool:
         """Whether pushes for the service can be expected since the moment."""
         subscription = self._table.get(service)

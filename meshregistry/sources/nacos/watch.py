@@ -222,20 +222,24 @@ class NamespaceWatch:
     def _hear(self, news: News) -> None:
         if isinstance(news, Content):
             self._pushes += 1
-            self._take(news)
+            if not self._take(news) and self._subscriptions.ask_again(news.service):
+                # Out of order, or the server's clock was set back: then all that follows would be too old, too.
+                self._wanted.set()
         elif isinstance(news, FuzzyNews) and self._discovery is not None:
             self._discovery.hear(news)
         elif isinstance(news, Reset):
             self._reset = news
 
-    def _take(self, content: Content) -> None:
-        """Let a reply or push wait for its turn unless something newer came before it."""
+    def _take(self, content: Content) -> bool:
+        """Let a reply or push wait for its turn unless something newer came before it; returns whether it waits."""
         if self._subscriptions.accept(content):
             self._waiting[content.service] = (content, self._clock.now())
             self._arrived.set()
-        elif content.service in self._subscriptions:
+            return True
+        if content.service in self._subscriptions:
             self._stale += 1
             self._metrics.stale_pushes.labels("nacos").inc()
+        return False
 
     def _ask_for(self, services: Iterable[ServiceName]) -> None:
         groups = self._groups()
@@ -274,6 +278,7 @@ class NamespaceWatch:
 
     async def _subscribe_some(self, live: LiveSession) -> None:
         while (service := self._subscriptions.take()) is not None:
+            held_at = self._subscriptions.ref_time(service)
             try:
                 content = await live.subscribe(self._place.namespace, service)
             except ConnectionLost:
@@ -283,6 +288,7 @@ class NamespaceWatch:
                 continue
             self._subscriptions.confirm(service, self._clock.now())
             if content is not None:
+                self._subscriptions.set_back(content, held_at)
                 self._take(content)
 
     async def _unsubscribe(self, live: LiveSession, service: ServiceName) -> None:

@@ -91,6 +91,33 @@ def test_another_node_has_another_clock() -> None:
     assert subscriptions.accept(Content(A, 50, b""))
 
 
+def test_a_reply_older_than_what_was_held_when_it_was_asked_for_sets_the_clock_back() -> None:
+    subscriptions = _subscribed(A)
+    subscriptions.accept(Content(A, 100, b""))
+    assert subscriptions.ask_again(A)
+    assert ([A], 0, 100) == (_taken(subscriptions), subscriptions.waiting, subscriptions.ref_time(A))
+
+    subscriptions.set_back(Content(A, 40, b""), 100)
+    assert [True, False, True] == [subscriptions.accept(Content(A, ref_time, b"")) for ref_time in (40, 39, 41)]
+
+
+def test_a_reply_does_not_set_the_clock_back_when_something_newer_came_in_between_or_it_is_not_older() -> None:
+    subscriptions = _subscribed(A)
+    subscriptions.accept(Content(A, 105, b""))
+    subscriptions.set_back(Content(A, 104, b""), 100)
+    subscriptions.set_back(Content(A, 99, b""), 100)
+
+    assert not subscriptions.accept(Content(A, 104, b""))
+
+
+def test_what_is_not_subscribed_is_not_asked_for_again() -> None:
+    subscriptions = Subscriptions(10, linger_s=60.0)
+    subscriptions.want([A])
+
+    assert [False, False] == [subscriptions.ask_again(service) for service in (A, B)]
+    assert [A] == _taken(subscriptions)
+
+
 def test_a_service_that_is_not_listed_any_more_stays_subscribed_for_a_while() -> None:
     subscriptions = _subscribed(A, B)
 
