@@ -11,20 +11,25 @@ from envoy.service.discovery.v3 import discovery_pb2 as pb
 from google.protobuf.any_pb2 import Any
 
 from meshregistry.model.service_entry import Kind, ServiceEntry, ServicePort
+from meshregistry.model.sidecar import EgressListener, Sidecar
 from meshregistry.store.store import SnapshotStore
 from meshregistry.wire.resource import Resource, ResourceEncoder
+from meshregistry.wire.sidecar import encode_sidecar
 from tests.support.pb2_decoder import message_class
 
 SERVICE_ENTRY = "networking.istio.io/v1/ServiceEntry"
 OLD_SERVICE_ENTRY = "networking.istio.io/v1alpha3/ServiceEntry"
 SIDECAR = "networking.istio.io/v1/Sidecar"
+OLD_SIDECAR = "networking.istio.io/v1alpha3/Sidecar"
 GATEWAY = "networking.istio.io/v1/Gateway"
 MESH_CONFIG = "core/v1alpha1/MeshConfig"
 STUB = "stub"
 RESOURCE_URL = "type.googleapis.com/istio.mcp.v1alpha1.Resource"
-BODY_URL = "type.googleapis.com/istio.networking.v1alpha3.ServiceEntry"
+BODY_URL = "type.googleapis.com/istio.networking.v1alpha3."
+"""Before the kind."""
 
-_ENCODER = ResourceEncoder(datetime(2100, 1, 1, tzinfo=UTC))
+_CREATED = datetime(2100, 1, 1, tzinfo=UTC)
+_ENCODER = ResourceEncoder(_CREATED)
 
 Marks = dict[str, str]
 """Resource name → mark, or `STUB`."""
@@ -47,6 +52,13 @@ def make_resource(name: str, mark: object = 1, revision: str = "") -> Resource:
     )
 
 
+def make_sidecar(name: str, mark: object) -> Resource:
+    """Return a Sidecar whose content is its mark."""
+    namespace, _, short = full_name(name).partition("/")
+    listener = EgressListener((f"*/{mark}.{short}.demo",))
+    return encode_sidecar(Sidecar(namespace, short, (("app", short),), (listener,)), _CREATED)
+
+
 def make_store(*resources: Resource, complete: bool = True) -> SnapshotStore:
     """Return a store that holds ServiceEntries back until it is complete."""
     store = SnapshotStore([Kind.SERVICE_ENTRY])
@@ -61,6 +73,15 @@ def commit(store: SnapshotStore, marks: dict[str, object], revision: str = "") -
     store.commit(
         Kind.SERVICE_ENTRY,
         [make_resource(name, mark, revision) for name, mark in marks.items() if mark is not None],
+        [full_name(name) for name, mark in marks.items() if mark is None],
+    )
+
+
+def commit_sidecars(store: SnapshotStore, marks: dict[str, object]) -> None:
+    """Set Sidecars to their marks, or remove them for None, in one commit."""
+    store.commit(
+        Kind.SIDECAR,
+        [make_sidecar(name, mark) for name, mark in marks.items() if mark is not None],
         [full_name(name) for name, mark in marks.items() if mark is None],
     )
 
@@ -82,14 +103,14 @@ def read_answer(dialect: str, data: bytes) -> Answer:
     if dialect == "sotw":
         sotw = pb.DiscoveryResponse.FromString(data)
         bodies = [item for item in sotw.resources if _decode(item).HasField("body")]
-        resources = dict(map(_read_resource, bodies))
+        resources = dict(_read_resource(item, _kind_of(sotw.type_url)) for item in bodies)
         removed = tuple(_read_tombstone(item) for item in sotw.resources if not _decode(item).HasField("body"))
         assert len(sotw.resources) == len({*resources, *removed}), "no name occurs twice"
         return Answer(sotw.type_url, resources, removed, sotw.nonce, sotw.version_info, len(data))
     delta = pb.DeltaDiscoveryResponse.FromString(data)
     resources = {}
     for item in delta.resources:
-        name, mark = _read_resource(item.resource)
+        name, mark = _read_resource(item.resource, _kind_of(delta.type_url))
         assert (item.name, mark != STUB) == (name, True)
         assert item.version == _decode(item.resource).metadata.version
         resources[name] = mark
@@ -103,7 +124,11 @@ def _decode(item: Any) -> typing.Any:
     return message_class("istio.mcp.v1alpha1.Resource").FromString(item.value)
 
 
-def _read_resource(item: Any) -> tuple[str, str]:
+def _kind_of(url: str) -> str:
+    return url.rpartition("/")[2]
+
+
+def _read_resource(item: Any, kind: str) -> tuple[str, str]:
     resource = _decode(item)
     name, body = resource.metadata.name, resource.body
     assert name.count("/") == 1
@@ -113,10 +138,11 @@ def _read_resource(item: Any) -> tuple[str, str]:
         assert item.type_url == "/istio.mcp.v1alpha1.Resource"
         assert body.type_url == "/istio.networking.v1alpha3.ServiceEntry"
         return name, STUB
-    assert (item.type_url, body.type_url) == (RESOURCE_URL, BODY_URL)
+    assert (item.type_url, body.type_url) == (RESOURCE_URL, BODY_URL + kind)
     assert resource.metadata.HasField("create_time")
-    spec: typing.Any = message_class("istio.networking.v1alpha3.ServiceEntry").FromString(body.value)
-    return name, spec.hosts[0].split(".")[0]
+    spec: typing.Any = message_class(f"istio.networking.v1alpha3.{kind}").FromString(body.value)
+    hosts = spec.egress[0].hosts if kind == "Sidecar" else spec.hosts
+    return name, hosts[0].removeprefix("*/").split(".")[0]
 
 
 def _read_tombstone(item: Any) -> str:

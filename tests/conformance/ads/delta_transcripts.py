@@ -1,8 +1,8 @@
 """Transcripts of the delta dialect."""
 
-from tests.conformance.ads.transcripts import Transcript, acknowledge, change, got, release, sub
+from tests.conformance.ads.transcripts import Transcript, acknowledge, call, change, got, release, sub
 from tests.support.ads_rig import CURRENT, JUNK, LAST, STALE
-from tests.support.ads_world import GATEWAY, MESH_CONFIG, OLD_SERVICE_ENTRY
+from tests.support.ads_world import GATEWAY, MESH_CONFIG, OLD_SERVICE_ENTRY, OLD_SIDECAR, SIDECAR
 
 T = Transcript
 
@@ -259,6 +259,19 @@ TYPES = (
             (sub("a"), [got(a=1)]),
             (sub(url=OLD_SERVICE_ENTRY), [got(OLD_SERVICE_ENTRY, a=1, b=1)]),
             (change(b=2), [got(OLD_SERVICE_ENTRY, b=2)]),
+        ),
+    ),
+    T(
+        "S2 D2",
+        "sidecars_are_served_as_service_entries_are_in_each_api_version",
+        (
+            (call(a=1, c=1), []),
+            (sub(url=SIDECAR), [got(SIDECAR, a=1, c=1)]),
+            (sub("c", "d", url=OLD_SIDECAR), [got(OLD_SIDECAR, c=1, _gone=("d",))]),
+            (call(c=2, e=1), [got(SIDECAR, c=2, e=1), got(OLD_SIDECAR, c=2)]),
+            (change(a=2), []),
+            (sub(), [got(a=2, b=1)]),
+            (call(c=None), [got(SIDECAR, _gone=("c",)), got(OLD_SIDECAR, _gone=("c",))]),
         ),
     ),
 )

@@ -1,8 +1,8 @@
 """Transcripts of the state-of-the-world dialect."""
 
-from tests.conformance.ads.transcripts import Transcript, acknowledge, ask, change, got, release
+from tests.conformance.ads.transcripts import Transcript, acknowledge, ask, call, change, got, release
 from tests.support.ads_rig import JUNK, STALE
-from tests.support.ads_world import GATEWAY, MESH_CONFIG, OLD_SERVICE_ENTRY, SIDECAR
+from tests.support.ads_world import GATEWAY, MESH_CONFIG, OLD_SERVICE_ENTRY, OLD_SIDECAR, SIDECAR
 
 T = Transcript
 
@@ -296,6 +296,20 @@ TYPES = (
             (change(a=3), [got(a=3, b=1)]),
         ),
         complete=False,
+    ),
+    T(
+        "S2",
+        "sidecars_are_served_as_service_entries_are_in_each_api_version",
+        (
+            (call(a=1, c=1), []),
+            (ask(url=SIDECAR, nonce=""), [got(SIDECAR, a=1, c=1)]),
+            (ask(url=OLD_SIDECAR, nonce=""), [got(OLD_SIDECAR, a=1, c=1)]),
+            (call(c=2, e=1), [got(SIDECAR, a=1, c=2, e=1), got(OLD_SIDECAR, a=1, c=2, e=1)]),
+            (change(a=2), []),
+            (ask(nonce=""), [got(a=2, b=1)]),
+            (call(c=None, e=None), [got(SIDECAR, a=1), got(OLD_SIDECAR, a=1)]),
+            (call(a=None), [got(SIDECAR), got(OLD_SIDECAR)]),
+        ),
     ),
     T("S5", "mesh_config_is_not_answered", ((ask(url=MESH_CONFIG, nonce=JUNK), []), (change(a=2), []))),
     T(

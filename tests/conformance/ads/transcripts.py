@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tests.support.ads_rig import LAST, Rig
-from tests.support.ads_world import SERVICE_ENTRY, Answer, full_name
+from tests.support.ads_world import SERVICE_ENTRY, Answer, commit_sidecars, full_name
 
 Action = Callable[[Rig], Awaitable[None]]
 
@@ -52,6 +52,15 @@ def change(**marks: object) -> Action:
 
     async def act(rig: Rig) -> None:
         rig.commit(marks)
+
+    return act
+
+
+def call(**marks: object) -> Action:
+    """Change the Sidecars of the world, as `change` does its ServiceEntries."""
+
+    async def act(rig: Rig) -> None:
+        commit_sidecars(rig.store, marks)
 
     return act
 
