@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import socket
 import ssl
 import struct
 import time
@@ -133,6 +134,30 @@ async def test_a_server_that_greets_badly_leaves_the_next_one(bad: bytes) -> Non
         assert ("a",) == await session.get_children("/")
         assert right.address == session.describe()["server"]
         assert [True] == book.notes
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # the other loop asks nobody whom a test can replace
+async def test_a_server_that_moves_is_followed_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each connection the name is looked up; addresses left over from the time before are not tried."""
+    lookups: list[str] = []
+    places = [["127.0.0.1", "127.0.0.9"], ["127.0.0.2"]]
+
+    def look_up(name: str, port: int, *_: object, **__: object) -> list[tuple[object, ...]]:
+        lookups.append(name)
+        found = places[min(len(lookups), len(places)) - 1]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
+
+    async with (
+        ScriptedZooKeeper(drop_the_first_request).running() as before,
+        ScriptedZooKeeper(good, host="127.0.0.2", port=before.port).running() as after,
+        ScriptedZooKeeper(good, host="127.0.0.9", port=before.port).running() as stale,
+    ):
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        async with running_session(f"zk.example:{before.port}", clock=Clock(dice=lambda: 0.0)) as (session, book):
+            assert ("a",) == await session.get_children("/")
+            assert f"zk.example/{after.address}" == session.describe()["server"]
+            assert [True, f"zk.example/{before.address}: closed by the server", False] == book.notes
+    assert (["zk.example"] * 2, 1, 1, 0) == (lookups, len(before.peers), len(after.peers), len(stale.peers))
 
 
 async def test_silence_instead_of_a_greeting_costs_the_connect_timeout() -> None:

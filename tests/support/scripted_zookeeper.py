@@ -96,16 +96,19 @@ Script = Callable[[Peer], Awaitable[None]]
 class ScriptedZooKeeper:
     """Plays one script per connection; the last one again and again."""
 
-    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, *scripts: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self.peers: list[Peer] = []
-        self.port = 0
+        self.host = host
+        self.port = port
         self._scripts = scripts
         self._tls = tls
 
     @property
     def address(self) -> str:
         """`host:port`."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def greetings(self) -> list[Greeting]:
@@ -114,8 +117,8 @@ class ScriptedZooKeeper:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["ScriptedZooKeeper"]:
-        """Listen on a free port."""
-        server = await asyncio.start_server(self._play, "127.0.0.1", 0, ssl=self._tls)
+        """Listen, on a free port unless one is wanted."""
+        server = await asyncio.start_server(self._play, self.host, self.port, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
