@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sized
 from contextlib import asynccontextmanager, suppress
 
 from meshregistry.admin.protocol import Command
-from tests.campaign.eureka import Eureka, SimulatedEureka
+from tests.campaign.eureka import Eureka
 from tests.campaign.liars import answer_endlessly, answer_garbage
 from tests.campaign.registry import Registry
 from tests.campaign.scene import Scene
@@ -181,10 +181,7 @@ async def peer_empty(scene: Scene, registry: Registry) -> None:
     assert isinstance(registry, Eureka)
     registry.gates[0].shut()
     await registry.rig.kill(1)
-    if isinstance(registry, SimulatedEureka):
-        await registry.start_empty_peer()
-    else:
-        await registry.rig.start(1)
+    await registry.start_empty_peer()
     async with _emptiness(scene, registry, await registry.rig.rows(1)):
         await scene.change_others(registry)
     await asyncio.sleep(scene.guard_s / 2)
