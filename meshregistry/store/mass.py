@@ -39,6 +39,7 @@ from meshregistry.store.holds import (
 )
 from meshregistry.store.operator import Accept, Freeze, Reject, Thaw
 from meshregistry.store.population import WINDOW_S, Census
+from meshregistry.store.progress import Progress
 from meshregistry.store.verdicts import Verdicts
 
 
@@ -63,6 +64,7 @@ class MassGuard:
         self._doubtful: list[Departure] = []
         self._next = 1
         self._swept_at = 0.0
+        self.progress = Progress()
 
     @property
     def frozen(self) -> tuple[Scope, ...]:
@@ -164,7 +166,9 @@ class MassGuard:
     def _confirm(self, stated: Callable[[Hold], list[Scope]], now: float) -> set[str]:
         dirty: set[str] = set()
         for hold in tuple(self._holds.values()):
-            confirmed = hold.confirm(stated(hold), now, self._policy(hold.unit.source))
+            scopes, policy = stated(hold), self._policy(hold.unit.source)
+            self.progress.note(scopes, now, policy.mass_hold_s)
+            confirmed = hold.confirm(scopes, now, policy)
             ripe = {scope for scope in confirmed if self._freeze_of(scope) is None}
             gone = [each for each in self._departures.held(hold.number) if each.key.scope in ripe] if ripe else []
             for scope in ripe:

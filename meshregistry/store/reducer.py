@@ -142,7 +142,7 @@ class Reducer:
     @property
     def revision(self) -> int:
         """A number that grows with everything that is worth saving; local to the process."""
-        return self._revision + self._freshness.revision
+        return self._revision + self._freshness.revision + self._mass.progress.revision
 
     @property
     def staleness(self) -> Staleness:

@@ -9,6 +9,7 @@ import pytest
 
 from meshregistry.sim.nacos.faults import Fault
 from meshregistry.sim.nacos.views import Dialect
+from meshregistry.store.saved import Terms, decode_world
 from meshregistry.watch.model import Action
 from tests.support.dark_port import dark_port
 from tests.support.nacos_rig import SimRig
@@ -131,6 +132,26 @@ async def test_what_was_registered_since_the_last_save_is_not_taken_from_an_isti
         assert 0 == istiod.model.counters.actions[Action.DELETED]
 
 
+async def test_a_shrink_that_is_held_is_held_on_after_a_kill_in_the_middle(
+    service: ServiceProcess, registry: SimRig
+) -> None:
+    async with service.running():
+        await service.until_fresh()
+        before = await served_by(service.ads)
+        for number in range(1, 16):
+            await registry.deregister(f"service-{number}", f"10.0.0.{number}", 8080)
+        await service.until_page("/metrics", "meshregistry_held_endpoints 15.0")
+        await _until_saved_holds(service, 15)
+        await service.end(signal.SIGKILL)
+
+        await service.start()
+        await service.until_fresh()
+        await service.until_page("/metrics", "meshregistry_held_endpoints 15.0")
+        assert before == await served_by(service.ads)
+        _, metrics = await service.get("/metrics")
+    assert 'meshregistry_guard_decisions_total{verdict="held"}' not in metrics
+
+
 @pytest.mark.parametrize("damage", ["cut", "foreign", "flipped"])
 async def test_a_damaged_file_is_put_aside_and_told_and_nothing_else(
     service: ServiceProcess, registry: SimRig, damage: str
@@ -162,6 +183,13 @@ async def test_a_directory_that_cannot_be_written_is_told_and_nothing_else(
         _, body = await service.until(lambda status, body: bool(body))
         assert body.startswith("the snapshot cannot be saved: ")
         assert 20 == len(await served_by(service.ads))
+
+
+async def _until_saved_holds(service: ServiceProcess, count: int) -> None:
+    path = service.data_dir / "snapshot.meshregistry"
+    async with asyncio.timeout(TIMEOUT_S):
+        while count != sum(len(hold.claims) for hold in decode_world(path.read_bytes(), Terms({}, {})).holds):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def _until_count(service: ServiceProcess, count: int) -> None:

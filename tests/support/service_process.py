@@ -28,6 +28,7 @@ nacos_source:
   enabled: true
   address: ["{nacos}"]
   mode: polling
+  settle_time: 0.5s
   namespace: {namespace}
   refresh_period: {period}s
 """
