@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from meshregistry.model.events import ScopeListing, ServiceReading
-from meshregistry.model.instance import Instance
+from meshregistry.model.instance import Instance, Scope
 from meshregistry.sim.nacos.access import Credentials
 from meshregistry.sim.nacos.faults import Fault
 from meshregistry.sim.nacos.fuzzy import FuzzyOptions
@@ -407,7 +407,8 @@ async def test_a_namespace_that_cannot_be_looked_up_is_not_taken_for_empty() -> 
         options = NacosServerOptions(addresses=(sim.base_url,), scopes=(NacosScope("dev"),))
         async with reading(options) as view:
             await view.until(lambda view: view.readings(failed=True) >= 2)
-            assert [] == view.updates
+            absent = [Scope("nacos", "", "", ""), Scope("nacos", "", "dev", "DEFAULT_GROUP")]
+            assert (absent, []) == (view.absences, view.updates)
 
             sim.set_faults()
             await view.until_services({"a": (_at(2),)})

@@ -417,8 +417,7 @@ async def test_a_registry_that_is_down_at_the_start_is_read_when_it_comes(any_na
         await view.until(lambda view: view.readings(failed=True) >= 2)
         named = Scope("nacos", "", any_nacos_rig.namespace, "DEFAULT_GROUP")
         unknown = [Scope("nacos", "", "", "")] if named.namespace != "public" else []  # it may have another id
-        told = [*unknown, named]
-        assert (told, len(told)) == (view.absences, len(view.updates))
+        assert ([*unknown, named], []) == (view.absences, view.updates)
 
         await any_nacos_rig.start()
         await view.until_services({"orders": (instance("10.0.0.1", 8080),)})
@@ -517,7 +516,8 @@ async def test_refused_credentials_publish_nothing_and_say_so(
         await view.until(lambda view: view.readings(failed=True) >= 4)
         error, refusal = str(view.scope["last_error"]), view.registry["login_refused"]
 
-    assert [] == view.updates
+    named = Scope("nacos", "", nacos_rig_auth.namespace, "DEFAULT_GROUP")
+    assert ([named], []) == (view.absences, view.updates)
     assert "status 403" in error
     assert bool(username) == ("login refused by" in error) == bool(refusal)
     assert 1 == sum("source.lost" in message for message in caplog.messages)

@@ -62,6 +62,9 @@ class View:
         self._store = store
         self.services: dict[str, tuple[Instance, ...]] = {}
         self.updates: list[SourceUpdate] = []
+        self.absences: list[Scope] = []
+        """What was away before anything was read of it: no news of what is registered."""
+
         self.source: NacosSource
         self.metrics = Metrics()
 
@@ -70,6 +73,9 @@ class View:
         if self._store is not None:
             await self._store.take(update)
         if isinstance(update, ScopeConfirmed):
+            return
+        if isinstance(update, RegistryAway):
+            self.absences.append(update.scope)
             return
         self.updates.append(update)
         if isinstance(update, ScopeListing):
@@ -104,11 +110,6 @@ class View:
     def listings(self) -> list[ScopeListing]:
         """The listings so far."""
         return [update for update in self.updates if isinstance(update, ScopeListing)]
-
-    @property
-    def absences(self) -> list[Scope]:
-        """The scopes that were away before anything was read of them."""
-        return [update.scope for update in self.updates if isinstance(update, RegistryAway)]
 
     @property
     def synced(self) -> list[SourceSynced]:
