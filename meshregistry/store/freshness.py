@@ -57,10 +57,12 @@ class Freshness:
         self._stated: dict[Scope, float] = {}
         self._begun: dict[str, float] = {}
         self._read: set[str] = set()
-        self._expired: frozenset[Scope] = frozenset()
+        self._expired: set[Scope] = set()
         self._displaced: dict[ServiceKey, set[Place]] = {}
         self._newcomers = Newcomers()
-        self._stale: dict[Place, list[ServiceKey]] = {}
+        self._stale: dict[Place, dict[ServiceKey, None]] = {}
+        """Who had each place when its scope became stale; some may count again. Empty when nothing is stale."""
+
         self._stale_scopes: frozenset[Scope] = frozenset()
         self._checked_at = float("-inf")
         self._overtaken_at = float("-inf")
@@ -102,13 +104,13 @@ class Freshness:
     def state(self, scope: Scope, now: float) -> set[str]:
         """Note that a registry has spoken of a scope (without a group: of all groups): all of it counts again."""
         self._stated[scope] = now
-        back = frozenset({each for each in self._expired if is_stated_by(each, scope)})
+        # ZooKeeper tells of 10,000 scopes one by one: what is stale besides is not looked at for each.
+        group = frozenset({scope}) if scope.group else self._expired
+        back = frozenset({each for each in group if each in self._expired and is_stated_by(each, scope)})
         self._expired -= back
         keys = {key for key in self._displaced if is_stated_by(key.scope, scope)}
         for key in keys:
             del self._displaced[key]
-        if any(is_stated_by(each, scope) for each in self._stale_scopes):
-            self._checked_at = float("-inf")
         touched = [*self._contributions.keys(back), *keys]
         return self._contributions.resources(touched) if touched else set()
 
@@ -151,7 +153,7 @@ class Freshness:
         silent = self._list_expired(now)
         spared = {scope for scope in silent - self._expired if any(covers(target, scope) for target in frozen)}
         gone, back = silent - self._expired - spared, self._expired - silent
-        self._expired = silent - spared
+        self._expired = set(silent - spared)
         names = self._contributions.resources(self._contributions.keys(back))
         for scope in sorted(gone):
             names |= self._drop(scope)
@@ -264,12 +266,12 @@ class Freshness:
             wholes = {scope._replace(group="") for scope in scopes}
             self._stated = {scope: at for scope, at in self._stated.items() if scope in scopes or scope in wholes}
         stale = self._list_silent(now, lambda policy: policy.stale_after_s)
-        if stale == self._stale_scopes:
-            return
-        self._stale_scopes, self._stale = stale, {}
-        for key in self._contributions.keys(stale):
+        new, self._stale_scopes = stale - self._stale_scopes, stale
+        if not stale:
+            self._stale = {}
+        for key in self._contributions.keys(new):
             for place in _places(self._contributions.of(key)):
-                self._stale.setdefault(place, []).append(key)
+                self._stale.setdefault(place, {})[key] = None
 
     def _take_over(self, place: Place, winner: ServiceKey, since: float, spoke_at: float) -> set[str]:
         """Take a place from the services of stale scopes that last spoke before the winner registered it.
@@ -280,8 +282,10 @@ class Freshness:
         for loser in self._stale[place] if hosts else ():
             last = self._last(loser.scope)
             is_later = since > last and spoke_at >= last + self._policy(loser.scope.source).stale_after_s
-            if is_later and loser.scope != winner.scope and not hosts & self._hosts_at(place, loser):
-                dirty |= self._give_way(loser, place, winner)
+            if is_later and loser.scope != winner.scope:
+                theirs = self._hosts_at(place, loser)
+                if theirs and not hosts & theirs:
+                    dirty |= self._give_way(loser, place, winner)
         return dirty
 
     def _hosts_at(self, place: Place, key: ServiceKey) -> set[str]:

@@ -1,5 +1,6 @@
 """Stale scopes: when their endpoints are dropped, and to whom they give way."""
 
+from collections import Counter
 from collections.abc import Collection
 from typing import cast
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshregistry.model.claim import Claim
 from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.events import ScopeConfirmed, SourceSynced
 from meshregistry.model.instance import Scope, ServiceKey
@@ -166,6 +168,48 @@ async def test_a_service_that_comes_back_takes_nothing_from_those_it_always_shar
     await world.show({"users": shared}, OTHER_SCOPE)
 
     assert 40 == world.count()
+
+
+async def test_scopes_that_are_heard_of_again_one_by_one_cost_no_look_at_all_that_is_stale(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = GuardedWorld()
+    groups = [Scope("nacos", "", "public", f"G{number}") for number in range(40)]
+    for number, scope in enumerate(groups):
+        await world.show({f"s{number}": instances(number)}, scope)
+    world.now += 90
+    looks: Counter[ServiceKey] = Counter()
+    of = Contributions.of
+
+    def count(contributions: Contributions, key: ServiceKey) -> tuple[Claim, ...]:
+        looks[key] += 1
+        return of(contributions, key)
+
+    monkeypatch.setattr(Contributions, "of", count)
+
+    for number, scope in enumerate(groups):
+        await world.show({f"s{number}": instances(number, 100 + number)}, scope)
+
+    assert (40, True) == (len(looks), max(looks.values()) < 10)
+    assert 80 == world.count()
+
+
+async def test_a_service_that_has_left_an_address_before_it_was_lost_gives_nothing_up() -> None:
+    """It had the address when it was lost for the first time, and others are lost all along."""
+    world = GuardedWorld()
+    further = Scope("nacos", "", "public", "FURTHER")
+    await world.show({"orders": instances(1, 2)})
+    await world.show({"carts": instances(9)}, further)
+    await world.show({"users": instances(3)}, OTHER_SCOPE)
+    world.now += 90
+    await world.show({"users": instances(3, 4)}, OTHER_SCOPE)
+    await world.show({"orders": instances(1)})
+    world.now += 90
+
+    await world.show({"users": instances(2, 3, 4)}, OTHER_SCOPE)
+
+    assert {"10.0.0.1"} == served(world, "orders")
+    assert None is world.metric("guard_decisions_total", verdict="superseded")
 
 
 async def test_an_address_that_was_used_for_a_moment_is_not_given_up() -> None:
