@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import stat
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -201,6 +202,39 @@ async def test_nobody_else_may_use_the_socket(rig: AdminRig) -> None:
     mode = rig.path.lstat().st_mode
 
     assert (True, 0o600) == (stat.S_ISSOCK(mode), stat.S_IMODE(mode))
+
+
+STRANGER = """
+import os, pathlib, sys
+from meshregistry.admin.client import AdminUnreachableError, ask
+from meshregistry.admin.protocol import Command, Request
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+try:
+    print(ask(pathlib.Path(sys.argv[1]), Request(Command.FREEZE, "everything"), 10.0).error)
+except AdminUnreachableError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("is_open", [False, True])
+async def test_another_user_is_kept_out_by_the_file_and_turned_away_by_the_kernels_word(
+    rig: AdminRig, *, is_open: bool
+) -> None:
+    """The mode keeps him out; where somebody has changed that, his user id still does."""
+    rig.path.parent.chmod(0o755)
+    if is_open:
+        rig.path.chmod(0o666)
+    command = (sys.executable, "-c", STRANGER, str(rig.path))
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+
+    kept_out = f"{rig.path}: not permitted: it is for the service's own user and root\n"
+    assert ("not permitted for uid 65534\n" if is_open else kept_out) == out.decode()
+    assert ([], float(is_open)) == (rig.decisions, rig.requests("unknown", "not_permitted"))
+    assert () == (await rig.ask(Command.HOLDS)).frozen
 
 
 async def test_a_client_of_another_user_is_turned_away(rig: AdminRig, monkeypatch: pytest.MonkeyPatch) -> None:
