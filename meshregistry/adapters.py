@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -135,8 +135,18 @@ class Noted(Protocol):
 class StalenessPage:
     """What is older than it should be, and what went wrong with the files in the data directory."""
 
-    def __init__(self, reducer: Reducer, is_failing: Callable[[str], bool], files: Sequence[Noted] = ()) -> None:
-        """`is_failing`: whether a source cannot read a registry now; one that has nothing new to say is silent, too."""
+    def __init__(
+        self,
+        reducer: Reducer,
+        is_failing: Callable[[str], bool],
+        sources: Collection[str] = (),
+        files: Sequence[Noted] = (),
+    ) -> None:
+        """`is_failing`: whether a source cannot read a registry now; one that has nothing new to say is silent, too.
+
+        `sources` are the kinds that run; the collection may change.
+        """
+        self._sources = sources
         self._reducer = reducer
         self._is_failing = is_failing
         self._files = files
@@ -148,8 +158,16 @@ class StalenessPage:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One line on each source that is stale, one on each trouble with a file."""
-        return (*map(str, self.list_stale()), *(note for file in self._files for note in file.notes))
+        """What is stale or missing, and one line on each trouble with a file."""
+        return (*self.tell(), *(note for file in self._files for note in file.notes))
+
+    def tell(self) -> list[str]:
+        """Return one line on each source that is stale, and one on those that are not in what is served."""
+        lines = list(map(str, self.list_stale()))
+        unread = set(self._sources) - self._reducer.provenance.known
+        if unread and not self._reducer.pending_sources:
+            lines.append(f"served without having been read in whole: {', '.join(sorted(unread))}")
+        return lines
 
 
 class ClientsPage:

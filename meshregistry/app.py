@@ -95,8 +95,8 @@ class App:
         self._inbox = Inbox(self._metrics)
         self._pods = PodWatch(cluster_options(settings), self._inbox.publish, self._metrics)
         keeper, terms = KeeperOptions(settings.data_dir, settings.save_interval), saved_terms(settings, rules)
-        self._fleet = Fleet(self._inbox, self._metrics)
-        route = DecisionRoute(self._fleet, self._inbox)
+        fleet = self._fleet = Fleet(self._inbox, self._metrics)
+        route = DecisionRoute(fleet, self._inbox)
         self._ledger = DecisionLedger(self._reducer, route, settings.data_dir, self._metrics)
         self._keeper = Keeper(keeper, terms, self._store, self._reducer, self._metrics, self._ledger.encode)
         replicas = replica_options(settings)
@@ -106,8 +106,8 @@ class App:
         self._exchange = DecisionExchange(self._ledger, replicas) if self._shelf else None
         if self._shelf is not None:
             self._ledger.listen(self._shelf.publish_decisions)
-        staleness = StalenessPage(self._reducer, self._fleet.is_failing, (self._keeper, self._ledger))
-        desk = OperatorDesk(self._reducer, self._ledger, self._fleet.sources, staleness.list_stale)
+        staleness = StalenessPage(self._reducer, fleet.is_failing, fleet.sources, (self._keeper, self._ledger))
+        desk = OperatorDesk(self._reducer, self._ledger, self._fleet.sources, staleness.tell)
         self._admin = AdminServer(admin_options(settings), desk, self._metrics)
         self._sources = {kind: build_source(each, self._metrics) for kind, each in self._composition.options.items()}
         self._reload = Reload(origin, self.apply, self._metrics, objects) if origin else None

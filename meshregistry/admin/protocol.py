@@ -1,6 +1,5 @@
 """What is said on the socket: one line of JSON to the service, one back, then it is closed. Pure."""
 
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -55,7 +54,7 @@ class Answer(msgspec.Struct, frozen=True):
     """Sources that have not been read completely, while nothing is served because of them."""
 
     stale: tuple[str, ...] = ()
-    """Sources of which something older than it should be is served: restored and not confirmed, or not heard of."""
+    """For humans: sources that are served although restored and not confirmed, not heard of for long, or never read."""
 
     more: int = 0
     """How many holds are not shown."""
@@ -92,7 +91,7 @@ def write_answer(answer: Answer) -> bytes:
 
 
 def list_state(
-    holds: list[HoldReport], frozen: list[str], pending: tuple[str, ...], stale: Iterable[str] = ()
+    holds: list[HoldReport], frozen: list[str], pending: tuple[str, ...], stale: tuple[str, ...] = ()
 ) -> Answer:
     """Return the answer to `holds`: registry text without controls, and not more of it than fits.
 
@@ -101,7 +100,7 @@ def list_state(
     holds = [hold for hold in holds if hold.held or hold.cause != Cause.FREEZE]
     shown = tuple(_printable(hold) for hold in holds[:_MOST_SHOWN])
     names = tuple(print_subject(target) for target in frozen[:_MOST_SHOWN])
-    return Answer(holds=shown, frozen=names, pending=pending, stale=tuple(stale), more=len(holds) - len(shown))
+    return Answer(holds=shown, frozen=names, pending=pending, stale=stale, more=len(holds) - len(shown))
 
 
 def _printable(hold: HoldReport) -> HoldReport:

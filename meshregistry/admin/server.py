@@ -144,7 +144,7 @@ async def carry_out(desk: OperatorDesk, request: Request, by: str) -> Answer:
     subject = request.subject
     match request.command:
         case Command.HOLDS:
-            return list_state(desk.list_holds(), desk.list_frozen(), desk.pending_sources, desk.list_stale())
+            return list_state(desk.list_holds(), desk.list_frozen(), desk.pending_sources, desk.tell_stale())
         case Command.ACCEPT:
             hold = await desk.accept(subject, by)
             return Answer(done=f"accepted hold {hold.id}: {hold.held} endpoints of {print_subject(hold.scope)} go")

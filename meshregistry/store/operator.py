@@ -14,7 +14,6 @@ from meshregistry.model.instance import Scope
 from meshregistry.model.pods import PodsChanged
 from meshregistry.store.holds import HoldReport
 from meshregistry.store.rules import RulesReplaced
-from meshregistry.store.staleness import Stale
 
 _EVERYTHING = "everything"
 
@@ -132,9 +131,9 @@ class OperatorDesk:
         view: GuardView,
         queue: Ledger,
         sources: Collection[str],
-        list_stale: Callable[[], Iterable[Stale]] = tuple,
+        tell_stale: Callable[[], Iterable[str]] = tuple,
     ) -> None:
-        self._list_stale = list_stale
+        self._tell_stale = tell_stale
         self._view = view
         self._queue = queue
         self._sources = sources
@@ -152,9 +151,9 @@ class OperatorDesk:
         """Return what is frozen, as `find_target` takes it."""
         return [str(target) or _EVERYTHING for target in self._view.frozen]
 
-    def list_stale(self) -> list[str]:
-        """Return which sources are older than they should be, for humans."""
-        return list(map(str, self._list_stale()))
+    def tell_stale(self) -> tuple[str, ...]:
+        """Return which sources are older than they should be, or not in what is served, for humans."""
+        return tuple(self._tell_stale())
 
     async def settle(self) -> None:
         """Return once what has been decided so far has taken effect. Cancelling is safe."""

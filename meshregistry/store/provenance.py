@@ -5,7 +5,7 @@ What is served without it (after its `wait_time`, or on an operator's word) is h
 for the source again.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from typing import NamedTuple
 
 from meshregistry.model.events import SourceSynced
@@ -25,6 +25,11 @@ class Provenance:
     def __init__(self) -> None:
         self._known: set[str] = set()
         self._former: dict[str, str] = {}
+
+    @property
+    def known(self) -> Set[str]:
+        """The sources that have been read in whole, here or before."""
+        return self._known
 
     def restore(self, sources: Iterable[str]) -> None:
         """Note that another process knew these sources."""

@@ -104,7 +104,7 @@ class Reducer:
         self._confirmed_at = -math.inf
         self._staleness = Staleness(metrics)
         self._turnover = Turnover()
-        self._provenance = Provenance()
+        self.provenance = Provenance()
         self._revision = 0
         self._chronicle = Chronicle(metrics, journal_size)
         self._origins: dict[str, Origin] = {}
@@ -160,7 +160,7 @@ class Reducer:
         """
         at, as_of = Instant(self._clock(), wall), self._staleness.as_of or wall
         contributing = {each.source for each in (*self._known_scopes(), *self._upkeep.owners.values())}
-        made = self._provenance.tell(fingerprints, contributing)
+        made = self.provenance.tell(fingerprints, contributing)
         return export_world(self._estate, self._store.current, made, at, as_of)
 
     async def restore(
@@ -183,7 +183,7 @@ class Reducer:
         await self._slices.go(await self._commit(set(seams), 0.0))
         makers = [source for source in self._running if self._rules[source].makes_sidecars]
         self._sidecars.restore(world.sidecars.values(), makers)
-        self._provenance.restore(world.fingerprints)
+        self.provenance.restore(world.fingerprints)
         told_of = world.fingerprints.keys() | world.partial.keys()
         self._staleness.begin(world.as_of, self._pending & told_of, self._known_scopes())
         self._release(world.fingerprints if served is None else world.fingerprints.keys() & set(served))
@@ -273,11 +273,11 @@ class Reducer:
         scopes = self._known_scopes()
         for source in update.restarted:
             self._turnover.expect(source, scopes)
-            self._provenance.expect(source, update.fingerprints.get(source, ""))
+            self.provenance.expect(source, update.fingerprints.get(source, ""))
             self._freshness.begin(source, self._clock())
         if not self._store.current.complete:
             self._pending = (self._pending | update.restarted) - update.retired
-        self._provenance.forget(update.retired)
+        self.provenance.forget(update.retired)
         self._doubts.forget(update.retired)
         dirty = self._upkeep.owned_by(guarded)
         dirty |= await self._confirm(SourceSynced(source) for source in update.retired)
@@ -368,7 +368,7 @@ class Reducer:
         was_stale = bool(self._staleness.sources)
         dirty: set[str] = set()
         for each in synced:
-            self._provenance.confirm(each)
+            self.provenance.confirm(each)
             if each.reason == "read":
                 self._freshness.complete(each.source)
             dirty |= await self._withdraw(self._staleness.confirm(each) | self._turnover.confirm(each))

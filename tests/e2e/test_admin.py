@@ -17,6 +17,17 @@ from tests.support.service_process import TIMEOUT_S, ServiceProcess, served_by
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=False)]
 
+ENTRY = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: orders, namespace: shop}
+spec:
+  hosts: [orders.shop]
+  ports: [{number: 8080, protocol: HTTP, name: http}]
+  resolution: STATIC
+  endpoints: [{address: 10.9.0.1}]
+"""
+
 
 @pytest.fixture
 async def registry(anyio_backend: object) -> AsyncIterator[SimRig]:
@@ -114,17 +125,37 @@ async def test_a_full_reading_is_made_by_both_replicas_long_before_its_time(regi
             assert ["read_again"] == [what for what, _ in await journal(each)]
 
 
-async def test_serving_anyway_ends_the_wait_for_a_registry_that_is_down(registry: SimRig, folder: Path) -> None:
+async def test_serving_anyway_serves_at_both_replicas_what_was_read_and_says_what_is_missing(
+    registry: SimRig, folder: Path
+) -> None:
     await registry.stop()
-    replica = ServiceProcess(folder / "a", registry.base_url, registry.namespace)
-    async with replica.running():
-        await replica.until_page("/metrics", "meshregistry_admin_listening 1.0")
-        assert "nothing is served before it has been read: nacos\n" == await operate(replica, "holds")
+    (folder / "entries").mkdir()
+    (folder / "entries" / "orders.yaml").write_text(ENTRY)
+    files = f"k8s_source: {{enabled: true, enable_config_file: true, config_path: {folder}/entries}}\n"
+    first, second = pair = [ServiceProcess(folder / name, registry.base_url, registry.namespace) for name in ("a", "b")]
+    for each in pair:
+        each.siblings, each.edit = pair, lambda text: files + text
+    async with first.running(), second.running():
+        for each in pair:
+            await each.until_page("/metrics", "meshregistry_siblings 1.0")
+            await each.until_page("/metrics", "meshregistry_admin_listening 1.0")
+            await each.until(lambda status, body: body.endswith("source not ready nacos"))
+        assert "nothing is served before it has been read: nacos\n" == await operate(first, "holds")
 
-        assert "served without: nacos\n" == await operate(replica, "serve-anyway")
+        assert "served without: nacos\n" == await operate(first, "--by", "ann", "serve-anyway")
 
-        await replica.until(lambda status, body: status == 200)
-        assert {} == await served_by(replica.ads)
+        for each in pair:
+            _, body = await each.until(lambda status, body: status == 200)
+            assert "served without having been read in whole: nacos\n" == body == await operate(each, "holds")
+            assert {"orders"} == (await served_by(each.ads)).keys()
+            ((what, detail),) = await journal(each)
+            assert ("serve_anyway", True) == (what, detail.startswith("sources nacos, ann (uid "))
+
+        await registry.start()
+        for each in pair:
+            await each.until(lambda status, body: (status, body) == (200, ""))
+            assert 21 == len(await served_by(each.ads))
+            assert "everything is served already\n" == await operate(each, "serve-anyway")
 
 
 async def test_a_freeze_before_anything_was_read_outlives_a_kill_right_after_the_answer(

@@ -12,7 +12,6 @@ from meshregistry.admin.options import AdminOptions
 from meshregistry.admin.protocol import Answer, Command, Request
 from meshregistry.admin.server import AdminServer
 from meshregistry.store.operator import OperatorDecision, OperatorDesk
-from meshregistry.store.staleness import Stale
 from tests.support.guarded_world import GuardedWorld
 
 TIMEOUT_S = 10.0
@@ -43,7 +42,7 @@ class AdminRig:
 
         self.disk_gate: asyncio.Event | None = None
         fields: dict[str, object] = {"path": str(self.path), "retry_s": 0.05, **options}
-        self.stale: tuple[Stale, ...] = ()
+        self.stale: tuple[str, ...] = ()
         desk = OperatorDesk(self.world.reducer, self, ("nacos", "zookeeper"), lambda: self.stale)
         self.server = AdminServer(AdminOptions(**fields), desk, self.world.metrics)  # type: ignore[arg-type]
 

@@ -14,6 +14,7 @@ from meshregistry.model.sidecar import SidecarPolicy
 from meshregistry.sources.zookeeper.options import SidecarOptions, ZooKeeperOptions
 from meshregistry.sources.zookeeper.source import ZooKeeperSource
 from meshregistry.store.explain import Question
+from meshregistry.store.operator import ServeAnyway
 from meshregistry.store.reducer import Reducer
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.xds.clients import Clients, ConnectedStream
@@ -165,3 +166,15 @@ async def test_what_was_restored_is_stale_until_its_scope_is_heard() -> None:
     assert [False, True] == [bool(each.stale) for host in (ORDERS, USERS) for each in ask(answers, host)]
     await world.take(SourceSynced("nacos"), SourceSynced("zookeeper"))
     assert () == page.list_stale()
+
+
+async def test_what_is_served_without_a_source_says_so_until_it_is_read() -> None:
+    world = GuardedWorld()
+    page = StalenessPage(world.reducer, lambda source: False, ("nacos", "zookeeper"))
+    await world.take(SourceSynced("zookeeper"))
+    assert [] == list(page.notes)
+
+    await world.take(ServeAnyway(("nacos",), "ann"))
+    assert ("served without having been read in whole: nacos",) == page.notes
+    await world.take(SourceSynced("nacos"))
+    assert [] == list(page.notes)
