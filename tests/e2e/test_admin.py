@@ -1,4 +1,4 @@
-"""An operator at one of two replicas: what is decided by the command line there counts at the other, too."""
+"""An operator at one of two replicas: what the command line decides there counts at the other, too, and for good."""
 
 import asyncio
 import json
@@ -103,6 +103,21 @@ async def test_what_is_decided_at_one_replica_counts_at_both(registry: SimRig, f
         await operate(second, "thaw", "nacos")
         for each in pair:
             await each.until_page("/metrics", "meshregistry_frozen_targets 0.0")
+
+        # What the others decide while one is away counts when it is back, over its own file and snapshot.
+        await operate(second, "freeze", "nacos")
+        await first.until_page("/metrics", "meshregistry_frozen_targets 1.0")
+        await second.until_saved("freeze")
+        await second.end(signal.SIGKILL)
+        await operate(first, "thaw", "nacos")
+        await operate(first, "freeze", "everything")
+        await second.start()
+        await second.until_page("/metrics", "meshregistry_frozen_targets 1.0")
+        await second.until_page("/metrics", "meshregistry_siblings 1.0")
+        await second.until_page("/metrics", "meshregistry_admin_listening 1.0")
+        frozen = [line for line in (await operate(second, "holds")).splitlines() if line.startswith("frozen")]
+        assert ["frozen: everything"] == frozen
+        assert [] == await journal(second)  # it came with the world of the first, and nothing had to be undone
 
 
 async def test_a_full_reading_is_made_by_both_replicas_long_before_its_time(registry: SimRig, folder: Path) -> None:

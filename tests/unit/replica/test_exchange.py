@@ -10,7 +10,7 @@ from meshregistry.model.instance import Scope
 from meshregistry.replica.exchange import DecisionExchange
 from meshregistry.replica.options import ReplicaOptions
 from meshregistry.store.holds import HoldReport
-from meshregistry.store.operator import Freeze, OperatorDecision
+from meshregistry.store.operator import Freeze, OperatorDecision, Thaw
 from meshregistry.telemetry.metrics import Metrics
 from tests.support.scripted_sibling import ByteStream, Sibling, answer, serving
 
@@ -33,6 +33,9 @@ class Replica:
 
     async def publish(self, update: OperatorDecision) -> None:
         self.taken.append(update)
+        if isinstance(update, Freeze | Thaw):
+            others = [each for each in self.frozen if each != update.target]
+            self.frozen = [*others, update.target] if isinstance(update, Freeze) else others
         self.heard.set()
 
     async def settle(self) -> None:
@@ -40,6 +43,32 @@ class Replica:
 
     def publish_decisions(self, decisions: Mapping[str, bytes]) -> None:
         self.told = decisions
+
+
+async def test_what_a_sibling_decides_while_it_cannot_be_reached_is_done_when_it_can_and_only_the_newest() -> None:
+    later = [
+        GOOD.replace(b"1000.0", b"1001.0").replace(b"freeze", b"thaw"),
+        GOOD.replace(b"nacos", b"eureka").replace(b"1000.0", b"1002.0"),
+    ]
+    answers = [answer({"freeze/nacos///": GOOD}), answer({"a": later[0], "b": later[1]}), answer({"a": GOOD})]
+    nacos, eureka = Scope("nacos", "", "", ""), Scope("eureka", "", "", "")
+
+    async def tell(stream: ByteStream) -> None:
+        """Be lost after each answer."""
+        await stream.recv_message()
+        await stream.send_message(answers.pop(0))
+
+    replica, metrics = Replica(), Metrics()
+    async with serving(Sibling(tell)) as port, asyncio.TaskGroup() as tasks, asyncio.timeout(30):
+        ledger = DecisionLedger(replica, replica, "", metrics)
+        exchange = DecisionExchange(ledger, ReplicaOptions((("127.0.0.1", port),), resolve_interval_s=0.05))
+        running = [tasks.create_task(each) for each in (ledger.run(), exchange.run(metrics))]
+        while len(replica.taken) < 3 or answers:  # noqa: ASYNC110 - replicas have no event for it
+            await asyncio.sleep(0.01)
+        for each in running:
+            each.cancel()
+
+    assert [Freeze(nacos, "ann"), Thaw(nacos, "ann"), Freeze(eureka, "ann")] == replica.taken
 
 
 @pytest.mark.parametrize(
