@@ -4,9 +4,10 @@ Source: alibaba/nacos 1.4.8, naming/controllers/InstanceController.java, doSrvIp
 """
 
 import hashlib
+from dataclasses import replace
 
 from meshregistry.sim.nacos.state import Instance, Service, ServiceKey
-from meshregistry.sim.nacos.views import HostFilter
+from meshregistry.sim.nacos.views import HostFilter, is_protected
 
 _CACHE_MS = 3000
 
@@ -18,7 +19,7 @@ def service_record(
     head: dict[str, object] = {"name": key.grouped, "clusters": clusters, "cacheMillis": _CACHE_MS}
     if service is None:
         return {"hosts": [], **head}
-    hosts = [_host(each, key) for each in service.instances.values() if wanted.admits(each)]
+    hosts = [_host(each, key) for each in _shown(service, wanted)]
     return {
         "hosts": hosts,
         "dom": key.name,
@@ -29,6 +30,14 @@ def service_record(
         "env": "",
         "metadata": {},
     }
+
+
+def _shown(service: Service, wanted: HostFilter) -> list[Instance]:
+    """The hosts; of a protected service all are healthy, asked for healthy ones only or not."""
+    if is_protected(service, replace(wanted, healthy_only=False)):
+        everybody = [replace(each, healthy=True) for each in service.instances.values()]
+        return [each for each in everybody if wanted.admits(each)]
+    return [each for each in service.instances.values() if wanted.admits(each)]
 
 
 def _host(instance: Instance, key: ServiceKey) -> dict[str, object]:

@@ -13,7 +13,9 @@ Fetch = Callable[[str, Mapping[str, str]], Awaitable[bytes]]
 SERVICE_LIST = "/v1/ns/service/list"
 INSTANCE_LIST = "/v1/ns/instance/list"
 """These two exist on 1.x to 3.1. The v3 client API has no service list, and its instance list reads one cluster
-(`DEFAULT`) unless told all their names, so it cannot replace them."""
+(`DEFAULT`) unless told all their names, so it replaces them only where the names are known."""
+
+_CLIENT_INSTANCE_LIST = "/v3/client/ns/instance/list"
 
 LOGIN_PATHS = ("/v3/auth/user/login", "/v1/auth/users/login", "/v1/auth/login")
 """For a node whose HTTP API is not known: a server that lacks one says so, and the next is tried."""
@@ -41,6 +43,9 @@ class Dialect(NamedTuple):
     catalogue_path: str | None
     """The listing of a namespace without instances where that is another call than `bulk_path`; pages count from 1."""
 
+    clusters_path: str | None
+    """The instance list of those clusters of a service that are named; None where it is not needed."""
+
     namespaces_path: str
     """The list of namespaces."""
 
@@ -53,7 +58,7 @@ def dialect_v3(version: str) -> Dialect:
     """The API of servers from 3.0 on."""
     logins = ("/v3/auth/user/login", "/v1/auth/users/login")
     bulk, namespaces = "/v3/admin/ns/service/list", "/v3/admin/core/namespace/list"
-    return Dialect("v3", version, bulk, None, namespaces, wire.decode_admin_page, logins)
+    return Dialect("v3", version, bulk, None, _CLIENT_INSTANCE_LIST, namespaces, wire.decode_admin_page, logins)
 
 
 def dialect_v1(version: str) -> Dialect:
@@ -62,7 +67,8 @@ def dialect_v1(version: str) -> Dialect:
     has_bulk = major.isdigit() and int(major) >= _FIRST_WITH_BULK
     bulk, catalogue = (_CATALOGUE_V1, None) if has_bulk else (None, _CATALOGUE_V1)
     logins = ("/v1/auth/users/login", "/v1/auth/login")
-    return Dialect("v1", version, bulk, catalogue, "/v1/console/namespaces", wire.decode_catalog_page, logins)
+    namespaces = "/v1/console/namespaces"
+    return Dialect("v1", version, bulk, catalogue, None, namespaces, wire.decode_catalog_page, logins)
 
 
 async def probe(fetch: Fetch) -> Dialect:

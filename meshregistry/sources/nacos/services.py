@@ -4,7 +4,7 @@ The same over HTTP and over a gRPC connection; `ServiceCalls` are the two calls 
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Protocol
 
 from meshregistry.errors import SourceDataError, SourceError
@@ -21,6 +21,11 @@ from meshregistry.sources.nacos.paging import NamesPage, read_pages
 from meshregistry.sources.nacos.session import LiveSession
 from meshregistry.sources.polling import Clock
 
+Clusters = Mapping[str, Collection[str]]
+"""Service → all of its clusters that are known."""
+
+_UNKNOWN: Clusters = {}
+
 
 class ServiceCalls(Protocol):
     """How the services of a group are read one by one. Calls raise SourceError; cancelling them is safe."""
@@ -29,12 +34,12 @@ class ServiceCalls(Protocol):
         """Return all names of the group; `known` are those that were listed before."""
         ...
 
-    async def content(self, name: str) -> bytes:
-        """Return the JSON with the `hosts` of a service."""
+    async def content(self, name: str, clusters: Collection[str]) -> bytes:
+        """Return the JSON with the `hosts` of a service; `clusters` are all that it has, none if nobody knows."""
         ...
 
-    def fault(self, error: SourceDataError) -> SourceDataError:
-        """Return the error with the place it happened at."""
+    def fault(self, error: SourceDataError, clusters: Collection[str]) -> SourceDataError:
+        """Return an error of what `content` gave for these clusters with the place it happened at."""
         ...
 
 
@@ -61,16 +66,30 @@ class HttpCalls:
             raise self._connection.fault(SERVICE_LIST, error) from error
         return frozenset(name for page in pages for name in page.names)
 
-    async def content(self, name: str) -> bytes:
+    async def content(self, name: str, clusters: Collection[str]) -> bytes:
         """Return the instance list of a service."""
+        place = {"serviceName": name, "groupName": self._scope.group, "namespaceId": self._scope.namespace}
+        path = self._clusters_path(clusters)
+        if path is not None:
+            body = await self._connection.get(path, place | {"clusterName": ",".join(sorted(clusters))})
+            try:
+                return wire.unwrap_client_list(body)
+            except SourceDataError as error:
+                raise self.fault(error, clusters) from error
         # healthyOnly=true would filter before the protection threshold is applied and show a
         # service below it as empty (2.3.1 and 3.1.0, measured).
-        params = {"serviceName": name, "groupName": self._scope.group, "healthyOnly": "false"}
-        return await self._connection.get(INSTANCE_LIST, params | {"namespaceId": self._scope.namespace})
+        return await self._connection.get(INSTANCE_LIST, place | {"healthyOnly": "false"})
 
-    def fault(self, error: SourceDataError) -> SourceDataError:
+    def fault(self, error: SourceDataError, clusters: Collection[str]) -> SourceDataError:
         """Return the error with address and path."""
-        return self._connection.fault(INSTANCE_LIST, error)
+        return self._connection.fault(self._clusters_path(clusters) or INSTANCE_LIST, error)
+
+    def _clusters_path(self, clusters: Collection[str]) -> str | None:
+        """Return the call that wants the clusters named, if that is the one to use.
+
+        Servers from 3.2 on have no other one, nor has a 3.x whose compatibility with clients is switched off.
+        """
+        return self._connection.dialect.clusters_path if clusters else None
 
 
 class PushCalls:
@@ -85,12 +104,12 @@ class PushCalls:
         """Return all names of the group."""
         return await self._live.names(self._scope.namespace, self._scope.group, self._page_size)
 
-    async def content(self, name: str) -> bytes:
-        """Return the content of a service."""
+    async def content(self, name: str, clusters: Collection[str]) -> bytes:
+        """Return the content of a service, with all of its clusters."""
         content = await self._live.query(self._scope.namespace, ServiceName(self._scope.group, name))
         return content.body
 
-    def fault(self, error: SourceDataError) -> SourceDataError:
+    def fault(self, error: SourceDataError, clusters: Collection[str]) -> SourceDataError:
         """Return the error with the name of the call."""
         return SourceDataError(f"ServiceQueryRequest: {error}")
 
@@ -116,7 +135,7 @@ class OneByOne:
         unchanged = len(names) - len(round_.fresh) - len(round_.unread)
         return Listing(names, round_.fresh, round_.unread, clock.now(), unchanged, started_at=started_at)
 
-    async def read_services(self, names: Collection[str]) -> "Round":
+    async def read_services(self, names: Collection[str], clusters: Clusters = _UNKNOWN) -> "Round":
         """Read the instance lists of the services, `concurrency` at a time; `Round` tells what came of it.
 
         Ends early when as many calls in a row as are made at a time got no answer: then the node is gone, and
@@ -125,13 +144,13 @@ class OneByOne:
         round_ = Round(names, patience=self._concurrency)
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self._concurrency, len(names))):
-                group.create_task(self._work(round_))
+                group.create_task(self._work(round_, clusters))
         return round_
 
-    async def _work(self, round_: "Round") -> None:
+    async def _work(self, round_: "Round", clusters: Clusters) -> None:
         for name in round_.waiting:
             try:
-                reading = await self._read_service(name)
+                reading = await self._read_service(name, clusters.get(name, ()))
             except SourceError as error:
                 round_.fail(name, error)
             else:
@@ -139,9 +158,9 @@ class OneByOne:
             if round_.hopeless:
                 return
 
-    async def _read_service(self, name: str) -> Reading | None:
+    async def _read_service(self, name: str, clusters: Collection[str]) -> Reading | None:
         """Return the reading, or None when the bytes are as remembered."""
-        body = await self._calls.content(name)
+        body = await self._calls.content(name, clusters)
         digest = wire.fingerprint_of_instance_list(body)
         known = self._memory.known.get(name)
         if known is not None and known.list_digest == digest:
@@ -149,7 +168,7 @@ class OneByOne:
         try:
             return Reading(self._reader.read_list(body), list_digest=digest)
         except SourceDataError as error:
-            raise self._calls.fault(error) from error
+            raise self._calls.fault(error, clusters) from error
 
 
 class Round:

@@ -123,6 +123,11 @@ class _AdminAnswer(msgspec.Struct):
     data: _AdminPage
 
 
+class _ClientAnswer(msgspec.Struct):
+    code: int
+    data: list[Raw]
+
+
 class _State(msgspec.Struct):
     version: str
 
@@ -137,6 +142,7 @@ class _Metrics(msgspec.Struct):
 
 _CATALOG = msgspec.json.Decoder(list[Raw])
 _ADMIN = msgspec.json.Decoder(_AdminAnswer)
+_CLIENT = msgspec.json.Decoder(_ClientAnswer)
 _CATALOGUE = msgspec.json.Decoder(Catalogue)
 _NAMES = msgspec.json.Decoder(ServiceNames)
 _STATE_V3 = msgspec.json.Decoder(_StateAnswer)
@@ -162,6 +168,11 @@ def decode_admin_page(body: bytes) -> BulkPage:
 def decode_catalogue(body: bytes) -> Catalogue:
     """Read `/v1/ns/catalog/services` without instances, which 1.x and 2.x answer alike. Raises SourceDataError."""
     return understood(_CATALOGUE.decode, body)
+
+
+def unwrap_client_list(body: bytes) -> bytes:
+    """Return the answer of `/v3/client/ns/instance/list` as an instance list of v1. Raises SourceDataError."""
+    return b'{"hosts":[' + b",".join(map(bytes, understood(_CLIENT.decode, body).data)) + b"]}"
 
 
 def decode_names(body: bytes) -> ServiceNames:

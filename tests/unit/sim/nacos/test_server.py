@@ -116,6 +116,17 @@ def test_a_service_with_few_healthy_hosts_is_protected(dialect: Dialect, path: s
     assert (False, 1) == (healthy_only["reachProtectionThreshold"], len(healthy_only["hosts"]))
 
 
+def test_a_server_of_the_first_generation_protects_a_service_whatever_it_is_asked_for() -> None:
+    sim = SimNacos(SimOptions(dialect=Dialect.V1))
+    sim.registry.create_service(ServiceKey("s"), ephemeral=True, protect_threshold=0.5)
+    for last, healthy in [(1, True), (2, False), (3, False)]:
+        sim.registry.register(ServiceKey("s"), Instance(f"10.0.0.{last}", 80, healthy=healthy))
+
+    for healthy_only in ("false", "true"):
+        read = orjson.loads(_v1(sim, "GET", "instance/list", serviceName="s", healthyOnly=healthy_only).body)
+        assert [True, True, True] == [host["healthy"] for host in read["hosts"]]
+
+
 def test_names_that_cannot_be_registered_by_http_are_served_once_they_are_there() -> None:
     sim = SimNacos()
     sim.registry.register(ServiceKey("订单 1"), Instance("10.0.0.1", 80))

@@ -1,5 +1,6 @@
 """Answers of real servers become records; what cannot be understood is an error that keeps what is known."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ DECODERS: list[Callable[[bytes], object]] = [
     wire.decode_catalog_page,
     wire.decode_admin_page,
     wire.decode_catalogue,
+    wire.unwrap_client_list,
     wire.decode_names,
     wire.decode_state_v1,
     wire.decode_state_v3,
@@ -37,6 +39,13 @@ def test_the_catalogue_without_instances_tells_the_group_of_every_service() -> N
     rows = {(row.group_name, row.name) for row in page.service_list}
     assert (8, 8) == (page.count, len(rows))
     assert {("DEFAULT_GROUP", "catalogue"), ("G2", "catalogue"), ("G3", "catalogue")} <= rows
+
+
+def test_the_instance_list_of_named_clusters_is_one_of_v1_without_what_wraps_it() -> None:
+    wrapped = captured("clusters-3.1.0.json")
+
+    assert {"hosts": json.loads(wrapped)["data"]} == json.loads(wire.unwrap_client_list(wrapped))
+    assert b'{"hosts":[]}' == wire.unwrap_client_list(b'{"code":0,"message":"success","data":[]}')
 
 
 @pytest.mark.parametrize("version", ["2.3.1", "3.1.0"])
