@@ -114,7 +114,7 @@ class InterfaceReader:
 
     def remember(self, interface: str, lists: InterfaceLists) -> None:
         """Keep what stands beside the providers until it is outdated."""
-        if lists.exists:
+        if lists.exists and lists.hidden is None:
             self._sides[interface] = lists.sides
 
     async def publish(self, interface: str, lists: InterfaceLists, sink: Sink) -> bool:
@@ -138,7 +138,8 @@ class InterfaceReader:
                 await sink.publish(reading.listing)
             self._have_read_again(Task(Topic.INTERFACE, interface), reading)
             self._board.adopt(interface, reading.published)
-        await self._note_calls(interface, lists.sides.consumers, is_new=reading is not None)
+        if lists.hidden is None:
+            await self._note_calls(interface, lists.sides.consumers, is_new=reading is not None)
         return reading is not None and reading.listing is not None
 
     def instances(self, interface: str = "") -> Iterator[tuple[str, str, tuple[Instance, ...]]]:

@@ -206,6 +206,8 @@ class RegistryReader:
         has_news = await self._interfaces.publish(interface, lists, sink)
         if not self._agenda.is_changed(Task(Topic.INTERFACE, interface)):
             self._interfaces.remember(interface, lists)
+        if lists.hidden is not None:
+            raise lists.hidden
         return has_news
 
     async def _look_for_instances(self, interface: str, lists: InterfaceLists) -> None:

@@ -11,6 +11,7 @@ from meshregistry.sources.zookeeper.curator import CuratorNode, read_node
 from meshregistry.sources.zookeeper.dubbo.applications import ExportedService, read_mapping, read_metadata
 from meshregistry.sources.zookeeper.dubbo.rule_nodes import read_rule_key
 from meshregistry.sources.zookeeper.layout import CATEGORIES, Layout
+from meshregistry.sources.zookeeper.session import AccessRefused
 from meshregistry.sources.zookeeper.tree import Names, TreeReader, read_each
 
 _DEEPEST = 8
@@ -46,6 +47,8 @@ class InterfaceLists(NamedTuple):
     """Children of the interface's own node that are no category; only looked for where there are no providers."""
 
     exists: bool
+    hidden: AccessRefused | None = None
+    """Why the consumers are not known: Sidecars alone need them, so the rest counts without them."""
 
 
 class Walker:
@@ -68,7 +71,7 @@ class Walker:
         """
         path = f"{self._layout.root}/{node}"
         for _ in range(_MOST_ATTEMPTS):
-            lists = await self._list_categories(path, sides, ahead)
+            lists, hidden = await self._list_categories(path, sides, ahead)
             ahead = NOTHING_AHEAD
             # Nobody tells of the others: without a watch on the whole tree a list is watched only if it is there.
             missing = {name for name, found in lists.items() if found is None}
@@ -81,14 +84,21 @@ class Walker:
                 break
         known = sides or Sides(lists.get("configurators") or (), lists.get(self._layout.consumers) or ())
         others = tuple(name for name in own or () if name not in CATEGORIES and name != self._layout.consumers)
-        return InterfaceLists(lists["providers"] or (), known, others, own is not None)
+        return InterfaceLists(lists["providers"] or (), known, others, own is not None, hidden)
 
-    async def _list_categories(self, path: str, sides: Sides | None, ahead: Ahead) -> dict[str, Names | None]:
+    async def _list_categories(
+        self, path: str, sides: Sides | None, ahead: Ahead
+    ) -> tuple[dict[str, Names | None], AccessRefused | None]:
         lists: dict[str, Names | None] = {}
         for name in self._categories(sides):
             node = f"{path}/{name}"
-            lists[name] = ahead[node] if node in ahead else await self._tree.children(node)
-        return lists
+            try:
+                lists[name] = ahead[node] if node in ahead else await self._tree.children(node)
+            except AccessRefused as error:
+                if name != self._layout.consumers:
+                    raise
+                return {**lists, name: ()}, error  # they are the last
+        return lists, None
 
     def _categories(self, sides: Sides | None) -> list[str]:
         names = ["providers"]

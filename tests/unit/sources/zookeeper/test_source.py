@@ -593,6 +593,37 @@ async def test_consumers_become_sidecars_before_the_source_is_complete() -> None
         )
 
 
+async def test_consumers_that_an_acl_hides_cost_no_provider() -> None:
+    """What is known of who calls an interface stays until its consumers can be read."""
+    tree = FakeTree()
+    hidden, never_seen = f"/dubbo/{ORDERS}/consumers", f"/dubbo/{USERS}/consumers"
+    tree.errors[never_seen] = AccessRefused(f"{never_seen}: NoAuth")
+    tree.put(path_of("10.0.0.1"))
+    tree.put(path_of("10.0.0.3", USERS))
+    tree.put(f"{hidden}/{encode(f'consumer://10.0.0.8/{ORDERS}?application=web')}")
+    sidecars = SidecarOptions(policy=SidecarPolicy(), remove_after_s=0.0)
+    async with running(tree, sidecars=sidecars) as made:
+        await made.until(lambda: made.is_synced)
+        assert {ORDERS: ["10.0.0.1"], USERS: ["10.0.0.3"]} == made.addresses
+        tree.errors[hidden] = AccessRefused(f"{hidden}: NoAuth")
+        tree.put(f"{hidden}/{encode(f'consumer://10.0.0.9/{ORDERS}?application=shop')}")
+        await made.until(lambda: made.page["unread_total"] == 2)
+        tree.put(path_of("10.0.0.2"))
+        tree.put(path_of("10.0.0.4", USERS))
+        await made.until(lambda: made.addresses == {ORDERS: ["10.0.0.1", "10.0.0.2"], USERS: ["10.0.0.3", "10.0.0.4"]})
+        made.source.read_again()
+        readings = {"connected": 1, "operator": 1}
+        await made.until(lambda: made.page["readings_total"] == readings and made.page["healthy"])
+        unread = {f"interface {ORDERS}": f"{hidden}: NoAuth", f"interface {USERS}": f"{never_seen}: NoAuth"}
+        assert unread == made.page["unread"]
+        assert {"web"} == finish(made.source.calls()).keys()
+        assert 1 == len([each for each in made.sink.updates if isinstance(each, SidecarChanges)])
+
+        tree.errors.clear()
+        await made.until(lambda: made.page["unread"] == {})
+        assert {"web", "shop"} == finish(made.source.calls()).keys()
+
+
 async def test_without_sidecars_no_consumers_are_read() -> None:
     tree = FakeTree()
     tree.put(path_of("10.0.0.1"))
