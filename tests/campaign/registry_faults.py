@@ -16,6 +16,9 @@ from tests.support.tcp_gate import Liar, Weather
 _SHORT_S, _LONG_S = 3.0, 8.0
 """Within one time-out of a request, and longer than all of them."""
 
+_SLOW_S = 12.0
+"""Longer than the time between two full answers of Eureka: those to changes are short enough to arrive."""
+
 EMPTY, HELD = "an empty answer", "everything held against it"
 ELECTED, LITTERED = "another leader", "a hostile record served"
 """What these faults see of their own effect."""
@@ -124,7 +127,7 @@ async def slow(scene: Scene, registry: Registry) -> None:
     """Answers come at 2 kB a second, so that time-outs end them in the midst."""
     registry.set_weather(Weather(bytes_per_s=2000))
     await scene.change()
-    await asyncio.sleep(_LONG_S)
+    await asyncio.sleep(_SLOW_S)
     registry.calm()
 
 
