@@ -17,7 +17,7 @@ from tests.support.dubbo_names import encode, provider
 from tests.support.tcp_gate import TcpGate
 from tests.support.zookeeper_rig import EnsembleRig, SecureRig, SimRig, ZooKeeperRig
 from tests.support.zookeeper_session import ticket_of
-from tests.support.zookeeper_view import MODES, QUIET, Changes, reading, server_options
+from tests.support.zookeeper_view import MODES, QUIET, Changes, View, reading, server_options
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
@@ -197,9 +197,7 @@ async def test_an_application_is_offered_by_its_metadata(zookeeper_rig: ZooKeepe
 
         more = {"services": {**exported["services"], "y": {"name": USERS, "protocol": "dubbo"}}}
         await zookeeper_rig.writer.create("/dubbo/metadata/shop/r2", json.dumps(more).encode())
-        instance = json.loads(await zookeeper_rig.writer.get(path))
-        instance["payload"]["metadata"]["dubbo.metadata.revision"] = "r2"
-        await zookeeper_rig.writer.set(path, json.dumps(instance).encode())
+        await change_metadata(zookeeper_rig, path, {**metadata, "dubbo.metadata.revision": "r2"})
         await view.until_addresses({f"{ORDERS}::1.0": ["10.0.0.1"], USERS: ["10.0.0.1"], "shop": ["10.0.0.1"]})
 
         await zookeeper_rig.writer.delete(path)
@@ -250,9 +248,7 @@ async def test_spring_cloud_applications_change_in_place_and_nest(zookeeper_rig:
         await register_application(zookeeper_rig, "team/cart", "10.0.0.2", {}, id_="2")
         await view.until_addresses({"shop": ["10.0.0.1"], "team.cart": ["10.0.0.2"]})
 
-        node = json.loads(await zookeeper_rig.writer.get(shop))
-        node["payload"]["metadata"] = {"zone": "a", "instance_status": "OUT_OF_SERVICE"}
-        await zookeeper_rig.writer.set(shop, json.dumps(node).encode())
+        await change_metadata(zookeeper_rig, shop, {"zone": "a", "instance_status": "OUT_OF_SERVICE"})
         await view.until(lambda view: not view.found[""]["shop"][0].enabled)
         await zookeeper_rig.writer.delete("/services/team", recursive=True)
         await view.until_addresses({"shop": ["10.0.0.1"]})
@@ -308,15 +304,55 @@ async def test_an_expired_session_is_followed_by_a_new_one_and_a_new_reading(
     await register(zookeeper_rig, "10.0.0.1")
     async with reading(server_options(zookeeper_rig.hosts), **watching) as view:
         await view.until_addresses({ORDERS: ["10.0.0.1"]})
-        (registry,) = view.source._registries
-        ticket = ticket_of(registry._session)  # type: ignore[arg-type]
-        await zookeeper_rig.expire(ticket.session_id, ticket.password)
+        await expire_session(zookeeper_rig, view)
         await register(zookeeper_rig, "10.0.0.2")
         await view.until_addresses({ORDERS: ["10.0.0.1", "10.0.0.2"]})
         await register(zookeeper_rig, "10.0.0.3")
         await view.until_addresses({ORDERS: ["10.0.0.1", "10.0.0.2", "10.0.0.3"]})
 
     assert all(listing.names for listing in view.listings if listing.scope.group)
+
+
+async def test_what_applications_say_is_followed_in_a_new_session_too(
+    zookeeper_rig: ZooKeeperRig, watching: Changes
+) -> None:
+    """Their data change in place, during the loss of a session and after it."""
+    writer = zookeeper_rig.writer
+    instance = {"dubbo.endpoints": endpoints(("tri", 50051)), "dubbo.metadata.revision": "r1"}
+    await writer.create(f"/dubbo/mapping/{ORDERS}", b"shop")
+    path = await register_application(zookeeper_rig, "shop", "10.0.0.1", instance)
+    cart = await register_application(zookeeper_rig, "cart", "10.0.0.2", {}, id_="1")
+    whole = {ORDERS: ["10.0.0.1"], "shop": ["10.0.0.1"], "cart": ["10.0.0.2"]}
+    async with reading(server_options(zookeeper_rig.hosts), **watching) as view:
+        await view.until_addresses(whole)
+        await expire_session(zookeeper_rig, view)
+        await writer.set(f"/dubbo/mapping/{ORDERS}", b"shop,other")
+        await change_metadata(zookeeper_rig, cart, {"instance_status": "DOWN"})
+        await view.until(lambda view: not view.found[""]["cart"][0].enabled)
+
+        exported = {"services": {"x": {"name": USERS, "protocol": "tri"}}}
+        await writer.create("/dubbo/metadata/shop/r2", json.dumps(exported).encode())
+        await change_metadata(zookeeper_rig, path, {**instance, "dubbo.metadata.revision": "r2"})
+        await view.until_addresses({USERS: ["10.0.0.1"], "shop": ["10.0.0.1"], "cart": ["10.0.0.2"]})
+        await change_metadata(zookeeper_rig, cart, {"instance_status": "UP"})
+        await view.until(lambda view: view.found[""]["cart"][0].enabled)
+        await writer.set(f"/dubbo/mapping/{ORDERS}", b"other")
+        await change_metadata(zookeeper_rig, path, instance)
+        await view.until_addresses({"shop": ["10.0.0.1"], "cart": ["10.0.0.2"]})
+
+
+async def expire_session(rig: ZooKeeperRig, view: View) -> None:
+    """Have the servers end the session of a view's only registry."""
+    (registry,) = view.source._registries
+    ticket = ticket_of(registry._session)  # type: ignore[arg-type]
+    await rig.expire(ticket.session_id, ticket.password)
+
+
+async def change_metadata(rig: ZooKeeperRig, path: str, metadata: Mapping[str, str]) -> None:
+    """Change what an instance of an application says, in place."""
+    node = json.loads(await rig.writer.get(path))
+    node["payload"]["metadata"] = dict(metadata)
+    await rig.writer.set(path, json.dumps(node).encode())
 
 
 async def test_an_interface_that_may_not_be_read_keeps_what_is_known(
