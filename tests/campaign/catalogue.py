@@ -82,6 +82,8 @@ FAULTS = (
             *(Sign("http_connections_cut_total reason=not_reading"), Sign("log http.reader_too_slow")),
         ),
         make_all=client_faults.hostile_http,
+        real=False,
+        limit="the pages of eight services fit into the buffers of a connection, so that no reader needs to be put out",
     ),
 )
 """In the order in which they run."""

@@ -23,7 +23,7 @@ def list_pairs(world: World, registries: Sequence[Registry]) -> Iterator[Pair]:
     """Return every pair of a world in the order in which they run."""
     for fault in FAULTS:
         yield from (Pair(fault, registry, registry.name) for registry in registries if fault.meets(registry))
-        if fault.make_all is not None and world.whole:
+        if fault.make_all is not None and world.whole and fault.real in (None, world.is_real):
             yield Pair(fault, None, f"Meshregistry on {world.whole}")
 
 

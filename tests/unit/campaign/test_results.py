@@ -1,4 +1,4 @@
-"""The table of docs/reliability.md: what a run writes there."""
+"""The table of docs/reliability.md: what a run writes there, and that no fault is missing in it."""
 
 import re
 from pathlib import Path
@@ -65,11 +65,18 @@ def test_what_is_written_into_a_file_is_the_merged_page(tmp_path: Path) -> None:
     assert merge_rows(TEXT, [made("kill", "a")], ORDER[:1]) == path.read_text("utf-8")
 
 
-def test_the_page_has_rows_for_faults_and_targets_that_there_are_in_order() -> None:
+def test_the_page_has_a_row_for_every_fault_and_target_in_order_and_no_other() -> None:
+    """Of a new fault: `make faults ARGS="--only NAME --write"`."""
     rows = read_rows(PAGE.read_text("utf-8"))
 
-    assert [key for key in list_keys() if key in rows] == list(rows)
+    assert list_keys() == list(rows)
     assert {len(COLUMNS)} == set(map(len, rows.values()))
+
+
+def test_the_page_shows_faults_that_were_made_and_of_which_nothing_is_lost_wrong_or_left() -> None:
+    rows = read_rows(PAGE.read_text("utf-8")).values()
+
+    assert [] == [row for row in rows if not row[2].isdigit() or (row[3], row[4], row[6]) != ("0", "0", "nothing")]
 
 
 def test_every_row_tells_of_which_run_it_is() -> None:
