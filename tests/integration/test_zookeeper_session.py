@@ -19,6 +19,7 @@ from meshregistry.sources.zookeeper.session import (
     ZooKeeperSession,
 )
 from tests.support.tcp_gate import TcpGate
+from tests.support.zookeeper_access import CLIENT_SUBJECT
 from tests.support.zookeeper_rig import EnsembleRig, SecureRig, ZooKeeperRig
 from tests.support.zookeeper_session import Notebook, running_session, ticket_of
 
@@ -438,6 +439,18 @@ async def test_tls_refuses_an_unknown_authority_and_a_wrong_name(secure_zookeepe
         expect(TlsFiles(ca=known, server_name="other.example"), "other.example"),
         expect(TlsFiles(ca="/no/such/file"), "No such file"),
     )
+
+
+async def test_a_certificate_of_ours_says_who_we_are(secure_zookeeper: SecureRig) -> None:
+    files = secure_zookeeper.tls
+    acl = [make_acl("x509", CLIENT_SUBJECT, read=True)]
+    await secure_zookeeper.writer.create("/private", b"x", acl=acl)
+    known = TlsFiles(ca=str(files.authority), certificate=str(files.client))
+    async with running_session(secure_zookeeper.tls_hosts, tls=known) as (session, _book):
+        assert b"x" == (await session.get_data("/private")).data
+    async with running_session(secure_zookeeper.tls_hosts, tls=TlsFiles(ca=str(files.authority))) as (session, _book):
+        with pytest.raises(AccessRefused):
+            await session.get_data("/private")
 
 
 async def test_plain_text_to_an_encrypted_port_says_so(secure_zookeeper: SecureRig) -> None:

@@ -576,7 +576,7 @@ async def test_a_certificate_of_ours_is_shown(tmp_path: Path) -> None:
     context = files.server_context()
     context.load_verify_locations(files.authority)
     context.verify_mode = ssl.CERT_REQUIRED
-    ours = TlsFiles(ca=str(files.authority), certificate=str(tmp_path / "client.pem"), server_name="localhost")
+    ours = TlsFiles(ca=str(files.authority), certificate=str(files.client), server_name="localhost")
     nobody = TlsFiles(ca=str(files.authority))
     async with ScriptedZooKeeper(good, tls=context).running() as server:
         async with running_session(server.address, tls=ours) as (session, _book):

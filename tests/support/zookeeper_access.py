@@ -20,6 +20,9 @@ SUPER_DIGEST = "super:" + base64.b64encode(hashlib.sha1(SUPER_USER.encode()).dig
 
 SASL_USER = "bob"
 SASL_PASSWORD = "bob-secret"
+CLIENT_SUBJECT = "CN=client,OU=tests,O=suite"
+"""Who shows `client.pem`, as servers write it: ACLs name him so by the scheme `x509`."""
+
 JAAS_SERVER = f"""Server {{
   org.apache.zookeeper.server.auth.DigestLoginModule required
   user_{SASL_USER}="{SASL_PASSWORD}";
@@ -46,18 +49,26 @@ class TlsFiles:
             folder.mkdir(parents=True, exist_ok=True)
             authority = trustme.CA()
             _write(authority.issue_cert("localhost", "127.0.0.1"), folder / "server.pem")
-            _write(authority.issue_cert("client@localhost"), folder / "client.pem")
+            client = authority.issue_cert(
+                "client@localhost", common_name="client", organization_unit_name="tests", organization_name="suite"
+            )
+            _write(client, folder / "client.pem")
             authority.cert_pem.write_to_path(str(files.authority))
         return files
 
+    @property
+    def client(self) -> Path:
+        """Certificate and key of a client."""
+        return self.folder / "client.pem"
+
     def server_settings(self) -> list[str]:
-        """The lines of zoo.cfg; clients need no certificate."""
+        """The lines of zoo.cfg; clients may show a certificate."""
         return [
             f"ssl.keyStore.location={self.folder / 'server.pem'}",
             "ssl.keyStore.type=PEM",
             f"ssl.trustStore.location={self.authority}",
             "ssl.trustStore.type=PEM",
-            "ssl.clientAuth=none",
+            "ssl.clientAuth=want",
         ]
 
     def server_context(self) -> ssl.SSLContext:
