@@ -96,7 +96,7 @@ async def test_dubbo_3_providers_have_slimes_shape_or_are_reachable_by_name_and_
 def _expect_whole_entries(mesh: Mesh, provider: str, profile: str, ports: Mapping[str, int]) -> None:
     """Compare with what is written by hand in `data/judged-dubbo.yaml`; only what is drawn at random is taken over."""
     for template in yaml.safe_load(JUDGED)[provider][profile]:
-        resource = mesh.resources[f"dubbo/{template['name']}"]
+        resource = mesh.resources[f"{template['namespace']}/{template['name']}"]
         entry = resource.entry
         drawn = {key: str(number) for key, number in ports.items()}
         drawn |= {"ADDRESS": "".join(address for address in entry.addresses if address.startswith("241."))}
@@ -201,10 +201,6 @@ async def test_a_spring_cloud_application_is_a_plain_http_service(real_zookeeper
     application: Application = spring_application(real_zookeeper.hosts, tmp_path)
     async with Mesh(real_zookeeper.hosts, "istio").reading() as mesh:
         async with running(application):
-            await mesh.until(lambda: mesh.entries)
-            (entry,) = mesh.entries.values()
-            port = application.port("HTTP_PORT")
-            assert [(port, "HTTP")] == [(each.number, each.protocol) for each in entry.ports]
-            assert [("10.20.30.70", port)] == [(each.address, each.ports[0][1]) for each in entry.endpoints]
-            assert entry.hosts[0].startswith("demo-spring.")
+            await mesh.until_names(["demo-spring.zookeeper"])
+            _expect_whole_entries(mesh, "spring", "istio", {"PORT": application.port("HTTP_PORT")})
         await mesh.until(lambda: not mesh.entries)
