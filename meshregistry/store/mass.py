@@ -147,8 +147,8 @@ class MassGuard:
         dirty: set[str] = set()
         for unit in self._census.take_touched():
             dirty |= self._release_recovered(unit)
-            if self._census.is_massive(unit, self._policy(unit.source), now):
-                dirty |= self._hold(unit, now)
+            shrank, moved = self._census.is_massive(unit, self._policy(unit.source), now)
+            dirty |= self._hold(unit, now, only_displaced=not shrank) if shrank or moved else set()
         dirty |= self._hold_doubtful(doubtful, now)
         if now >= self._swept_at + WINDOW_S:
             self._departures.sweep(now - WINDOW_S)
@@ -360,10 +360,11 @@ class MassGuard:
             for policy in policies
         )
 
-    def _hold(self, unit: Scope, now: float) -> set[str]:
-        """Hold all that left a unit within the window, what is held as doubtful until now included."""
+    def _hold(self, unit: Scope, now: float, *, only_displaced: bool) -> set[str]:
+        """Hold what left a unit within the window, all or what was displaced; what is doubtful until now included."""
         since = now - WINDOW_S
         gone = [*self._departures.loose(unit, since), *self._list_doubtful(unit, since)]
+        gone = [each for each in gone if each.displaced or not only_displaced]
         return self._keep_together(unit, Cause.MASS, gone, now) if gone else set()
 
     def _list_doubtful(self, unit: Scope, since: float) -> list[Departure]:
@@ -419,11 +420,10 @@ class MassGuard:
         in doubt may be somebody else's than who took the place: it has the time of a doubt from the shrink on.
         """
         dirty: set[str] = set()
-        count = self._census.count(unit)
         for hold in [each for each in self._holds.values() if each.unit == unit and each.cause is Cause.MASS]:
             held = self._departures.held(hold.number)
             gone = [departure for departure in held if self._freeze_of(departure.key.scope) is None]
-            if not gone or count < hold.before or hold.rejected or hold.displaced:
+            if not gone or self._census.count(unit) < hold.before or hold.rejected or hold.displaced:
                 continue
             self._verdicts.tell(Verdict.RECOVERED, hold, gone)
             if hold.doubted:

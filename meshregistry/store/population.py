@@ -40,13 +40,14 @@ class Population:
         return max(self._peaks[0][1], self.count) if self._peaks else self.count
 
     def lost(self, now: float) -> int:
-        """Return by how many endpoints the unit is smaller than it was within the window.
+        """Return by how many endpoints the unit is smaller than it was within the window."""
+        return self.peak(now) - self.count
 
-        What a changed configuration took counts in full: new names for everything are a shrink of every old one.
-        """
+    def displaced(self, now: float) -> int:
+        """Return what a changed configuration took within the window: new names for everything shrink all old ones."""
         while self._moved and self._moved[0][0] < now - WINDOW_S:
             self._moved.popleft()
-        return max(self.peak(now) - self.count, sum(number for _, number in self._moved))
+        return sum(number for _, number in self._moved)
 
 
 class Census:
@@ -89,10 +90,11 @@ class Census:
         population = self._populations.get(unit)
         return population.peak(now) if population is not None else 0
 
-    def is_massive(self, unit: Scope, policy: GuardPolicy, now: float) -> bool:
-        """Whether what a unit lost within the window is suspicious."""
+    def is_massive(self, unit: Scope, policy: GuardPolicy, now: float) -> tuple[bool, bool]:
+        """Whether what a unit lost within the window is suspicious, and whether what was displaced in it is."""
         population = self._populations.get(unit)
         if population is None or policy.mass_ratio <= 0:
-            return False
-        lost = population.lost(now)
-        return lost >= policy.mass_min and lost > policy.mass_ratio * population.peak(now)
+            return False, False
+        bound = policy.mass_ratio * population.peak(now)
+        lost, displaced = population.lost(now), population.displaced(now)
+        return bound < lost >= policy.mass_min, bound < displaced >= policy.mass_min

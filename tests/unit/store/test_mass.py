@@ -321,6 +321,21 @@ async def test_other_names_by_another_conversion_keep_every_old_host(world: Guar
     assert {f"nacos/s{number}.shop" for number in range(10)} == world.entries().keys()
 
 
+async def test_what_leaves_a_registry_beside_a_reload_is_no_part_of_it(world: GuardedWorld) -> None:
+    whole = fleet(10, 10)
+    await world.show(whole)
+    await world.convert_otherwise("nacos", SHOP)
+    await world.show(whole)
+    await world.take(SourceSynced("nacos"))
+
+    await world.show({**whole, "s0": (*whole["s0"][1:], *instances(998, 999))})
+
+    assert [(100, "s0.nacos.svc.cluster.local")] == [
+        (hold.held, sorted(hold.hosts)[0]) for hold in world.reducer.list_holds()
+    ]
+    assert 201 == world.count()
+
+
 async def test_a_few_other_names_are_no_loss_of_much(world: GuardedWorld) -> None:
     await world.show(fleet(3, 3))
 

@@ -34,5 +34,5 @@ def test_what_a_configuration_took_counts_whatever_it_gave() -> None:
     population = Population(50)
     population.displace(40, 1.0)
 
-    assert 40 == population.lost(61.0)
-    assert 0 == population.lost(61.1)
+    assert (0, 40) == (population.lost(61.0), population.displaced(61.0))
+    assert (0, 0) == (population.lost(61.1), population.displaced(61.1))
