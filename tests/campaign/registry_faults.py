@@ -124,8 +124,8 @@ async def delay(scene: Scene, registry: Registry) -> None:
 
 
 async def slow(scene: Scene, registry: Registry) -> None:
-    """Answers come at 2 kB a second, so that time-outs end them in the midst."""
-    registry.set_weather(Weather(bytes_per_s=2000))
+    """Answers come at 500 bytes a second, so that time-outs end them in the midst."""
+    registry.set_weather(Weather(bytes_per_s=500))
     await scene.change()
     await asyncio.sleep(_SLOW_S)
     registry.calm()
