@@ -20,7 +20,7 @@ from tests.support.zookeeper_access import SUPER_USER
 T = TypeVar("T")
 
 _START_TIMEOUT_S = 20.0
-_RETRY_S = 30.0
+_RETRY_S = 45.0  # longer than kazoo waits for the greeting of a server that starts and forgets it was asked
 _CALL_TIMEOUT_S = 120.0  # kazoo itself waits for ever for servers that elect nobody
 _OWN_NODES = "zookeeper"
 _BATCH = 200  # of 700 bytes each: well below what a server takes as one request
