@@ -176,7 +176,7 @@ class RealEureka(Eureka):
     async def read(self) -> Mapping[Endpoint, Registration]:
         """Ask once both servers say one thing: else a change has to end what they keep of the time before the last.
 
-        What a server answers while it changes may stay in its cache of changes until the next one, 180 s at most: all
+        What a server answers while it changes may stay in its cache until the next change, or until it expires: all
         readers then take for registered what is not (docs/eureka.md).
         """
         for _ in range(_MOST_TOUCHES):

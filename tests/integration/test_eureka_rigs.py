@@ -1,10 +1,12 @@
 """The rigs themselves: the simulator answers each call as the real server does."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from tests.support.eureka_live import EurekaRig, registration
+from tests.support.eureka_servers import CACHE_EXPIRY_S
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 
@@ -112,6 +114,18 @@ async def test_the_delta_says_what_happened_to_whom(eureka_rig: EurekaRig) -> No
         id_: each["actionType"] for id_, each in recent.items() if id_ in {"o1", "o2", "o3"}
     }
     assert ("OUT_OF_SERVICE", "OUT_OF_SERVICE") == (recent["o2"]["status"], recent["o2"]["overriddenStatus"])
+
+
+async def test_no_answer_is_kept_for_as_long_as_tests_wait(eureka_rig: EurekaRig) -> None:
+    """A server keeps also what it was asked while it changed, which may lack the change (docs/eureka.md)."""
+
+    async def version() -> int:
+        return int((await eureka_rig.call("GET", "/apps/delta"))[1]["applications"]["versions__delta"])
+
+    await eureka_rig.register("ORDERS", "o1", "10.0.0.1")
+    before = await version()
+    await asyncio.sleep(CACHE_EXPIRY_S + 0.5)  # the server's time
+    assert before + 1 == await version()
 
 
 async def test_a_status_stands_until_it_is_taken_back(eureka_rig: EurekaRig) -> None:

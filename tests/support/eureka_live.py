@@ -14,14 +14,14 @@ from meshregistry.sim.eureka.node import NodeOptions
 from meshregistry.sim.eureka.records import OWN_DATACENTER
 from meshregistry.sim.eureka.registry import RegistryOptions
 from meshregistry.sim.eureka.server import SimEureka, SimOptions
-from tests.support.eureka_servers import PASSWORD, USERNAME, EurekaProcess, start_all
+from tests.support.eureka_servers import CACHE_EXPIRY_S, PASSWORD, USERNAME, EurekaProcess, start_all
 
 LONG_S = 3600
 """A lease that outlives every test."""
 
 _TIMEOUT_S = 20.0
 _POLL_S = 0.02
-_QUICK_CACHES = CacheOptions(use_copy=False)
+_QUICK_CACHES = CacheOptions(use_copy=False, expiry_s=CACHE_EXPIRY_S)
 
 Answer = tuple[int, Any]
 Row = tuple[str, int]

@@ -11,10 +11,14 @@ from tests.support.registries import prepare
 USERNAME, PASSWORD = "eureka", "p@ss/word"
 """With what must be quoted in a URL; Spring's client cannot send a colon."""
 
+CACHE_EXPIRY_S = 2
+"""How long an answer is kept while nothing changes; one written during a change may lack it (docs/eureka.md)."""
+
 _START_TIMEOUT_S = 90.0
 # Readers see a change at once and leases end when they should: the product's defaults are minutes.
 _QUICK = (
     "--eureka.server.use-read-only-response-cache=false",
+    f"--eureka.server.response-cache-auto-expiration-in-seconds={CACHE_EXPIRY_S}",
     "--eureka.server.eviction-interval-timer-in-ms=500",
     "--eureka.server.delta-retention-timer-interval-in-ms=1000",
     "--eureka.server.retention-time-in-m-s-in-delta-queue=10000",
