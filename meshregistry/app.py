@@ -105,7 +105,7 @@ class App:
         self._shelf = PeerShelf(self._offer.want) if replicas.siblings else None
         self._exchange = DecisionExchange(self._ledger, replicas) if self._shelf else None
         if self._shelf is not None:
-            self._ledger.listen(self._shelf.publish_decisions)
+            self._ledger.listen(self._shelf.publish_decisions, self._offer.overtake)
         staleness = StalenessPage(self._reducer, fleet.is_failing, fleet.sources, (self._keeper, self._ledger))
         desk = OperatorDesk(self._reducer, self._ledger, self._fleet.sources, staleness.tell)
         self._admin = AdminServer(admin_options(settings), desk, self._metrics)

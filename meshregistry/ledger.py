@@ -77,9 +77,9 @@ class DecisionLedger:
         """What went wrong with the file, for humans."""
         return tuple(note for note in (self._load_note, self._save_note) if note)
 
-    def listen(self, listener: Callable[[Mapping[str, bytes]], None]) -> None:
-        """Have a listener told of all decisions whenever one is new, for the life of the ledger."""
-        self._listeners.append(listener)
+    def listen(self, *listeners: Callable[[Mapping[str, bytes]], None]) -> None:
+        """Have listeners told of all decisions whenever one is new, for the life of the ledger."""
+        self._listeners += listeners
 
     def encode(self) -> dict[str, bytes]:
         """Return all decisions by their matters."""

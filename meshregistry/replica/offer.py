@@ -1,4 +1,4 @@
-"""What this replica offers to others: its world, made when somebody asks for it."""
+"""What this replica offers to others: its world, made when somebody asks for it, with all that was decided by then."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -31,10 +31,15 @@ class Offer:
         """`export` returns the world, None while it is not complete."""
         self._export = export
         self._wanted = asyncio.Event()
+        self._overtaken = False
 
     def want(self) -> None:
         """Ask for a state; quick."""
         self._wanted.set()
+
+    def overtake(self, decisions: Mapping[str, bytes]) -> None:
+        """Have what is being made now made again, as operators have decided something since; quick."""
+        self._overtaken = True
 
     async def run(self, shelf: Shelf) -> None:
         """Serve wishes for ever. Cancelling is safe."""
@@ -46,8 +51,13 @@ class Offer:
                 shelf.drop_old_state()
                 continue
             self._wanted.clear()
+            self._overtaken = False
             world = await self._export()
-            shelf.publish_state({} if world is None else await asyncio.to_thread(_cut, world))
+            pieces = {} if world is None else await asyncio.to_thread(_cut, world)
+            if self._overtaken:
+                self._wanted.set()
+            else:
+                shelf.publish_state(pieces)
 
 
 def _cut(world: World) -> dict[str, bytes]:

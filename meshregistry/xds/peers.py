@@ -61,7 +61,8 @@ class PeerShelf:
             self._state = None
 
     def publish_decisions(self, decisions: Mapping[str, bytes]) -> None:
-        """Offer all decisions that count, by their names."""
+        """Offer all decisions that count, by their names. A state that was made before them is handed out no more."""
+        self._state = None
         before = {resource.name for resource in self._decisions}
         self._decisions = _view(wrap_payload(DECISION_URL, name, body) for name, body in decisions.items())
         self._tell(Change(Kind.DECISION, frozenset(decisions), frozenset(before - decisions.keys())))

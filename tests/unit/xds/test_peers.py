@@ -55,6 +55,22 @@ def test_who_asks_after_a_while_gets_a_state_of_that_moment_and_who_is_taking_on
     assert 1 == len(wishes)
 
 
+def test_a_state_of_before_a_decision_is_handed_out_no_more() -> None:
+    wishes: list[None] = []
+    shelf = PeerShelf(lambda: wishes.append(None), Clock())
+    shelf.publish_state({"head": b"1"})
+    assert ["head"] == names(shelf, Kind.STATE)
+    assert [] == wishes
+
+    shelf.publish_decisions({"a": b"1"})
+    assert shelf.look(Kind.STATE) is None
+    assert 1 == len(wishes)
+
+    shelf.publish_state({"head": b"2"})
+    assert ["head"] == names(shelf, Kind.STATE)
+    assert 1 == len(wishes)
+
+
 def test_no_state_is_an_answer_too() -> None:
     shelf = PeerShelf(lambda: None)
     shelf.publish_state({})
