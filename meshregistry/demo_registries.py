@@ -4,7 +4,7 @@ import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from urllib.parse import quote_plus
 
 from meshregistry.errors import ListenError
@@ -33,6 +33,16 @@ class ByHand(NamedTuple):
     deregister: str
 
 
+class Listener(Protocol):
+    """A server that listens on a port."""
+
+    async def start(self) -> object:
+        """Listen. Raises OSError if the port is taken."""
+
+    async def stop(self) -> None:
+        """Close everything; nothing if it does not listen."""
+
+
 class DemoRegistry(ABC):
     """A simulated registry. Services are named as Nacos has them, in lower case; instances are numbers from 0 on."""
 
@@ -40,8 +50,9 @@ class DemoRegistry(ABC):
     network: int
     """Second octet of the addresses: an address tells where its instance is registered."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *listeners: tuple[int, Listener]) -> None:
         self.port = port
+        self._listeners = listeners
 
     @property
     @abstractmethod
@@ -62,13 +73,18 @@ class DemoRegistry(ABC):
     def entry(self, service: str) -> str:
         """Return the resource of a service as the query of a page."""
 
-    @abstractmethod
     async def start(self) -> None:
         """Listen. Raises ListenError if a port is taken."""
+        for port, listener in self._listeners:
+            try:
+                await listener.start()
+            except OSError as error:
+                raise ListenError(f"cannot listen on {HOST}:{port}: {error.strerror}") from error
 
-    @abstractmethod
     async def stop(self) -> None:
         """Close everything; nothing if it does not listen."""
+        for _, listener in reversed(self._listeners):
+            await listener.stop()
 
     @abstractmethod
     def register(self, service: str, ip: str) -> None:
@@ -86,8 +102,8 @@ class NacosRegistry(DemoRegistry):
     network = 0
 
     def __init__(self, port: int) -> None:
-        super().__init__(port)
         self._sim = SimNacos(NacosOptions(port=port))
+        super().__init__(port, (port, self._sim))
 
     @property
     def settings(self) -> str:
@@ -105,15 +121,6 @@ class NacosRegistry(DemoRegistry):
     def entry(self, service: str) -> str:
         return f"ns=nacos&name={service}.nacos"
 
-    async def start(self) -> None:
-        try:
-            await self._sim.start()
-        except OSError as error:
-            raise _taken(self.port, error) from error
-
-    async def stop(self) -> None:
-        await self._sim.stop()
-
     def register(self, service: str, ip: str) -> None:
         self._sim.registry.register(ServiceKey(service), Instance(ip, 8080))
 
@@ -128,9 +135,9 @@ class EurekaRegistry(DemoRegistry):
     network = 20
 
     def __init__(self, port: int) -> None:
-        super().__init__(port)
         node = NodeOptions(caches=CacheOptions(use_copy=False))
         self._sim = SimEureka(EurekaOptions(port=port, node=node))
+        super().__init__(port, (port, self._sim))
 
     @property
     def settings(self) -> str:
@@ -151,15 +158,6 @@ class EurekaRegistry(DemoRegistry):
 
     def entry(self, service: str) -> str:
         return f"ns=eureka&name={service}.eureka"
-
-    async def start(self) -> None:
-        try:
-            await self._sim.start()
-        except OSError as error:
-            raise _taken(self.port, error) from error
-
-    async def stop(self) -> None:
-        await self._sim.stop()
 
     def register(self, service: str, ip: str) -> None:
         record = Record(
@@ -184,10 +182,10 @@ class ZooKeeperRegistry(DemoRegistry):
     network = 10
 
     def __init__(self, port: int, control_port: int) -> None:
-        super().__init__(port)
         self._control_port = control_port
         self._sim = SimZooKeeper(ZooKeeperOptions(port=port))
-        self._control = Control(self._sim).listener(HOST, control_port)
+        control = Control(self._sim).listener(HOST, control_port)
+        super().__init__(port, (port, self._sim), (control_port, control))
 
     @property
     def settings(self) -> str:
@@ -206,19 +204,6 @@ class ZooKeeperRegistry(DemoRegistry):
     def entry(self, service: str) -> str:
         return f"ns=dubbo&name={_interface(service).lower()}.dubbo"
 
-    async def start(self) -> None:
-        port = self.port
-        try:
-            await self._sim.start()
-            port = self._control_port
-            await self._control.start()
-        except OSError as error:
-            raise _taken(port, error) from error
-
-    async def stop(self) -> None:
-        await self._control.stop()
-        await self._sim.stop()
-
     def register(self, service: str, ip: str) -> None:
         create_path(self._sim.state, _provider_path(service, ip))
 
@@ -234,10 +219,6 @@ def make_registries(ports: Mapping[str, int]) -> dict[str, DemoRegistry]:
         "zookeeper": ZooKeeperRegistry(ports["zookeeper"], ports["zookeeper_control"]),
         "eureka": EurekaRegistry(ports["eureka"]),
     }
-
-
-def _taken(port: int, error: OSError) -> ListenError:
-    return ListenError(f"cannot listen on {HOST}:{port}: {error.strerror}")
 
 
 def _interface(service: str) -> str:
