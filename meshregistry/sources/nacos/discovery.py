@@ -48,7 +48,7 @@ class Discovery:
         found: Callable[[Iterable[ServiceName]], None],
         clock: Clock,
     ) -> None:
-        self.rung = Rung.SERVICE_LIST
+        self.rung = Rung.HTTP_LISTING  # until the connection has shown what it can do
         self.stepped_down: str | None = None
         """Why a higher rung is not in use."""
 

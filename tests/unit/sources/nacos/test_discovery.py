@@ -69,6 +69,12 @@ async def test_names_are_listed_at_a_period_that_is_spread_and_new_ones_told_onc
     assert (Rung.SERVICE_LIST, None) == (discovery.rung, discovery.stepped_down)
 
 
+async def test_until_the_first_list_has_come_names_are_said_to_come_over_http() -> None:
+    discovery, clock, found = await _discover()
+
+    assert ([], [], Rung.HTTP_LISTING, None) == (found, clock.pauses, discovery.rung, discovery.stepped_down)
+
+
 @pytest.mark.parametrize("refusal", [RequestDenied("403"), RequestRefused("403")])
 async def test_a_refused_list_is_asked_for_again_after_the_login_pause(refusal: SourceError) -> None:
     discovery, clock, found = await _discover(refusal, refusal)
