@@ -7,14 +7,11 @@ import aiohttp
 import pytest
 
 from meshregistry.sim.nacos.views import Dialect
+from tests.support.nacos_fields import GENERATOR, HEARTBEAT_FIELDS, INSTANCE_FIELDS, read_fields
 from tests.support.nacos_rig import LONG_LIFE, NacosRig
 
 pytestmark = pytest.mark.anyio
 
-_HOST_FIELDS = [
-    *["instanceId", "ip", "port", "weight", "healthy", "enabled", "ephemeral", "clusterName", "serviceName"],
-    *["metadata", "instanceHeartBeatInterval", "instanceHeartBeatTimeOut", "ipDeleteTimeout"],
-]
 _V1_HOST_FIELDS = ["valid", "metadata", "port", "ip", "weight", "enabled"]
 
 
@@ -110,11 +107,13 @@ async def test_an_instance_has_the_same_fields_in_the_same_order_everywhere(naco
     head = ["name", "groupName", "clusters", "cacheMillis", "hosts", "lastRefTime", "checksum"]
     tail = ["allIps" if v3 else "allIPs", "reachProtectionThreshold", "valid"]
     assert [*head, *tail] == list(service)
-    assert [_HOST_FIELDS] == [list(each) for each in service["hosts"]]
-    assert [[*_HOST_FIELDS, "instanceIdGenerator"]] == [list(each) for each in bare]
+    assert [(INSTANCE_FIELDS, HEARTBEAT_FIELDS)] == list(map(read_fields, service["hosts"]))
+    assert [(INSTANCE_FIELDS, HEARTBEAT_FIELDS | {GENERATOR})] == list(map(read_fields, bare))
     names = ["serviceName", "groupName", "clusterMap", "metadata", "protectThreshold", "selector", "ephemeral"]
     assert ["namespaceId" if v3 else "namespace", *names] == list(row)
-    assert [_HOST_FIELDS if v3 else _V1_HOST_FIELDS] == [list(each) for each in row["clusterMap"]["DEFAULT"]["hosts"]]
+    [host] = row["clusterMap"]["DEFAULT"]["hosts"]
+    assert v3 or _V1_HOST_FIELDS == list(host)
+    assert not v3 or (INSTANCE_FIELDS, HEARTBEAT_FIELDS) == read_fields(host)
 
 
 async def test_pages_are_cut_alike(nacos_rig: NacosRig) -> None:
