@@ -9,9 +9,9 @@ from meshregistry.model.instance import Scope
 from meshregistry.model.rejects import print_subject
 from meshregistry.model.service_entry import ServiceEntry
 from meshregistry.store.guard import Rule
+from meshregistry.store.hold_book import HoldBook
 from meshregistry.store.holds import GuardEvent, Verdict
 from meshregistry.store.journal import Journal, Moment, Origin
-from meshregistry.store.mass import MassGuard
 from meshregistry.store.operator import ReadAgain, ServeAnyway
 from meshregistry.store.origins import MERGED
 from meshregistry.store.snapshot import Change, Snapshot
@@ -90,7 +90,7 @@ class Chronicle:
             )
             yield
 
-    def tell_guard(self, events: Iterable[GuardEvent], mass: MassGuard, sequence: int) -> None:
+    def tell_guard(self, events: Iterable[GuardEvent], book: HoldBook, sequence: int) -> None:
         """Write the guard's decisions about shrinks down; what is held and what is let go is a warning."""
         for event in events:
             self._metrics.guard_decisions.labels(event.verdict.value).inc()
@@ -104,9 +104,9 @@ class Chronicle:
             origin = Origin(why, event.unit, detail)
             at = Moment(self._wall(), sequence)
             self.journal.note_decision(event.verdict.value, origin, event.endpoints, event.resources, at)
-        self._metrics.held_endpoints.set(mass.held_endpoints)
-        self._metrics.held_shrinks.set(mass.hold_count)
-        self._metrics.frozen.set(len(mass.frozen))
+        self._metrics.held_endpoints.set(book.held_endpoints)
+        self._metrics.held_shrinks.set(len(book.holds))
+        self._metrics.frozen.set(len(book.frozen))
 
     def tell_rule(self, change: RuleChange, sequence: int) -> None:
         """Count, log and write down that another rule, or none, keeps a resource from now on.

@@ -13,8 +13,8 @@ from meshregistry.store.contributions import Contributions
 from meshregistry.store.explain import Evidence, Question, ResourceAnswer, Testimony, explain_resource
 from meshregistry.store.freshness import Freshness
 from meshregistry.store.guard import Rule
+from meshregistry.store.hold_book import HoldBook
 from meshregistry.store.holds import Hold
-from meshregistry.store.mass import MassGuard
 from meshregistry.store.reject_ledger import RejectLedger
 from meshregistry.store.rules import SourceRules
 from meshregistry.store.store import SnapshotStore
@@ -39,7 +39,7 @@ class Parts(NamedTuple):
     """What the reducer owns and the explainer reads, between two commits."""
 
     contributions: Contributions
-    mass: MassGuard
+    book: HoldBook
     rejects: RejectLedger
     rules: Mapping[str, SourceRules]
     rules_in_use: Mapping[str, Rule]
@@ -145,8 +145,8 @@ class Explainer:
         collection = self._store.current.collection(Kind.SERVICE_ENTRY)
         held: dict[ServiceKey, tuple[Claim, ...]] = {}
         holds: dict[ServiceKey, tuple[Hold, ...]] = {}
-        for claim in self._parts.mass.claims(name, self._parts.contributions.claims(name)):
-            hold = self._parts.mass.find_hold(claim)
+        for claim in self._parts.book.claims(name, self._parts.contributions.claims(name)):
+            hold = self._parts.book.find_hold(claim)
             held[claim.key] = (*held.get(claim.key, ()), claim)
             if hold is not None:
                 others = (each for each in holds.get(claim.key, ()) if each is not hold)

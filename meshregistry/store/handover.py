@@ -12,6 +12,7 @@ from meshregistry.store.address_book import AddressBook
 from meshregistry.store.contributions import Contributions
 from meshregistry.store.doubts import Doubts
 from meshregistry.store.freshness import Freshness
+from meshregistry.store.hold_book import HoldBook
 from meshregistry.store.mass import MassGuard
 from meshregistry.store.provenance import Made
 from meshregistry.store.slices import Slices
@@ -24,6 +25,7 @@ class Estate(NamedTuple):
     """The parts of a reducer that outlive its process."""
 
     contributions: Contributions
+    book: HoldBook
     mass: MassGuard
     upkeep: Upkeep
     addresses: AddressBook
@@ -52,7 +54,7 @@ def export_world(estate: Estate, served: Snapshot, made: Made, at: Instant, as_o
         estate.contributions.copy(),
         dict(estate.upkeep.histories),
         dict(estate.upkeep.owners),
-        estate.mass.export(),
+        estate.book.export(),
         served.collection(Kind.SIDECAR).resources,
         msgspec.structs.replace(estate.freshness.export(), doubted=estate.doubts.scopes),
         made.partial,
@@ -71,10 +73,10 @@ async def take_over(estate: Estate, world: World, at: Instant, slices: Slices) -
         await slices.breathe()
     for name, history in world.histories.items():
         estate.upkeep.histories[name] = shift_history(history, world, at.clock, at.wall)
-        is_claimed = bool(estate.contributions.claims(name) or estate.mass.claims(name))
+        is_claimed = bool(estate.contributions.claims(name) or estate.book.claims(name))
         estate.upkeep.timers.arm(name, at.clock if history.is_waiting or not is_claimed else None)
         await slices.breathe()
-    estate.mass.restore((shift_hold(held, world, at.clock, at.wall) for held in world.holds), at.clock)
+    estate.book.restore((shift_hold(held, world, at.clock, at.wall) for held in world.holds), at.clock)
     estate.upkeep.owners.update(world.owners)
     estate.freshness.restore(shift_hearsay(world, at.clock, at.wall))
     estate.doubts.restore(world.hearsay.doubted)

@@ -14,7 +14,7 @@ from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.model.rejects import Reject, print_subject
 from meshregistry.store.contributions import Contributions
-from meshregistry.store.mass import MassGuard
+from meshregistry.store.hold_book import HoldBook
 from meshregistry.store.rules import SourceLimits, SourceRules
 from meshregistry.telemetry.metrics import Metrics
 
@@ -76,12 +76,12 @@ class Quota:
     """Owner of the accounts; called by the reducer only."""
 
     def __init__(
-        self, rules: Mapping[str, SourceRules], contributions: Contributions, mass: MassGuard, metrics: Metrics
+        self, rules: Mapping[str, SourceRules], contributions: Contributions, book: HoldBook, metrics: Metrics
     ) -> None:
         """The reducer's rules, which change, and the parts that know what a service has or had."""
         self._rules = rules
         self._contributions = contributions
-        self._mass = mass
+        self._book = book
         self._gauge = metrics.refused_by_limits
         self._accounts: dict[str, _Account] = {}
 
@@ -179,7 +179,7 @@ class Quota:
         account = self._account(key.scope.source)
         taken = account.taken.get(key)
         places = {(each.address, each.port) for each in taken or ()}
-        addresses = {address for address, _ in self._mass.departed(key)}
+        addresses = {address for address, _ in self._book.departed(key)}
         if taken is None:
             claims = self._contributions.of(key)
             addresses |= {endpoint.address for claim in claims for endpoint in claim.endpoints}

@@ -37,6 +37,7 @@ from meshregistry.store.freshness import Freshness
 from meshregistry.store.given_up import GivenUp
 from meshregistry.store.guard import GuardPolicy, decide
 from meshregistry.store.handover import Estate, Instant, export_world, take_over
+from meshregistry.store.hold_book import HoldBook
 from meshregistry.store.holds import HoldReport
 from meshregistry.store.inbox import Inbox
 from meshregistry.store.journal import Journal, Origin, origin_of
@@ -87,20 +88,20 @@ class Reducer:
         self._cache = ConversionCache()
         self._contributions = Contributions()
         self._given_up = GivenUp()
-        self._mass = MassGuard(self._guard_of, self._contributions.home, self._given_up)
+        self._book = HoldBook(self._contributions.home)
+        self._mass = MassGuard(self._guard_of, self._book, self._given_up)
         self._pods = PodPatches(self._contributions)
         self._upkeep = Upkeep()
         self._freshness = Freshness(self._contributions, self._guard_of, self._given_up, clock())
         self._doubts = Doubts(self._contributions)
         self._rejects = RejectLedger(metrics)
-        self._quota = Quota(self._rules, self._contributions, self._mass, metrics)
+        self._quota = Quota(self._rules, self._contributions, self._book, metrics)
         self._conversions = Conversions(self._rules, self._contributions, self._rejects, self._quota, self._cache)
         self._sidecars = SidecarShelf(store, encoder.create_time, self._rejects, metrics)
         self._addresses = AddressBook(next((each.conversion.vip_range for each in rules.values()), ""))
         heard = self._freshness, self._doubts
-        self._estate = Estate(self._contributions, self._mass, self._upkeep, self._addresses, *heard)
-        self._running = set(rules)
-        self._pending = set(rules)
+        self._estate = Estate(self._contributions, self._book, self._mass, self._upkeep, self._addresses, *heard)
+        self._running, self._pending = set(rules), set(rules)
         self._confirmed_at = -math.inf
         self._staleness = Staleness(metrics)
         self._turnover = Turnover()
@@ -109,7 +110,7 @@ class Reducer:
         self._chronicle = Chronicle(metrics, journal_size)
         self._origins: dict[str, Origin] = {}
         self._slices = Slices(clock)
-        looked_at = self._contributions, self._mass, self._rejects, self._rules, self._upkeep.rules, self._freshness
+        looked_at = self._contributions, self._book, self._rejects, self._rules, self._upkeep.rules, self._freshness
         self.explainer = Explainer(store, Parts(*looked_at))
         self.batches = Batches()
         self.decided = asyncio.Event()
@@ -123,7 +124,7 @@ class Reducer:
     @property
     def frozen(self) -> tuple[Scope, ...]:
         """What operators have frozen; an empty field stands for everything."""
-        return self._mass.frozen
+        return self._book.frozen
 
     @property
     def scopes(self) -> frozenset[Scope]:
@@ -178,7 +179,7 @@ class Reducer:
         self._quota.restore(world.claims)
         for name in await self._withdraw(each for each in self._known_scopes() if each.source not in self._running):
             self._upkeep.timers.arm(name, self._clock())
-        self._chronicle.tell_guard((), self._mass, 0)
+        self._chronicle.tell_guard((), self._book, 0)
         await self._slices.go(self._publish(world.resources.values(), (), 0.0))
         await self._slices.go(await self._commit(set(seams), 0.0))
         makers = [source for source in self._running if self._rules[source].makes_sidecars]
@@ -247,9 +248,9 @@ class Reducer:
         dirty |= self._mark(await self._claim(self._conversions.read_waiting()), origins.WITHIN_LIMITS)
         dirty |= self._mark(self._mass.settle(self._clock(), self._freshness.newcomers), origins.HELD)
         dirty |= self._mark(self._freshness.overtake(self._clock()), origins.SUPERSEDED)
-        dirty |= self._mark(self._freshness.expire(self._clock(), self._mass.frozen), origins.EXPIRED)
-        events = [*self._doubts.take_events(), *self._mass.take_events(), *self._freshness.take_events()]
-        self._chronicle.tell_guard(events, self._mass, self._store.current.sequence)
+        dirty |= self._mark(self._freshness.expire(self._clock(), self._book.frozen), origins.EXPIRED)
+        events = [*self._doubts.take_events(), *self._book.verdicts.take(), *self._freshness.take_events()]
+        self._chronicle.tell_guard(events, self._book, self._store.current.sequence)
         steps = await self._commit(dirty, observed_at)
         self._given_up.clear()
         self._sidecars.commit()
@@ -285,7 +286,7 @@ class Reducer:
 
     def _known_scopes(self) -> frozenset[Scope]:
         """Return every scope that contributes something or of which something is held."""
-        return self._contributions.scopes() | self._mass.scopes
+        return self._contributions.scopes() | self._book.scopes
 
     async def _withdraw(self, scopes: Iterable[Scope]) -> set[str]:
         """Take away all that scopes contribute which are read no longer; returns the resources it touches."""
@@ -299,7 +300,7 @@ class Reducer:
         Of a source that runs it only does while the registry speaks of others: one that is away says nothing.
         """
         now, scopes = self._clock(), self._turnover.withdrawn
-        if not scopes or not self._mass.held_endpoints or now < self._confirmed_at + 1.0:
+        if not scopes or not self._book.held_endpoints or now < self._confirmed_at + 1.0:
             return set()
         self._confirmed_at = now
         gone = {scope for scope in scopes if scope.source not in self._running}
@@ -352,7 +353,7 @@ class Reducer:
             lost = find_lost(self._freshness.admit(before), claims) if self._doubts.end(key) else None
             touched = self._contributions.replace(key, claims)
             if touched:
-                now, own = self._clock(), self._mass.departed(key)
+                now, own = self._clock(), self._book.departed(key)
                 touched |= self._mass.note(key, before, claims, now, lost)
                 touched |= self._freshness.note(key, before, claims, own, now)
             dirty |= touched
@@ -399,14 +400,14 @@ class Reducer:
     def _build(self, name: str) -> Resource | None:
         """Decide what is served under a resource name now, and remember when to decide again."""
         live = self._contributions.claims(name)
-        known = (*live, *self._mass.claims(name, live))
+        known = (*live, *self._book.claims(name, live))
         claims = self._pods.patch(self._freshness.admit(known))
         history = self._upkeep.histories.get(name)
         if not known and history is not None and self._contributions.is_claimed(history.served.hosts[0]):
             history = None  # the host lives on under another name: two resources of it would be two services
         assembled = merge_claims(claims, self._cache, name) if claims else None
         owner = self._upkeep.own(name, claims)
-        frozen_since = self._mass.frozen_since(owner)
+        frozen_since = self._book.frozen_since(owner)
         decision = decide(
             history,
             assembled.entry if assembled else None,
@@ -437,7 +438,7 @@ class Reducer:
         deadline = self._upkeep.timers.next()
         wait_s = None if deadline is None else max(0.0, deadline - self._clock())
         ages = any(rules.guard.max_stale_s is not None for rules in self._rules.values())
-        if not ages and not (self._turnover.withdrawn and self._mass.held_endpoints):
+        if not ages and not (self._turnover.withdrawn and self._book.held_endpoints):
             return wait_s
         return _CONFIRM_S if wait_s is None else min(wait_s, _CONFIRM_S)
 

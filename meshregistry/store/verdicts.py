@@ -11,7 +11,7 @@ _RESOURCES_SHOWN = 20
 
 
 class Verdicts:
-    """Owner of the events of a batch; owned by the mass guard."""
+    """Owner of the events of a batch; owned by the book of holds."""
 
     def __init__(self) -> None:
         self._events: list[GuardEvent] = []
