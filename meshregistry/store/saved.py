@@ -27,7 +27,10 @@ from meshregistry.store.guard import History
 from meshregistry.store.hearsay import Hearsay
 from meshregistry.store.holds import HeldShrink
 from meshregistry.store.saved_hearsay import join_hearsay, split_hearsay
-from meshregistry.store.saved_rows import Part, Rows, read_part, write_part
+from meshregistry.store.saved_parts import Part
+from meshregistry.store.saved_reader import read_part
+from meshregistry.store.saved_rows import Rows
+from meshregistry.store.saved_writer import write_part
 from meshregistry.store.world import NOBODY, World
 from meshregistry.wire.resource import Resource
 

@@ -22,7 +22,8 @@ from meshregistry.store.guard import History
 from meshregistry.store.hearsay import Hearsay
 from meshregistry.store.holds import Cause, HeldShrink, Hold
 from meshregistry.store.saved import FORMAT, MAGIC, Fault, SavedError, Terms, decode_world, encode_world, read_head
-from meshregistry.store.saved_rows import Part, write_part
+from meshregistry.store.saved_parts import Part
+from meshregistry.store.saved_writer import write_part
 from meshregistry.store.world import World
 from meshregistry.wire.resource import Resource, ResourceEncoder
 from meshregistry.wire.sidecar import encode_sidecar
