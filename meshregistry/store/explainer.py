@@ -1,6 +1,6 @@
 """Gathers what is known of a host from the reducer's parts, for `store/explain.py` to judge. Reads only."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Set
+from collections.abc import Generator, Iterable, Iterator, Set
 from typing import NamedTuple
 
 from meshregistry.model.assembly import ConversionCache
@@ -9,15 +9,9 @@ from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.naming import name_service, name_service_namespace
 from meshregistry.model.rejects import print_subject
 from meshregistry.model.service_entry import Kind
-from meshregistry.store.contributions import Contributions
 from meshregistry.store.explain import Evidence, Question, ResourceAnswer, Testimony, explain_resource
-from meshregistry.store.freshness import Freshness
-from meshregistry.store.guard import Rule
-from meshregistry.store.hold_book import HoldBook
 from meshregistry.store.holds import Hold
-from meshregistry.store.reject_ledger import RejectLedger
-from meshregistry.store.rules import SourceRules
-from meshregistry.store.store import SnapshotStore
+from meshregistry.store.parts import Parts
 
 _CACHED = 1000
 MAX_RESOURCES = 20
@@ -35,22 +29,10 @@ class Explained(NamedTuple):
     more_resources: int
 
 
-class Parts(NamedTuple):
-    """What the reducer owns and the explainer reads, between two commits."""
-
-    contributions: Contributions
-    book: HoldBook
-    rejects: RejectLedger
-    rules: Mapping[str, SourceRules]
-    rules_in_use: Mapping[str, Rule]
-    freshness: Freshness
-
-
 class Explainer:
-    """Answers questions from the reducer's parts; has a conversion cache of its own and changes nothing."""
+    """Answers questions from the reducer's parts, between two commits; changes nothing, and has a cache of its own."""
 
-    def __init__(self, store: SnapshotStore, parts: Parts) -> None:
-        self._store = store
+    def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
     def explain(self, question: Question, testimony: Testimony) -> Iterator[Explained | None]:
@@ -81,7 +63,7 @@ class Explainer:
         """Find the resources that serve the address, or what somebody serves or claims with the host."""
         found: set[str] = set()
         steps = _Steps()
-        for name, each in self._store.current.collection(Kind.SERVICE_ENTRY).resources.items():
+        for name, each in self._parts.store.current.collection(Kind.SERVICE_ENTRY).resources.items():
             if question.host in (name, *each.entry.hosts) if question.host else question.is_at(each.entry.endpoints):
                 found.add(name)
             if steps.is_over(1 + each.endpoint_count):
@@ -142,7 +124,7 @@ class Explainer:
         return host in (key.name, named.host, named.name, f"{named.namespace}/{named.name}")
 
     def _collect(self, name: str) -> Evidence:
-        collection = self._store.current.collection(Kind.SERVICE_ENTRY)
+        collection = self._parts.store.current.collection(Kind.SERVICE_ENTRY)
         held: dict[ServiceKey, tuple[Claim, ...]] = {}
         holds: dict[ServiceKey, tuple[Hold, ...]] = {}
         for claim in self._parts.book.claims(name, self._parts.contributions.claims(name)):
@@ -151,7 +133,7 @@ class Explainer:
             if hold is not None:
                 others = (each for each in holds.get(claim.key, ()) if each is not hold)
                 holds[claim.key] = (*others, hold)
-        rule = self._parts.rules_in_use.get(name)
+        rule = self._parts.upkeep.rules.get(name)
         return Evidence(
             name,
             collection.resources.get(name),
