@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -106,10 +107,21 @@ class DecisionLedger:
         return "" if self._saved >= wanted else f"NOT SAVED: {self._save_note}"
 
     def merge(self, bodies: Mapping[str, bytes]) -> None:
-        """Take the decisions of a sibling; they are done soon. Raises ValueError for what is none."""
-        if self._book.merge(bodies):
+        """Take the decisions of a sibling; they are done soon.
+
+        Raises ValueError for what is none, when the others have been taken: a newer release may know other decisions.
+        """
+        is_news, faults = False, list[ValueError]()
+        for matter, body in bodies.items():
+            try:
+                is_news |= self._book.merge({matter: body})
+            except ValueError as error:
+                faults.append(error)
+        if is_news:
             self._news.set()
             self._tell()
+        if faults:
+            raise faults[0]
 
     async def begin(self, restored: Iterable[Sequence[bytes]], known_at: float) -> list[OperatorDecision]:
         """Return what has to be done before the first update; once, when the world has been restored.
@@ -150,10 +162,13 @@ class DecisionLedger:
 
     async def _apply(self) -> None:
         while True:
-            is_news = await _wait(self._news, _APPLY_S)
+            await _wait(self._news, _APPLY_S)
+            is_news = self._news.is_set()  # also what came in the very moment in which the wait ended
             self._news.clear()
             if not (is_news or self._book.is_waiting(self._wall())):
                 continue
+            # What waits in the queue is not in the view yet: a thaw would be passed over as long as its freeze does.
+            await self._queue.settle()
             for decision in self._book.take_due(self._view.list_holds(), self._view.frozen, self._wall()):
                 _log.info("decisions.done decision=%s", decision)
                 await self._queue.publish(decision)
@@ -225,11 +240,8 @@ def _read(path: Path) -> tuple[bytes, ...]:
     return decode_file(path.read_bytes())
 
 
-async def _wait(event: asyncio.Event, timeout_s: float | None) -> bool:
-    """Wait for an event, at most for a while; tell whether it came."""
-    try:
+async def _wait(event: asyncio.Event, timeout_s: float | None) -> None:
+    """Wait for an event, at most for a while."""
+    with suppress(TimeoutError):
         async with asyncio.timeout(timeout_s):
             await event.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -80,13 +80,19 @@ class Decided(msgspec.Struct, frozen=True):
         return f"hold/{self.cause}/{self.scope}/{self.content}"
 
 
+_Mark = tuple[str, float, Verb, str]
+"""A decision, with its verb as two may be of one instant, and the hold that it was done about."""
+
+
 class DecisionBook:
     """Owner of the newest decision on each matter, and of what was done about it here."""
 
     def __init__(self) -> None:
         self._decided: dict[str, Decided] = {}
-        self._done: set[tuple[str, float, str]] = set()
+        self._done: set[_Mark] = set()
         self._revived: dict[str, float] = {}
+        self._missed = (0.0, 0.0)
+        """From when on the world that was restored knows nothing, and until when; Unix seconds."""
 
     def encode(self) -> dict[str, bytes]:
         """Return all decisions by their matters."""
@@ -104,13 +110,18 @@ class DecisionBook:
             decided = msgspec.structs.replace(decided, at=math.nextafter(known.at, math.inf))
         self._keep(decided)
         hold = decision.hold.partition("-")[0] if isinstance(decision, Accept | Reject) else ""
-        self._done.add((decided.matter, decided.at, hold))
+        self._done.add(_mark(decided, hold))
 
     def merge(self, bodies: Mapping[str, bytes]) -> bool:
-        """Take the decisions of a sibling; tell whether one of them was news. Raises ValueError for what is none."""
+        """Take the decisions of a sibling; tell whether one of them was news. Raises ValueError for what is none.
+
+        What was decided while this process was down is done as after `restore`: its holds begin anew, too.
+        """
         news = False
-        for body in bodies.values():
-            news |= self._take(_read(body))
+        for decided in map(_read, bodies.values()):
+            if self._take(decided):
+                news = True
+                self._revive_missed(decided)
         return news
 
     def restore(self, bodies: Iterable[bytes], known_at: float, wall: float) -> int:
@@ -120,6 +131,7 @@ class DecisionBook:
         a hold begins anew with the first reading. A start reads everything by itself.
         """
         unknown = 0
+        self._missed = (known_at, wall)
         for body in bodies:
             try:
                 self._take(_read(body))
@@ -127,10 +139,15 @@ class DecisionBook:
                 unknown += 1
         for decided in self._decided.values():
             if decided.verb is Verb.READ_AGAIN:
-                self._done.add((decided.matter, decided.at, ""))
+                self._done.add(_mark(decided))
             if decided.verb in _VERDICTS and decided.at >= known_at:
                 self._revived[decided.matter] = wall
         return unknown
+
+    def _revive_missed(self, decided: Decided) -> None:
+        known_at, began_at = self._missed
+        if decided.verb in _VERDICTS and 0.0 < known_at <= decided.at < began_at:
+            self._revived[decided.matter] = began_at
 
     def _take(self, decided: Decided) -> bool:
         known = self._decided.get(decided.matter)
@@ -193,7 +210,7 @@ class DecisionBook:
         return [Accept(hold.id, decided.by) for hold in seen if self._is_new(decided, hold.number)]
 
     def _is_new(self, decided: Decided, hold: str) -> bool:
-        mark = (decided.matter, decided.at, hold)
+        mark = _mark(decided, hold)
         if mark in self._done:
             return False
         self._done.add(mark)
@@ -206,7 +223,15 @@ class DecisionBook:
             oldest = min(self._decided.values(), key=lambda each: (each.verb in _LASTING, each.at))
             del self._decided[oldest.matter]
             self._revived.pop(oldest.matter, None)
-        self._done = {mark for mark in self._done if (kept := self._decided.get(mark[0])) and kept.at == mark[1]}
+        self._done = {mark for mark in self._done if self._counts(mark)}
+
+    def _counts(self, mark: _Mark) -> bool:
+        kept = self._decided.get(mark[0])
+        return kept is not None and (kept.at, kept.verb) == mark[1:3]
+
+
+def _mark(decided: Decided, hold: str = "") -> _Mark:
+    return decided.matter, decided.at, decided.verb, hold
 
 
 def _read(body: bytes) -> Decided:

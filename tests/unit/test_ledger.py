@@ -12,6 +12,7 @@ from hypothesis import given
 from meshregistry.ledger import FILE_NAME, DecisionLedger, decode_file, encode_file
 from meshregistry.model.instance import Scope
 from meshregistry.store.decisions import DecisionBook
+from meshregistry.store.inbox import Inbox
 from meshregistry.store.operator import EVERYTHING, Freeze, OperatorDecision, ReadAgain, Reject, ServeAnyway, Thaw
 from meshregistry.store.saved import SavedError
 from tests.support.garbage import bodies
@@ -66,6 +67,11 @@ def told(at: float, *decisions: OperatorDecision) -> tuple[bytes, ...]:
     for each in decisions:
         book.note(each, (), at)
     return tuple(book.encode().values())
+
+
+def enumerated(*bodies: bytes) -> Iterable[tuple[str, bytes]]:
+    """What a sibling sends, under any names."""
+    return ((str(number), body) for number, body in enumerate(bodies))
 
 
 def refuse_writes(patch: pytest.MonkeyPatch) -> None:
@@ -131,6 +137,51 @@ async def test_what_a_sibling_decided_is_saved_too(tmp_path: Path) -> None:
         assert "" == await rig.ledger.secure()
 
     assert [Freeze(NACOS, "ann")] == await Rig(tmp_path).begin()
+
+
+async def test_a_thaw_that_comes_while_its_freeze_waits_in_the_queue_is_done_after_it() -> None:
+    world = GuardedWorld()
+    inbox = Inbox(world.metrics)
+    ledger = DecisionLedger(world.reducer, inbox, "", world.metrics, lambda: NOW)
+    async with asyncio.TaskGroup() as tasks, asyncio.timeout(5):
+        running = [tasks.create_task(ledger.run())]
+        for at, decision in ((NOW, Freeze(NACOS, "ann")), (NOW + 1, Thaw(NACOS, "bob"))):
+            ledger.merge(dict(enumerated(*told(at, decision))))
+            for _ in range(50):
+                await asyncio.sleep(0)
+        running.append(tasks.create_task(world.reducer.run(inbox)))
+        while world.metric("guard_decisions_total", verdict="thawed") != 1.0:  # noqa: ASYNC110 - done by itself
+            await asyncio.sleep(0.001)
+        for each in running:
+            each.cancel()
+
+    assert () == world.reducer.frozen
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_decision_is_done_in_whichever_moment_it_comes(turns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in the one between the end of a wait for news and the look at them."""
+    monkeypatch.setattr("meshregistry.ledger._APPLY_S", 0.0)
+    async with Rig("").running() as rig:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        rig.ledger.merge(dict(enumerated(*told(NOW, Freeze(NACOS, "ann")))))
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+        assert (NACOS,) == rig.world.reducer.frozen
+
+
+async def test_what_a_sibling_decided_is_done_though_it_sends_what_is_no_decision_beside_it() -> None:
+    (freeze,) = told(NOW, Freeze(NACOS, "ann"))
+    async with Rig("").running() as rig:
+        for bodies in ({"0": freeze, "1": b"{}"}, {"0": b"{}", "1": freeze}):
+            with pytest.raises(ValueError, match="required field"):
+                rig.ledger.merge(bodies)
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+        assert ((NACOS,), 1) == (rig.world.reducer.frozen, len(rig.ledger.encode()))
 
 
 async def test_listeners_hear_of_all_decisions_whenever_one_is_new(tmp_path: Path) -> None:

@@ -193,3 +193,38 @@ def test_a_later_decision_wins_over_one_of_a_replica_whose_clock_is_ahead() -> N
     assert [Thaw(NACOS, "bob")] == ahead.take_due((), (NACOS,), NOW + 360)
     assert not book.merge(ahead.encode())
     assert [] == book.take_due((), (), NOW + 61)
+
+
+@pytest.mark.parametrize("first", [Freeze(NACOS, "ann"), Thaw(NACOS, "bob")])
+def test_of_two_decisions_at_one_instant_every_replica_takes_the_same(first: OperatorDecision) -> None:
+    book = DecisionBook()
+    book.note(first, (), NOW)
+    for decision in (Freeze(NACOS, "ann"), Thaw(NACOS, "bob")):
+        book.merge(told(decision))
+
+    assert told(Thaw(NACOS, "bob")) == book.encode()
+    due = [Thaw(NACOS, "bob")] if isinstance(first, Freeze) else []
+    assert due == book.take_due((), (NACOS,), NOW)
+
+
+@pytest.mark.parametrize(
+    ("known_at", "is_due"), [(NOW - 1, True), (NOW + 1, False), (0.0, False)], ids=["before", "after", "no world"]
+)
+def test_what_was_decided_while_a_process_was_down_counts_though_a_sibling_tells_it_later(
+    known_at: float, is_due: bool
+) -> None:
+    """Its hold begins anew with the first reading, as the world that was restored is older than the shrink."""
+    book, began_at = DecisionBook(), NOW + 3600
+    book.restore((), known_at, began_at)
+    book.merge(told(Reject("7-aa", "ann"), held(7)))
+
+    assert [Reject("1-ab", "ann")] * is_due == book.take_due([held(1, age_s=0.0, content="ab")], (), began_at + 30)
+    assert [] == book.take_due([held(2, age_s=0.0)], (), began_at + 61)
+
+
+def test_what_is_decided_while_a_process_runs_is_about_the_holds_of_that_time() -> None:
+    book = DecisionBook()
+    book.restore((), NOW - 100, NOW - 90)
+    book.merge(told(Reject("7-aa", "ann"), held(7)))
+
+    assert [] == book.take_due([held(1, age_s=0.0)], (), NOW + 61)
