@@ -7,7 +7,7 @@ from typing import Protocol
 
 from meshregistry.replica.link import Delivery, Loss, SiblingLost, follow
 from meshregistry.replica.options import ReplicaOptions
-from meshregistry.replica.siblings import Address, find_siblings
+from meshregistry.replica.siblings import Address, SiblingNames
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.private import DECISION_URL
 
@@ -32,9 +32,10 @@ class DecisionExchange:
     async def run(self, metrics: Metrics) -> None:
         """Keep a stream to every sibling for ever. Cancelling is safe."""
         links: dict[Address, asyncio.Task[None]] = {}
+        names = SiblingNames(self._options)
         async with asyncio.TaskGroup() as tasks:
             while True:
-                siblings = await find_siblings(self._options)
+                siblings = await names.resolve()
                 for address in siblings:
                     if address not in links or links[address].done():
                         links[address] = tasks.create_task(self._follow(address, metrics))

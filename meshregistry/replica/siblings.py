@@ -11,28 +11,48 @@ _log = logging.getLogger(__name__)
 Address = tuple[str, int]
 
 
+class SiblingNames:
+    """Owner of what each configured name stood for when it could last be resolved."""
+
+    def __init__(self, options: ReplicaOptions) -> None:
+        self._options = options
+        self._known: dict[Address, set[Address]] = {}
+
+    async def resolve(self) -> list[Address]:
+        """Return the IP address and port of every other replica, sorted.
+
+        A name that stands for nobody adds nothing; one that cannot be resolved now adds what it stood for before, as
+        an outage of the DNS is no reason to leave a sibling. Takes at most the connect timeout. Cancelling is safe.
+        """
+        names = self._options.siblings
+        await asyncio.gather(*(self._look_up(name) for name in names))
+        found = set[Address]().union(*(self._known.get(name, ()) for name in names))
+        return sorted(each for each in found if not _is_own(each, self._options.own_ports))
+
+    async def _look_up(self, name: Address) -> None:
+        host, port = name
+        try:
+            async with asyncio.timeout(self._options.connect_timeout_s):
+                answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:  # the latter: a name that no resolver can be asked for, such as `a..b`
+            _log.debug("replica.unresolved host=%s error=%r", host, error)
+            if _is_nobody(error):
+                self._known.pop(name, None)
+        else:
+            self._known[name] = {(str(address[0]), port) for *_, address in answers}
+
+
 async def find_siblings(options: ReplicaOptions) -> list[Address]:
     """Return the IP address and port of every other replica, sorted; names that do not resolve add nothing.
 
     Takes at most the connect timeout. Cancelling is safe.
     """
-    found: set[Address] = set()
-    try:
-        async with asyncio.timeout(options.connect_timeout_s):
-            for answer in await asyncio.gather(*(_resolve(host, port) for host, port in options.siblings)):
-                found |= answer
-    except TimeoutError:
-        _log.debug("replica.resolve_timeout")
-    return sorted(each for each in found if not _is_own(each, options.own_ports))
+    return await SiblingNames(options).resolve()
 
 
-async def _resolve(host: str, port: int) -> set[Address]:
-    try:
-        answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:  # the latter: a name that no resolver can be asked for, such as `a..b`
-        _log.debug("replica.unresolved host=%s error=%s", host, error)
-        return set()
-    return {(str(address[0]), port) for *_, address in answers}
+def _is_nobody(error: Exception) -> bool:
+    """Whether the DNS has answered that there is no such name, or no address of it."""
+    return isinstance(error, socket.gaierror) and error.errno in (socket.EAI_NONAME, socket.EAI_NODATA)
 
 
 def _is_own(address: Address, own_ports: frozenset[int]) -> bool:
@@ -41,9 +61,9 @@ def _is_own(address: Address, own_ports: frozenset[int]) -> bool:
     if port not in own_ports:
         return False
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:  # fails where the kernel has no IPv6
             probe.bind((host, 0))
-        except OSError:
-            return False
+    except OSError:
+        return False
     return True
