@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class Takeover:
-    """Asks all siblings at once, until what they gave and the own world know every enabled source."""
+    """Asks all siblings at once, until what they gave and the own world know every enabled source, and freshly."""
 
     def __init__(self, options: ReplicaOptions, terms: Terms, metrics: Metrics) -> None:
         self._options = options
@@ -104,8 +104,12 @@ class _Asking:
         return self._lacks_any or as_of > self._own_as_of
 
     def add(self, world: World) -> None:
-        """Take a world; with those before it may be enough."""
+        """Take a world; with those before it may be enough.
+
+        That of a sibling that is stale itself never is: another one may have heard the registries since.
+        """
         self.found.append(world)
-        self._lacking -= world.fingerprints.keys()
+        if world.as_of >= world.taken_at:
+            self._lacking -= world.fingerprints.keys()
         if not self._lacking:
             self.done.set()

@@ -84,6 +84,18 @@ async def test_after_half_a_world_the_others_are_listened_to_as_well() -> None:
     assert [{"nacos"}, {"eureka", "nacos"}] == [set(world.fingerprints) for world in asked.worlds]
 
 
+async def test_after_the_world_of_a_stale_sibling_the_others_are_listened_to_as_well() -> None:
+    stale = msgspec.structs.replace(decode_world(await whole(), TERMS), as_of=1.6e9)
+
+    async def late(stream: ByteStream) -> None:
+        await asyncio.sleep(0.2)
+        await telling(await whole())(stream)
+
+    asked = await ask(telling(b"".join(encode_world(stale))), late)
+
+    assert [1.6e9, 1.7e9] == [world.as_of for world in asked.worlds]
+
+
 async def test_half_a_world_is_enough_where_the_own_one_knows_the_rest() -> None:
     own = decode_world(await whole(wall=1.6e9), TERMS)
 
