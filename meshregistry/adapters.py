@@ -56,9 +56,18 @@ class WhyDesk:
             yield from source.known()
 
     def explain(self, question: Question) -> Iterator[Why | None]:
-        """Yield one answer per resource; None for a step that found none yet."""
+        """Yield one answer per resource; None for a step that found none yet.
+
+        Of a host that nobody knows any more the journal tells what became of it.
+        """
+        is_known = False
         for each in self._reducer.explainer.explain(question, self):
+            is_known = is_known or each is not None
             yield each and self._complete(each)
+        changes = self._reducer.journal.list_newest(question.host, 1) if question.host and not is_known else ()
+        for change in changes:
+            gone = ResourceAnswer(change.resource, (change.host,), "", 0, 0, change.rule, (), (), ())
+            yield self._complete(Explained(change.resource, gone, 0))
 
     def _complete(self, explained: Explained) -> Why:
         answer = explained.answer

@@ -1,6 +1,6 @@
 """What becomes of one instance: the real conversion, asked about a single instance. For humans with a question."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 import msgspec
@@ -11,8 +11,10 @@ from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.intake import gather_metadata, inject_place
 from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.relabel import Rewrite, list_rewrites, relabel
+from meshregistry.model.selection import Selection
 
 CONVERTED = "converted"
+_SOME_PORT = 80
 
 
 class Fate(msgspec.Struct, frozen=True):
@@ -49,6 +51,23 @@ def tell_fate(key: ServiceKey, instance: Instance, policy: ConversionPolicy, cac
         rewrites + _trace_labels(dict(endpoints[0].labels), policy, {each.key for each in rewrites}),
         frozenset({*places, (instance.address, instance.port)}),
     )
+
+
+def take_everything(policy: ConversionPolicy) -> ConversionPolicy:
+    """Return a policy that gives services the same names, whoever they are."""
+    return msgspec.structs.replace(policy, territory=None, selection=Selection())
+
+
+def list_names(
+    key: ServiceKey, instances: Iterable[Instance], policy: ConversionPolicy, cache: ConversionCache
+) -> set[str]:
+    """Return the hosts and resources that a service would have if each of its instances could be used."""
+    usable = [
+        msgspec.structs.replace(each, port=_SOME_PORT, enabled=True, healthy=True, weight=1.0, port_enabled=True)
+        for each in instances
+    ]
+    claims = convert_service(key, usable, policy, cache).claims
+    return {name for claim in claims for name in (claim.resource_name, *claim.hosts)}
 
 
 def trace_relabelling(key: ServiceKey, instance: Instance, policy: ConversionPolicy) -> tuple[Rewrite, ...]:

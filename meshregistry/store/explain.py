@@ -3,6 +3,8 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -134,7 +136,7 @@ class Question(NamedTuple):
 
     def covers(self, place: Place) -> bool:
         """Whether it is about an address and port."""
-        return self.address in ("", place[0]) and self.port in (0, place[1])
+        return self.port in (0, place[1]) and (not self.address or _is_same(self.address, place[0]))
 
     def names(self, instance: Instance) -> bool:
         """Whether it is about an instance, by either of its ports."""
@@ -142,7 +144,7 @@ class Question(NamedTuple):
 
     def is_at(self, endpoints: Iterable[WorkloadEntry]) -> bool:
         """Whether one of the endpoints answers at the address and port."""
-        found = [each for each in endpoints if each.address == self.address]
+        found = [each for each in endpoints if _is_same(self.address, each.address)]
         return any(map(self.covers, reach(found)))
 
 
@@ -163,6 +165,8 @@ def explain_resource(
     keys = sorted({claim.key for claim in evidence.claims} | evidence.held.keys() | registered.keys())
     teller = _Teller(evidence, question, {place_of(each) for each in endpoints}, reach(endpoints), policies, cache)
     services: list[ServiceAnswer] = []
+    if question.address and len(keys) > MAX_SERVICES:
+        keys.sort(key=teller.order_by_concern(registered))
     for key in keys[:MAX_SERVICES]:
         room = MAX_INSTANCES - sum(len(each.instances) for each in services)
         services.append(teller.tell(key, registered.get(key), room))
@@ -218,6 +222,13 @@ class _Teller(NamedTuple):
             max(0, len(asked) + len(kept) - len(answers)),
             tuple(dict.fromkeys(hold.cause.value for hold in holds)),
         )
+
+    def order_by_concern(self, registered: Mapping[ServiceKey, tuple[Instance, ...]]) -> Callable[[ServiceKey], bool]:
+        """Return the order of services in which those that know the address come first."""
+        claims = (*self.evidence.claims, *itertools.chain.from_iterable(self.evidence.held.values()))
+        concerned = {claim.key for claim in claims if self.question.is_at(claim.endpoints)}
+        concerned |= {key for key, found in registered.items() if any(map(self.question.names, found))}
+        return lambda key: key not in concerned
 
     def list_left(self) -> list[InstanceAnswer]:
         """Return what is served although nobody contributes it."""
@@ -310,3 +321,16 @@ def _spell(places: AbstractSet[Place]) -> set[str]:
     """Return what rejects call an endpoint at one of the places (`model/validation.py`, `model/conversion.py`)."""
     spelt = {text for address, port in places for text in (address, f"{address}:{port}", f"{address} {port}")}
     return set(map(print_subject, spelt))
+
+
+def _is_same(asked: str, known: str) -> bool:
+    """Whether two texts are one address: IPv6 has many forms of each, and Envoy shows none but the shortest."""
+    return asked == known or (":" in asked and ":" in known and _shorten(asked) == _shorten(known))
+
+
+@lru_cache(maxsize=1024)
+def _shorten(address: str) -> str:
+    try:
+        return ip_address(address.removeprefix("[").removesuffix("]")).compressed
+    except ValueError:
+        return address

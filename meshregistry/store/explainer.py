@@ -1,10 +1,11 @@
 """Gathers what is known of a host from the reducer's parts, for `store/explain.py` to judge. Reads only."""
 
-from collections.abc import Generator, Iterable, Iterator, Set
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from meshregistry.model.assembly import ConversionCache
 from meshregistry.model.claim import Claim
+from meshregistry.model.fate import list_names, take_everything
 from meshregistry.model.instance import Instance, ServiceKey
 from meshregistry.model.naming import name_service, name_service_namespace
 from meshregistry.model.rejects import print_subject
@@ -12,6 +13,7 @@ from meshregistry.model.service_entry import Kind
 from meshregistry.store.explain import Evidence, Question, ResourceAnswer, Testimony, explain_resource
 from meshregistry.store.holds import Hold
 from meshregistry.store.parts import Parts
+from meshregistry.store.rules import SourceRules
 
 _CACHED = 1000
 MAX_RESOURCES = 20
@@ -19,6 +21,11 @@ _STEP_WEIGHT = 5000
 """Services and instances looked at in one step: a few milliseconds."""
 
 _CLAIM_WEIGHT = 5
+_NAMING_WEIGHT = 20
+"""Of an instance that is converted to learn its host."""
+
+_NAMED = 20
+"""So many instances of a service are, at most."""
 
 
 class Explained(NamedTuple):
@@ -84,12 +91,15 @@ class Explainer:
         """
         claimed: set[str] = set()
         hidden: set[ServiceKey] = set()
-        steps = _Steps()
+        steps, namer = _Steps(), _Namer(self._parts.rules)
         for key, found in testimony.known():
             if key.scope.source not in self._parts.rules:
                 continue
             if question.host:
-                hidden.update([key] if self._is_hidden(key, question.host) else ())
+                if not self._parts.contributions.of(key):
+                    hidden.update([key] if namer.would_have(key, found, question.host) else ())
+                    if steps.is_over(_NAMING_WEIGHT * len(found[:_NAMED])):
+                        yield
             elif any(map(question.names, found)):
                 resources = self._parts.contributions.resources([key])
                 claimed |= resources
@@ -114,15 +124,6 @@ class Explainer:
                 yield
         return known
 
-    def _is_hidden(self, key: ServiceKey, host: str) -> bool:
-        """Whether a service contributes nothing and would have the host if it did, as far as its name tells."""
-        rules = self._parts.rules.get(key.scope.source)
-        if rules is None or self._parts.contributions.of(key):
-            return False
-        service_ns = name_service_namespace(None, rules.conversion)
-        named = name_service(key.name, service_ns, rules.conversion, key.scope)
-        return host in (key.name, named.host, named.name, f"{named.namespace}/{named.name}")
-
     def _collect(self, name: str) -> Evidence:
         collection = self._parts.store.current.collection(Kind.SERVICE_ENTRY)
         held: dict[ServiceKey, tuple[Claim, ...]] = {}
@@ -146,6 +147,22 @@ class Explainer:
             self._parts.freshness.explain,
             self._parts.rejects.of,
         )
+
+
+class _Namer:
+    """Tells what services that contribute nothing would be called if they did."""
+
+    def __init__(self, rules: Mapping[str, SourceRules]) -> None:
+        self._cache = ConversionCache(_CACHED)
+        self._policies = {source: take_everything(each.conversion) for source, each in rules.items()}
+
+    def would_have(self, key: ServiceKey, found: Sequence[Instance], host: str) -> bool:
+        """Whether a service would have a host, as far as its name and its first instances tell."""
+        policy = self._policies[key.scope.source]
+        named = name_service(key.name, name_service_namespace(None, policy), policy, key.scope)
+        if host in (key.name, named.host, named.name, f"{named.namespace}/{named.name}"):
+            return True
+        return host in list_names(key, found[:_NAMED], policy, self._cache)
 
 
 class _Steps:

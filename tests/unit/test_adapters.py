@@ -109,6 +109,31 @@ async def test_of_what_never_was_served_no_client_is_told() -> None:
     assert ((), ()) == (answer.changes, answer.clients)
 
 
+@pytest.mark.parametrize("name", [ORDERS, "nacos/orders.nacos"])
+async def test_of_a_host_that_nobody_knows_any_more_the_journal_tells(name: str) -> None:
+    world = GuardedWorld(conversion=ConversionPolicy(source="nacos"))
+    await world.show({"orders": instances(1)})
+    world.store.complete()
+    rig = MachineRig("sotw", world.store)
+    await rig.ask(SERVICE_ENTRY)
+    await rig.take()
+    for seconds in (0, 10, 600):
+        world.now += seconds
+        await world.show({})
+        await rig.take()
+
+    (answer,) = ask(desk(world.reducer, {}, rig), name)
+
+    assert ("nacos/orders.nacos", (ORDERS,), "") == (
+        answer.resource.resource,
+        answer.resource.hosts,
+        answer.resource.version,
+    )
+    assert ["created", "empty_grace", "emptied", "removed"] == [each.what for each in answer.changes]
+    assert ["knows that it is gone"] == [each.state for each in answer.clients]
+    assert [] == ask(desk(world.reducer, {}, rig), USERS)
+
+
 def test_the_page_of_calls_knows_why_there_are_none() -> None:
     without = ZooKeeperSource(ZooKeeperOptions(servers=()), Metrics())
     reading = ZooKeeperSource(ZooKeeperOptions(servers=(), sidecars=SidecarOptions(policy=SidecarPolicy())), Metrics())

@@ -12,6 +12,7 @@ from meshregistry.model.instance import Instance, Scope, ServiceKey
 from meshregistry.model.merge_policy import MergePolicy, MergeRule, Sharing
 from meshregistry.model.policy import ConversionPolicy, Territory
 from meshregistry.model.relabel import NamePart, PartKind, RelabelStep, ServiceNaming
+from meshregistry.model.selection import EndpointSelector, Selection
 from meshregistry.model.service_entry import Kind, ServiceEntry, ServicePort
 from meshregistry.store.explain import MAX_INSTANCES, MAX_REWRITES, MAX_SERVICES, Question, ResourceAnswer
 from meshregistry.store.explainer import MAX_RESOURCES
@@ -140,6 +141,46 @@ async def test_a_service_without_a_usable_instance_is_found_by_the_host_it_would
     assert ("", 0, {"10.0.0.2": "disabled"}) == (answer.version, answer.endpoints, outcomes(answer))
 
 
+OFF = Instance("10.0.0.1", 8080, enabled=False)
+DUBBO = ConversionPolicy(source="zookeeper", resource_ns="dubbo", dubbo=DubboPolicy())
+INTERFACE = ServiceKey(dubbo_scope("", "com.acme.Orders"), "com.acme.Orders")
+SHOP = (("k8sNs", "shop"),)
+SELECTED = Selection((EndpointSelector(match_labels=(("env", "prod"),)),))
+
+
+@pytest.mark.parametrize(
+    ("policy", "key", "instance", "host", "outcome"),
+    [
+        (DUBBO, INTERFACE, OFF, "com.acme.orders.dubbo", "disabled"),
+        (DUBBO, INTERFACE, Instance("10.0.0.1", 70000), "dubbo/com.acme.orders.dubbo", "port_range"),
+        (
+            ConversionPolicy(source="nacos"),
+            ServiceKey(SCOPE, "orders"),
+            Instance("10.0.0.1", 8080, weight=0.0, metadata=SHOP),
+            "orders.shop.svc.cluster.local",
+            "weight",
+        ),
+        (
+            ConversionPolicy(source="nacos", selection=SELECTED),
+            ServiceKey(SCOPE, "orders"),
+            Instance("10.0.0.1", 8080, metadata=SHOP),
+            "orders.shop.svc.cluster.local",
+            "selector",
+        ),
+    ],
+)
+async def test_a_service_without_a_usable_instance_is_found_by_the_host_that_its_instances_would_give_it(
+    policy: ConversionPolicy, key: ServiceKey, instance: Instance, host: str, outcome: str
+) -> None:
+    world = GuardedWorld(conversion=policy)
+    await world.read(key.name, (instance,), key.scope)
+
+    (answer,) = ask(world, {key: (instance,)}, host)
+
+    assert ("", {"10.0.0.1": outcome}) == (answer.version, outcomes(answer))
+    assert [] == ask(world, {key: (instance,)}, f"x{host}")
+
+
 async def test_services_merged_into_one_host_are_all_told(world: GuardedWorld) -> None:
     services = {"orders": instances(1)}
     await world.show(services)
@@ -251,6 +292,18 @@ async def test_the_reason_of_an_address_is_not_that_of_a_longer_one(world: Guard
     (answer,) = ask(world, services)
 
     assert {"10.0.0.1": "not_served", "10.0.0.10": "port_range", "10.0.0.2": "served"} == outcomes(answer)
+
+
+@pytest.mark.parametrize("registered", ["2001:db8::1", "2001:DB8:0:0::1"])
+@pytest.mark.parametrize("asked", ["2001:db8::1", "2001:DB8::1", "2001:db8:0:0:0:0:0:1", "[2001:db8::1]"])
+async def test_an_ipv6_address_is_known_in_every_form(world: GuardedWorld, registered: str, asked: str) -> None:
+    services = {"orders": (Instance(registered, 8080), Instance("2001:db8::2", 8080))}
+    await world.show(services)
+
+    for host in ("", ORDERS):
+        (answer,) = ask(world, services, host, asked, 8080)
+        assert {(registered, 8080): "served"} == places(answer)
+    assert [] == ask(world, services, "", f"{asked}1")
 
 
 async def test_an_instance_is_known_by_its_secure_port_when_the_plain_one_is_closed(world: GuardedWorld) -> None:
@@ -416,6 +469,22 @@ async def test_of_many_services_with_one_host_a_part_is_told_and_the_rest_counte
     (answer,) = ask(world, known)
 
     assert (MAX_SERVICES, 10, MAX_SERVICES + 10) == (len(answer.services), answer.more_services, answer.endpoints)
+
+
+@pytest.mark.parametrize("is_remembered", [True, False])
+async def test_of_many_services_with_one_host_the_one_with_the_address_is_told(
+    world: GuardedWorld, *, is_remembered: bool
+) -> None:
+    scopes = [Scope("nacos", "", "public", f"group-{number:03}") for number in range(MAX_SERVICES + 10)]
+    known = {ServiceKey(scope, "orders"): instances(number + 1) for number, scope in enumerate(scopes)}
+    for key, found in known.items():
+        await world.read(key.name, found, key.scope)
+
+    (answer,) = ask(world, known if is_remembered else {}, address=f"10.0.0.{MAX_SERVICES + 9}")
+
+    assert (MAX_SERVICES, 10) == (len(answer.services), answer.more_services)
+    assert ["served"] == [each.outcome for each in answer.services[0].instances]
+    assert f"nacos/public/group-{MAX_SERVICES + 8:03}" == answer.services[0].scope
 
 
 async def test_of_many_kept_endpoints_a_part_is_told_and_the_rest_counted(world: GuardedWorld) -> None:
