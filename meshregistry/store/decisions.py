@@ -10,7 +10,7 @@ all that the hold was given to keep. What an operator has not seen is never let 
 import math
 from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -28,6 +28,9 @@ must not serve half a catalogue because somebody wanted it so today."""
 
 _LAST_INSTANT_S: Final = 1e11
 """Unix seconds; what is dated later would win for ever."""
+
+_LONGEST_NAME: Final = 300
+"""Of who decided, as the admin socket makes it: it goes into every line of the journal."""
 
 _MAX_MATTERS: Final = 1000
 """The oldest are forgotten; freezes and thaws, which count for ever, after the rest."""
@@ -49,6 +52,12 @@ _LASTING: Final = (Verb.FREEZE, Verb.THAW)
 _AT_ONCE: Final = (Verb.SERVE_ANYWAY, Verb.READ_AGAIN)
 
 
+_Text = Annotated[str, msgspec.Meta(max_length=2048)]
+"""More than an operator can say: a thousand matters must fit into the file of a ledger."""
+
+_Source = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[a-z0-9_]+\Z")]
+
+
 class Decided(msgspec.Struct, frozen=True):
     """A decision that means the same in every replica."""
 
@@ -56,18 +65,18 @@ class Decided(msgspec.Struct, frozen=True):
     """Unix seconds."""
 
     verb: Verb
-    by: str
-    scope: str = ""
-    cause: str = ""
+    by: _Text
+    scope: _Text = ""
+    cause: _Text = ""
     """Accept and reject: the hold, as operators see it."""
 
-    content: str = ""
+    content: _Text = ""
     """The same; "" is that of an older release, which says too little to accept anything."""
 
-    target: tuple[str, str, str, str] = ("", "", "", "")
+    target: tuple[_Text, _Text, _Text, _Text] = ("", "", "", "")
     """Freeze and thaw."""
 
-    sources: tuple[str, ...] = ()
+    sources: Annotated[tuple[_Source, ...], msgspec.Meta(max_length=100)] = ()
     """Serve anyway and read again; none is all."""
 
     @property
@@ -241,7 +250,9 @@ def _read(body: bytes) -> Decided:
         raise ValueError("a decision that is nested too deeply") from error
     if not 0.0 <= decided.at < _LAST_INSTANT_S:
         raise ValueError(f"a decision at {decided.at:g}, which no clock shows")
-    return decided
+    if len(decided.by) <= _LONGEST_NAME and decided.by.isprintable():
+        return decided
+    return msgspec.structs.replace(decided, by=print_subject(decided.by))
 
 
 def _translate(decision: OperatorDecision, holds: Iterable[HoldReport], wall: float) -> Decided | None:

@@ -170,6 +170,34 @@ def test_nonsense_is_refused() -> None:
         DecisionBook().merge({"x": b"{}"})
 
 
+LONG = "x" * 2049
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        Freeze(Scope("nacos", "", LONG, ""), "ann"),
+        Freeze(NACOS, LONG),
+        Reject("7-aa", "ann"),
+        ReadAgain("nacos\n", "ann"),
+        ServeAnyway(("",), "ann"),
+        ServeAnyway(("nacos",) * 101, "ann"),
+    ],
+)
+def test_what_no_operator_says_is_no_decision(decision: OperatorDecision) -> None:
+    """The file of a thousand of them would be refused by the next start, with all others in it."""
+    with pytest.raises(msgspec.ValidationError):
+        DecisionBook().merge(told(decision, held(7, content=LONG)))
+
+
+@pytest.mark.parametrize(("by", "shown"), [("ann\nforged", "ann\\nforged"), ("a" * 301, "a" * 199 + "…")])
+def test_who_decided_is_told_in_one_short_line(by: str, shown: str) -> None:
+    book = DecisionBook()
+    book.merge(told(Freeze(NACOS, by)))
+
+    assert [Freeze(NACOS, shown)] == book.take_due((), (), NOW)
+
+
 def test_the_oldest_are_forgotten() -> None:
     book = DecisionBook()
     for number in range(1005):
