@@ -106,14 +106,22 @@ def merge_claims(claims: Sequence[Claim], cache: ConversionCache, name: str = ""
     if not claims:
         raise ValueError("nobody claims the resource")
     if len(claims) == 1:
-        return _assemble(claims[0], [claims[0]], (), cache)
+        return _assemble(_under(name, claims[0]), [claims[0]], (), cache)
     rule = claims[0].policy.merging.find(min(claim.hosts[0] for claim in claims))
     candidates = order_claims(claims, rule)
-    lead = next((claim for claim in candidates if claim.resource_name == name), candidates[0])
+    lead = next((claim for claim in candidates if claim.resource_name == name), _under(name, candidates[0]))
     choice = choose_claims(candidates, rule)
     reports = report_choice(lead.resource_name, choice, rule.sharing)
     ordered, left_out = _exclude([name_ports(claim) for claim in choice.chosen] if choice.chosen[1:] else choice.chosen)
     return _assemble(lead, ordered, (*reports, *left_out), cache)
+
+
+def _under(name: str, claim: Claim) -> Claim:
+    """Return a claim under the name of its host's home, whose own claims may all not count now."""
+    if not name or claim.resource_name == name:
+        return claim
+    namespace, _, own = name.partition("/")
+    return msgspec.structs.replace(claim, namespace=namespace, name=own)
 
 
 def _assemble(lead: Claim, ordered: list[Claim], left_out: tuple[Reject, ...], cache: ConversionCache) -> Validated:

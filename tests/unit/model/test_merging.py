@@ -70,6 +70,16 @@ def test_one_source_is_served_alone_while_it_has_endpoints(sharing: Sharing) -> 
     assert ["10.0.0.2"] == addresses(*eureka)
 
 
+@pytest.mark.parametrize("others", [["nacos"], ["nacos", "eureka"]])
+def test_a_resource_keeps_its_name_though_no_claim_of_that_name_counts(others: list[str]) -> None:
+    claims = [claim for number, source in enumerate(others) for claim in registered(source, number)]
+
+    entry = merge_claims(claims, ConversionCache(), "shop/written").entry
+
+    assert entry is not None
+    assert ("shop", "written", (HOST,)) == (entry.namespace, entry.name, entry.hosts)
+
+
 def test_only_failover_goes_on_from_a_claim_without_endpoints() -> None:
     for sharing, expected in ((Sharing.PREFER, []), (Sharing.FAILOVER, ["10.0.0.2"])):
         merging = rule(sharing, "files", "nacos")

@@ -345,6 +345,23 @@ async def test_what_is_served_under_the_name_of_another_source_gives_way_too() -
     } == world.endpoints()
 
 
+async def test_a_host_keeps_its_resource_though_nothing_counts_any_more_of_the_source_that_named_it() -> None:
+    """Under the other source's name it would be a second service beside the old one, which nobody would change."""
+    world, there = GuardedWorld(), Scope("eureka", "", "", "")
+    limited = msgspec.structs.replace(POLICY, max_stale_s=300.0)
+    rules = {source: msgspec.structs.replace(sharing(source), guard=limited) for source in ("eureka", "nacos")}
+    await world.take(RulesReplaced(rules, restarted=frozenset(rules)))
+    await world.show({"orders": instances(1, net=9)}, there)
+    await world.show({"orders": instances(1)})
+    assert {("eureka/orders.shop", "10.9.0.1"), ("eureka/orders.shop", "10.0.0.1")} == world.endpoints()
+
+    await world.confirm_for(310)
+
+    assert {("eureka/orders.shop", "10.0.0.1")} == world.endpoints()
+    await world.show({"orders": instances(1, net=9)}, there)
+    assert {("eureka/orders.shop", "10.9.0.1"), ("eureka/orders.shop", "10.0.0.1")} == world.endpoints()
+
+
 class Listed:
     """Contributions of scopes and of nothing else."""
 
