@@ -88,7 +88,7 @@ class GuardView(Protocol):
 
     @property
     def scopes(self) -> Collection[Scope]:
-        """Every scope that contributes something."""
+        """Every scope that contributes something or of which something is held."""
         ...
 
     def list_holds(self) -> list[HoldReport]:

@@ -79,8 +79,8 @@ class Reducer:
 
     @property
     def scopes(self) -> frozenset[Scope]:
-        """Every scope that contributes something."""
-        return self._parts.contributions.scopes()
+        """Every scope that contributes something or of which something is held."""
+        return self._parts.known_scopes()
 
     @property
     def journal(self) -> Journal:

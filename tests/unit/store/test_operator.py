@@ -398,6 +398,19 @@ async def test_the_desk_hands_decisions_on_with_who_made_them(
     ] == queue.decisions
 
 
+@pytest.mark.parametrize("target", [SCOPE, SCOPE._replace(group=""), NACOS])
+async def test_a_scope_of_which_all_is_held_can_be_frozen(world: GuardedWorld, queue: Recorder, target: Scope) -> None:
+    await world.show(fleet(10, 10))
+    await world.show({})
+    assert [str(SCOPE)] == [hold.scope for hold in world.reducer.list_holds()]
+
+    assert target == await OperatorDesk(world.reducer, queue, ()).freeze(str(target), "ann")
+
+    await world.take(*queue.decisions)
+    await world.confirm_for(1200)
+    assert 100 == world.count()
+
+
 async def test_serving_anyway_names_what_is_missing(desk: OperatorDesk, queue: Recorder) -> None:
     assert ("nacos", "zookeeper") == await desk.serve_anyway("ann")
     assert [ServeAnyway(("nacos", "zookeeper"), "ann")] == queue.decisions
