@@ -18,7 +18,7 @@ from typing import BinaryIO
 import msgspec
 
 from meshregistry.store.reducer import Reducer
-from meshregistry.store.saved import SavedError, Terms, decode_world, encode_world
+from meshregistry.store.saved import SavedError, Terms, check_length, decode_world, encode_world
 from meshregistry.store.store import SnapshotStore
 from meshregistry.store.world import World
 from meshregistry.telemetry.metrics import Metrics
@@ -160,7 +160,10 @@ class Keeper:
 
 def _read(path: Path, terms: Terms) -> World:
     refuse_special(path.stat().st_mode)
-    return decode_world(path.read_bytes(), terms)
+    with path.open("rb") as file:
+        check_length(file)
+        file.seek(0)
+        return decode_world(file.read(), terms)
 
 
 def put_aside(path: Path) -> None:

@@ -12,8 +12,9 @@ Format numbers grow; a reader per format that is still understood stands in `_RE
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
+from io import SEEK_END
 from itertools import chain
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 import xxhash
@@ -44,6 +45,7 @@ _PART_RESOURCES: Final = 100
 """About 2 ms of work: the event loop waits no longer for the thread that encodes."""
 
 _MAX_HEAD_BYTES: Final = 1 << 20
+_MAX_FIRST_BYTES: Final = len(MAGIC) + _FORMAT_FIELD.size + _SIZE.size + _MAX_HEAD_BYTES
 _PLAIN: Final = 0
 _ESCAPED: Final = 1
 
@@ -137,6 +139,26 @@ def read_head(data: bytes) -> Head:
         SavedError: it is no saved snapshot of a format that is understood here.
     """
     return _read_head(memoryview(data))[0]
+
+
+def check_length(file: BinaryIO) -> None:
+    """Look through a file that is to be read whole, whether it is as long as what it says of itself.
+
+    It may be anything, and larger than all memory: no more is read than its head and the sizes of its parts.
+
+    Raises:
+        OSError: it cannot be read.
+        SavedError: it is no saved snapshot, or is cut off or grown.
+    """
+    head, place = _read_head(memoryview(file.read(_MAX_FIRST_BYTES)))
+    for _ in range(head.parts):
+        file.seek(place)
+        size = file.read(_SIZE.size)
+        if len(size) < _SIZE.size:
+            break
+        place += _SIZE.size + _SIZE.unpack(size)[0]
+    if file.seek(0, SEEK_END) != place + _DIGEST_BYTES:
+        raise SavedError(Fault.CORRUPT, "its length is not that of its parts: cut off or grown")
 
 
 def decode_world(data: bytes, terms: Terms) -> World:

@@ -227,6 +227,21 @@ async def test_an_unusable_file_is_reported_and_put_aside_over_an_older_one(
     assert 1.0 == metric(process, "saved_loads_total", result=fault)
 
 
+@pytest.mark.parametrize("fault", ["foreign", "corrupt"])
+async def test_a_file_larger_than_all_memory_is_put_aside_without_being_read(tmp_path: Path, fault: str) -> None:
+    process = await running_process()
+    keeper, path = keeper_of(process, tmp_path), tmp_path / FILE_NAME
+    await keeper.save()
+    if fault == "foreign":
+        path.write_bytes(b"")
+    os.truncate(path, 1 << 40)
+
+    assert await keeper.load() is None
+
+    assert [ASIDE_NAME] == os.listdir(tmp_path)
+    assert (f"the saved snapshot was not used: {fault}",) == keeper.notes
+
+
 async def test_other_settings_make_the_file_outdated(tmp_path: Path) -> None:
     process = await running_process()
     await keeper_of(process, tmp_path).save()

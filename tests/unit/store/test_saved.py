@@ -4,6 +4,7 @@ import struct
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 
 import anyio
@@ -21,7 +22,17 @@ from meshregistry.model.sidecar import EgressListener, Sidecar
 from meshregistry.store.guard import History
 from meshregistry.store.hearsay import Hearsay
 from meshregistry.store.holds import Cause, HeldShrink, Hold
-from meshregistry.store.saved import FORMAT, MAGIC, Fault, SavedError, Terms, decode_world, encode_world, read_head
+from meshregistry.store.saved import (
+    FORMAT,
+    MAGIC,
+    Fault,
+    SavedError,
+    Terms,
+    check_length,
+    decode_world,
+    encode_world,
+    read_head,
+)
 from meshregistry.store.saved_parts import Part
 from meshregistry.store.saved_writer import write_part
 from meshregistry.store.world import World
@@ -253,6 +264,17 @@ def test_a_cut_file_is_never_read(size: int) -> None:
     data = example()[1]
 
     assert fault_of(data[: size % len(data)]) in (Fault.FOREIGN, Fault.CORRUPT)
+
+
+@given(st.integers(min_value=0), st.binary(min_size=1))
+def test_a_file_that_is_cut_or_grown_is_known_by_its_length(size: int, more: bytes) -> None:
+    data = example()[1]
+    check_length(BytesIO(data))
+
+    for changed in (data[: size % len(data)], data + more):
+        with pytest.raises(SavedError) as caught:
+            check_length(BytesIO(changed))
+        assert caught.value.fault in (Fault.FOREIGN, Fault.CORRUPT)
 
 
 @given(st.binary(max_size=300))
