@@ -55,6 +55,9 @@ class Freshness:
         self._given_up = given_up
         self._began_at = now
         self._stated: dict[Scope, float] = {}
+        self._inherited: set[Scope] = set()
+        """Scopes of which only another process has heard, however lately: a sibling may read what is not read here."""
+
         self._begun: dict[str, float] = {}
         self._read: set[str] = set()
         self._expired: set[Scope] = set()
@@ -89,6 +92,7 @@ class Freshness:
     def restore(self, hearsay: Hearsay) -> None:
         """Go on from what another process knew, before anything is noted or stated here."""
         self._stated = dict(hearsay.statements)
+        self._inherited = set(hearsay.statements)
         self._displaced = {key: set(places) for key, places in hearsay.given_up.items()}
         self._newcomers.restore(hearsay.newcomers)
 
@@ -104,6 +108,7 @@ class Freshness:
     def state(self, scope: Scope, now: float) -> set[str]:
         """Note that a registry has spoken of a scope (without a group: of all groups): all of it counts again."""
         self._stated[scope] = now
+        self._inherited.discard(scope)
         # ZooKeeper tells of 10,000 scopes one by one: what is stale besides is not looked at for each.
         group = frozenset({scope}) if scope.group else self._expired
         back = frozenset({each for each in group if each in self._expired and is_stated_by(each, scope)})
@@ -184,7 +189,7 @@ class Freshness:
         """Return those of the scopes whose registry speaks, or their source where it does not know the registry."""
         words: dict[tuple[str, str | None], float] = {}
         for scope, at in self._stated.items():
-            if at >= self._begun.get(scope.source, self._began_at):
+            if scope not in self._inherited and at >= self._begun.get(scope.source, self._began_at):
                 for who in ((scope.source, scope.registry), (scope.source, None)):
                     words[who] = max(at, words.get(who, at))
         return {

@@ -637,3 +637,20 @@ async def test_a_registry_that_is_not_configured_any_more_is_confirmed_by_the_ot
         await after.pass_time(30, ScopeConfirmed(SCOPE))
 
     assert [] == after.reducer.list_holds()
+
+
+async def test_what_a_sibling_has_just_heard_of_a_registry_is_no_word_of_it_here() -> None:
+    """It may be asked for its world with settings that have no longer what it reads."""
+    before, gone = Process(), Scope("nacos", "second", "public", "DEFAULT_GROUP")
+    services = {f"service-{n}": (instance(n),) for n in range(1, 31)}
+    await before.take(listing(users=[instance(100)]), ScopeListing(gone, frozenset(services), services), SYNCED)
+    after = Process(wall=before.wall)
+    after.now += 2
+    await after.restore(before.save())
+
+    await after.take(listing(users=[instance(100)]), SYNCED)
+    assert 30 == after.reducer.list_holds()[0].held
+    for _ in range(25):
+        await after.pass_time(30, ScopeConfirmed(SCOPE))
+
+    assert [] == after.reducer.list_holds()
