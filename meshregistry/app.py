@@ -202,12 +202,12 @@ class App:
         rules = self._composition.rules
         siblings, makers = await self._takeover.take(saved), [kind for kind in rules if rules[kind].makes_sidecars]
         found = unite(saved, siblings, rules.keys(), makers)
-        waiting = await self._restore(found) if found is not None else frozenset()
         worlds = [each for each in (saved, *siblings) if each is not None]
         known_at = found.world.taken_at if found is not None else 0.0
-        if decided := await self._ledger.begin((each.decisions for each in worlds), known_at):
-            async with self._reducer.batches.one():
-                await self._reducer.reduce(decided)
+        async with self._reducer.batches.one():  # what is restored and not decided yet is half done
+            waiting = await self._restore(found) if found is not None else frozenset()
+            decided = await self._ledger.begin((each.decisions for each in worlds), known_at)
+            await self._reducer.reduce(decided)
         return waiting
 
     async def _restore(self, found: Inheritance) -> frozenset[str]:
