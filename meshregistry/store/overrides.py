@@ -1,9 +1,10 @@
 """What operators decide about shrinks, over the mass rule: accept, reject, freeze, thaw."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from meshregistry.model.instance import Scope
-from meshregistry.store.departures import Departure, count_endpoints
+from meshregistry.store.departures import Departure, count_endpoints, list_units
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.hold_book import HoldBook
 from meshregistry.store.holds import Cause, Confirmation, Hold, Verdict
@@ -82,10 +83,22 @@ class Overrides:
         return self._book.let_go(hold, gone)
 
     def _is_much(self, hold: Hold, gone: Sequence[Departure]) -> bool:
-        """Whether what a freeze has kept would be held by itself."""
-        lost = count_endpoints(gone)
-        policies = [self._policy(source) for source in {departure.key.scope.source for departure in gone}]
+        """Whether what a freeze has kept would be held by itself: of all that was frozen, or of a unit within it.
+
+        Of everything, or of a source with many namespaces, a namespace that came back empty is little.
+        """
+        lost = Counter[Scope]()
+        for departure in gone:
+            for unit in {hold.unit, *list_units(departure.key.scope)}:
+                lost[unit] += len(departure.claim.endpoints)
+        sources = {departure.key.scope.source for departure in gone}
         return any(
-            policy.mass_ratio > 0 and lost >= policy.mass_min and lost > policy.mass_ratio * hold.before
-            for policy in policies
+            number >= policy.mass_min and number > policy.mass_ratio * self._count_before(hold, unit, number)
+            for unit, number in lost.items()
+            for policy in map(self._policy, {unit.source} if unit.source else sources)
+            if policy.mass_ratio > 0
         )
+
+    def _count_before(self, hold: Hold, unit: Scope, lost: int) -> int:
+        """Return how many endpoints a unit had; of those within what was frozen, what there is now and what it lost."""
+        return hold.before if unit == hold.unit else self._census.count(unit) + lost

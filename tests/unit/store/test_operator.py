@@ -239,6 +239,26 @@ async def test_much_is_held_by_the_mass_rule_from_the_thaw_on(world: GuardedWorl
     assert 0 == world.count()
 
 
+@pytest.mark.parametrize("target", [EVERYTHING, NACOS])
+@pytest.mark.parametrize("frozen_for", [0, 3600])
+async def test_a_scope_that_came_back_empty_is_much_however_little_it_is_of_what_was_frozen(
+    world: GuardedWorld, target: Scope, frozen_for: int
+) -> None:
+    await world.show({"carts": instances(*range(400, 900))}, OTHER_SCOPE)
+    await world.show(fleet(10, 10))
+    await world.take(Freeze(target))
+    await world.show({})
+    await world.confirm_for(frozen_for)
+
+    await world.take(Thaw(target))
+
+    await world.confirm_for(599)
+    assert 600 == world.count()
+    await world.confirm_for(1)
+    await world.wait(10)
+    assert 500 == world.count()
+
+
 async def test_a_freeze_keeps_what_was_held_before_it(world: GuardedWorld) -> None:
     whole = fleet(10, 10)
     left = {name: found[:1] for name, found in whole.items()}
