@@ -1,6 +1,6 @@
 """Held shrinks: what keeps them, how long they have been confirmed, and how operators see them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -100,13 +100,16 @@ class Hold(msgspec.Struct):
             return [statement] if statement in self.confirmations else []
         return [scope for scope in self.confirmations if is_stated_by(scope, statement)]
 
-    def confirm(self, stated: Iterable[Scope], now: float, policy: GuardPolicy) -> set[Scope]:
-        """Take a statement about scopes of the hold; return those that have been confirmed for long enough."""
-        hold_s, statements = policy.mass_hold_s, _STATEMENTS
-        if self.cause is Cause.DOUBT:
-            hold_s, statements = policy.doubt_hold_s, _DOUBT_STATEMENTS
+    def confirm(self, stated: Iterable[Scope], now: float, policy: Callable[[str], GuardPolicy]) -> set[Scope]:
+        """Take a statement about scopes of the hold; return those that have been confirmed for long enough.
+
+        `policy` gives the guard of a source: what a freeze of everything has kept is of several.
+        """
         ripe = set()
         for scope in stated:
+            hold_s, statements = policy(scope.source).mass_hold_s, _STATEMENTS
+            if self.cause is Cause.DOUBT:
+                hold_s, statements = policy(scope.source).doubt_hold_s, _DOUBT_STATEMENTS
             confirmation = self.confirmations[scope]
             confirmation.seconds += min(now - confirmation.at, hold_s / statements)
             confirmation.at = now

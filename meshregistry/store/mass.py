@@ -101,9 +101,10 @@ class MassGuard:
     def _confirm(self, stated: Callable[[Hold], list[Scope]], now: float) -> set[str]:
         dirty: set[str] = set()
         for hold in tuple(self._book.holds.values()):
-            scopes, policy = stated(hold), self._policy(hold.unit.source)
-            self.progress.note(scopes, now, policy.mass_hold_s)
-            confirmed = hold.confirm(scopes, now, policy)
+            scopes = stated(hold)
+            terms = [self._policy(source).mass_hold_s for source in {scope.source for scope in scopes}]
+            self.progress.note(scopes, now, min(terms, default=0.0))
+            confirmed = hold.confirm(scopes, now, self._policy)
             ripe = {scope for scope in confirmed if self._book.freeze_of(scope) is None}
             gone = [each for each in self._departures.held(hold.number) if each.key.scope in ripe] if ripe else []
             for scope in ripe:

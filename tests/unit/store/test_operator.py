@@ -259,6 +259,20 @@ async def test_a_scope_that_came_back_empty_is_much_however_little_it_is_of_what
     assert 500 == world.count()
 
 
+async def test_a_freeze_of_everything_is_confirmed_for_as_long_as_the_source_asks() -> None:
+    world = GuardedWorld(msgspec.structs.replace(POLICY, mass_hold_s=3600.0))
+    await world.show(fleet(10, 10))
+    await world.take(Freeze(EVERYTHING))
+    await world.show({})
+    await world.take(Thaw(EVERYTHING))
+
+    await world.confirm_for(3599)
+    assert 100 == world.count()
+    await world.confirm_for(1)
+    await world.wait(10)
+    assert 0 == world.count()
+
+
 async def test_a_freeze_keeps_what_was_held_before_it(world: GuardedWorld) -> None:
     whole = fleet(10, 10)
     left = {name: found[:1] for name, found in whole.items()}
