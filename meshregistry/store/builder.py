@@ -19,6 +19,8 @@ class Builder:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._origins: dict[str, Origin] = {}
+        self._outlived: set[str] = set()
+        """Emptied resources of hosts that are served under another name now."""
 
     def mark(self, names: set[str], origin: Origin) -> set[str]:
         """Remember why resources are looked at, and return them; the first reason of a batch counts."""
@@ -40,7 +42,8 @@ class Builder:
             for name in dirty:
                 built[name] = self._build(name)
                 await self._parts.slices.breathe()
-            dirty = self._parts.addresses.take_touched()
+            dirty = self._parts.addresses.take_touched() | (self._outlived - built.keys())
+            self._outlived.clear()
         upserts = [resource for resource in built.values() if resource is not None]
         removals = [name for name, resource in built.items() if resource is None]
         return self.publish(upserts, removals, observed_at)
@@ -61,8 +64,9 @@ class Builder:
         known = (*live, *parts.book.claims(name, live))
         claims = parts.pods.patch(parts.freshness.admit(known))
         history = parts.upkeep.histories.get(name)
-        if not known and history is not None and parts.contributions.is_claimed(history.served.hosts[0]):
+        if not known and history is not None and parts.is_elsewhere(history.served.hosts[0]):
             history = None  # the host lives on under another name: two resources of it would be two services
+        self._outlived |= parts.upkeep.emptied_of(claim.hosts[0] for claim in known) - {name}
         assembled = merge_claims(claims, parts.cache, name) if claims else None
         owner = parts.upkeep.own(name, claims)
         frozen_since = parts.book.frozen_since(owner)

@@ -1,5 +1,6 @@
 """What registries took away lately, and which of it is held. Bookkeeping only: it decides nothing."""
 
+from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
@@ -9,6 +10,7 @@ import msgspec
 
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope, ServiceKey
+from meshregistry.model.policy import Profile
 from meshregistry.model.service_entry import WorkloadEntry
 
 _Key = TypeVar("_Key")
@@ -102,6 +104,9 @@ class Departures:
         self._held: dict[int, dict[int, Departure]] = {}
         self._held_by_resource: dict[str, dict[int, Departure]] = {}
         self._held_by_host: dict[str, dict[int, Departure]] = {}
+        self._names_by_host: dict[str, Counter[str]] = {}
+        """Of what is held in the istio profile; the slime profile keeps names of one host apart."""
+
         self._held_by_place: dict[Place, dict[int, Departure]] = {}
         self._held_endpoints = 0
 
@@ -153,6 +158,8 @@ class Departures:
         self._held.setdefault(hold, {})[departure.number] = departure
         self._held_by_resource.setdefault(departure.claim.resource_name, {})[departure.number] = departure
         self._held_by_host.setdefault(departure.claim.hosts[0], {})[departure.number] = departure
+        if departure.claim.policy.profile is Profile.ISTIO:
+            self._names_by_host.setdefault(departure.claim.hosts[0], Counter())[departure.claim.resource_name] += 1
         for endpoint in departure.claim.endpoints:
             self._held_by_place.setdefault(place_of(endpoint), {})[departure.number] = departure
 
@@ -177,6 +184,10 @@ class Departures:
         """Return the held claims of a host, under whatever name, the newest departure of a service first."""
         held = self._held_by_host.get(host)
         return [departure.claim for departure in reversed(held.values())] if held else []
+
+    def names_of_host(self, host: str) -> AbstractSet[str]:
+        """Return the resources that held claims of a host name, in the slime profile none."""
+        return self._names_by_host.get(host, {}).keys()
 
     def forget(self, departure: Departure) -> None:
         """Let a departure go: it is final."""
@@ -207,6 +218,16 @@ class Departures:
         for unit in tuple(self._loose):
             self._forget_before(unit, since)
 
+    def _forget_name(self, claim: Claim) -> None:
+        names = self._names_by_host.get(claim.hosts[0])
+        if names is None or claim.policy.profile is not Profile.ISTIO:
+            return
+        names[claim.resource_name] -= 1
+        if not names[claim.resource_name]:
+            del names[claim.resource_name]
+        if not names:
+            del self._names_by_host[claim.hosts[0]]
+
     def _forget_before(self, unit: Scope, since: float) -> None:
         loose = self._loose.get(unit, {})
         while loose:
@@ -224,6 +245,7 @@ class Departures:
         _discard(self._held, departure.hold, departure)
         _discard(self._held_by_resource, departure.claim.resource_name, departure)
         _discard(self._held_by_host, departure.claim.hosts[0], departure)
+        self._forget_name(departure.claim)
         for endpoint in departure.claim.endpoints:
             _discard(self._held_by_place, place_of(endpoint), departure)
 

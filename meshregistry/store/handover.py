@@ -48,7 +48,7 @@ async def take_over(parts: Parts, world: World, wall: float) -> None:
         parts.mass.note(key, (), claims, now)
         await parts.slices.breathe()
     for name, history in world.histories.items():
-        parts.upkeep.histories[name] = shift_history(history, world, now, wall)
+        parts.upkeep.remember(name, shift_history(history, world, now, wall))
         is_claimed = bool(parts.contributions.claims(name) or parts.book.claims(name))
         parts.upkeep.timers.arm(name, now if history.is_waiting or not is_claimed else None)
         await parts.slices.breathe()

@@ -9,6 +9,7 @@ from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.store.departures import Departure, Departures, Place, covers, place_of
 from meshregistry.store.holds import Cause, GuardEvent, HeldShrink, Hold, Verdict, export_hold, restore_hold
+from meshregistry.store.homes import find_home
 from meshregistry.store.verdicts import Verdicts
 
 
@@ -19,14 +20,15 @@ class HoldBook:
     have to be built again.
     """
 
-    def __init__(self, home: Callable[[str], str | None]) -> None:
-        """`home` is the resource that a host belongs to now; None where nobody claims it."""
+    def __init__(self, home: Callable[[str], str | None], is_claimed: Callable[[str], bool]) -> None:
+        """`home` is the one resource to which a host belongs by those who claim it, `is_claimed` whether any do."""
         self.departures = Departures()
         self.verdicts = Verdicts()
         self.holds: dict[int, Hold] = {}
         """By number, freezes that keep nothing included; changed here only."""
 
         self._home = home
+        self._is_claimed = is_claimed
         self._frozen: dict[Scope, int] = {}
         self._next = 1
 
@@ -49,15 +51,20 @@ class HoldBook:
         """Return the claims that holds keep on a resource, whose `live` claims are these.
 
         They follow a host whose home is another resource by now (`store/homes.py`): in two resources it would be two
-        services for istiod.
+        services for istiod. Where nobody claims the host, its home is that of what is held of it.
         """
-        own = self.departures.held_claims(resource_name)
-        kept = [claim for claim in own if self._home(claim.hosts[0]) in (None, resource_name)]
         if not self.holds:
-            return kept
-        hosts = dict.fromkeys(claim.hosts[0] for claim in live if self._home(claim.hosts[0]) == resource_name)
-        guests = (claim for host in hosts for claim in self.departures.held_of_host(host))
+            return []
+        own = self.departures.held_claims(resource_name)
+        homes = {host: self._find_home(host) for host in dict.fromkeys(claim.hosts[0] for claim in (*live, *own))}
+        kept = [claim for claim in own if homes[claim.hosts[0]] in (None, resource_name)]
+        here = [host for host, home in homes.items() if home == resource_name]
+        guests = (claim for host in here for claim in self.departures.held_of_host(host))
         return [*kept, *(claim for claim in guests if claim.resource_name != resource_name)]
+
+    def is_held(self, host: str) -> bool:
+        """Whether something of a host is held, under whatever name; never in the slime profile."""
+        return bool(self.departures.names_of_host(host))
 
     def find_hold(self, departure_claim: Claim) -> Hold | None:
         """Return the hold that keeps a claim served, if one does."""
@@ -73,8 +80,11 @@ class HoldBook:
     def resources(self, departures: Iterable[Departure]) -> set[str]:
         """Return the resources that departures belong to, or are served under."""
         claims = [departure.claim for departure in departures]
-        homes = {self._home(claim.hosts[0]) for claim in claims}
-        return {claim.resource_name for claim in claims} | {home for home in homes if home is not None}
+        names = {claim.resource_name for claim in claims}
+        for host in {claim.hosts[0] for claim in claims}:
+            home = self._home(host)
+            names |= {home} if home is not None else self.departures.names_of_host(host)
+        return names
 
     def list_moving(self, before: Sequence[Claim], after: Sequence[Claim]) -> set[str]:
         """Return the resources under which something is held of hosts whose home may be another one now."""
@@ -82,6 +92,13 @@ class HoldBook:
             return set()
         hosts = {claim.hosts[0] for claim in (*before, *after)}
         return {claim.resource_name for host in hosts for claim in self.departures.held_of_host(host)}
+
+    def _find_home(self, host: str) -> str | None:
+        """Return the resource that a host belongs to; where nobody claims it that of those whose claims are held."""
+        home = self._home(host)
+        if home is not None or self._is_claimed(host) or len(self.departures.names_of_host(host)) < 2:
+            return home
+        return find_home(self.departures.held_of_host(host))
 
     def open(self, unit: Scope, cause: Cause, now: float, before: int) -> Hold:
         """Begin a hold of a unit that had so many endpoints before; it keeps nothing yet."""

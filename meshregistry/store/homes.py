@@ -4,7 +4,7 @@ One host in two resources would be two services for istiod, each with a part of 
 sources' `resource_ns` do, and what people write has any name. Slime keeps them apart, and so does its profile.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import ServiceKey
@@ -31,12 +31,7 @@ class Homes:
     def home(self, host: str) -> str | None:
         """Return the one resource that has a host; None when nobody claims it, or one source under several names."""
         claims = self._by_host.get(host)
-        if not claims:
-            return None
-        if host in self._shared:
-            return self._find(host)
-        names = {name for _, name in claims}
-        return names.pop() if len(names) == 1 else None
+        return find_home(claims.values()) if claims else None
 
     def add(self, claim: Claim) -> None:
         """Note a claim."""
@@ -73,9 +68,7 @@ class Homes:
         return [*settled, *(claim for claim in guests if claim.resource_name != name)]
 
     def _find(self, host: str) -> str:
-        claims = self._by_host[host].values()
-        rule = next(iter(claims)).policy.merging.find(host)
-        return order_claims(claims, rule)[0].resource_name
+        return _choose(self._by_host[host].values())
 
     def _judge(self, host: str) -> None:
         claims = self._by_host.get(host, {})
@@ -87,3 +80,16 @@ class Homes:
             self._shared.add(host)
         else:
             self._shared.discard(host)
+
+
+def find_home(claims: Collection[Claim]) -> str | None:
+    """Return the one resource that all claims of a host make; None where one source has several names for it."""
+    names = {claim.resource_name for claim in claims}
+    if len(names) == 1:
+        return names.pop()
+    return _choose(claims) if len({claim.key.scope.source for claim in claims}) > 1 else None
+
+
+def _choose(claims: Collection[Claim]) -> str:
+    first = next(iter(claims))
+    return order_claims(claims, first.policy.merging.find(first.hosts[0]))[0].resource_name

@@ -57,7 +57,7 @@ class Parts:
         self.cache = ConversionCache()
         self.contributions = Contributions()
         self.given_up = GivenUp()
-        self.book = HoldBook(self.contributions.home)
+        self.book = HoldBook(self.contributions.home, self.contributions.is_claimed)
         self.mass = MassGuard(self.guard_of, self.book, self.given_up)
         self.pods = PodPatches(self.contributions)
         self.upkeep = Upkeep()
@@ -78,6 +78,10 @@ class Parts:
         """Return by which policy a source is guarded now; the default one where it is not known."""
         rules = self.rules.get(source)
         return rules.guard if rules else GuardPolicy()
+
+    def is_elsewhere(self, host: str) -> bool:
+        """Whether a host of which a resource has nothing is claimed or held under another name."""
+        return self.contributions.is_claimed(host) or self.book.is_held(host)
 
     def known_scopes(self) -> frozenset[Scope]:
         """Return every scope that contributes something or of which something is held."""

@@ -1,6 +1,6 @@
 """What the guard remembers of each resource from one decision to the next. Bookkeeping only: it decides nothing."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from meshregistry.model.claim import Claim
 from meshregistry.model.instance import Scope
@@ -17,6 +17,23 @@ class Upkeep:
         self.owners: dict[str, Scope] = {}
         self.rules: dict[str, Rule] = {}
         self.timers = Timers()
+        self._emptied: dict[str, set[str]] = {}
+        """Host → resources of it that nobody gives endpoints any more."""
+
+    def emptied_of(self, hosts: Iterable[str]) -> set[str]:
+        """Return the resources of some hosts that are still served though nobody gives them endpoints."""
+        return set().union(*(self._emptied.get(host, ()) for host in hosts)) if self._emptied else set()
+
+    def remember(self, name: str, history: History | None) -> None:
+        """Make this all that is remembered of a resource; None forgets it."""
+        before = self.histories.pop(name, None)
+        if before is not None and before.empty_since is not None:
+            self._drop_emptied(before.served.hosts[0], name)
+        if history is None:
+            return
+        self.histories[name] = history
+        if history.empty_since is not None:
+            self._emptied.setdefault(history.served.hosts[0], set()).add(name)
 
     def own(self, name: str, claims: Sequence[Claim]) -> Scope:
         """Return the scope that claims a resource first, or did so last: its guard counts."""
@@ -38,13 +55,17 @@ class Upkeep:
         A resource that is served no longer is forgotten. Where nothing may leave, time stands still: what waits is
         looked at again after the thaw.
         """
+        self.remember(name, decision.history)
         if decision.history is None:
-            self.histories.pop(name, None)
             self.owners.pop(name, None)
-        else:
-            self.histories[name] = decision.history
         self.timers.arm(name, None if is_frozen else decision.wake_at)
         before = self.rules.pop(name, None)
         if decision.rule is not None:
             self.rules[name] = decision.rule
         return before
+
+    def _drop_emptied(self, host: str, name: str) -> None:
+        names = self._emptied[host]
+        names.discard(name)
+        if not names:
+            del self._emptied[host]

@@ -21,7 +21,7 @@ def world() -> GuardedWorld:
 async def test_a_registry_that_came_back_empty_takes_nothing_away(world: GuardedWorld) -> None:
     await world.show(fleet(10, 10))
 
-    assert [] == await world.show({})
+    await world.show({})
     await world.wait(3600)
     assert 100 == world.count()
     assert 100.0 == world.metric("held_endpoints")
@@ -400,3 +400,65 @@ async def test_what_is_held_follows_its_host_to_another_resource_and_back() -> N
     await world.show({"s0": instances(1, net=9)}, there)
     await world.take(Accept(world.hold()))
     assert {("eureka/s0.shop", "10.9.0.1")} == {each for each in world.endpoints() if "/s0." in each[0]}
+
+
+async def shared_world() -> tuple[GuardedWorld, Scope]:
+    """Two sources that give their services the same hosts; the scope is that of the one whose names count first."""
+    world = GuardedWorld()
+    world.rules = {source: sharing(source) for source in ("eureka", "nacos")}
+    await world.restart()
+    return world, Scope("eureka", "", "", "")
+
+
+async def test_a_host_of_which_two_sources_are_held_stays_one_resource() -> None:
+    world, there = await shared_world()
+    await world.show({"orders": instances(*range(20), net=9)}, there)
+    await world.show({"orders": instances(*range(20))})
+    before = world.endpoints()
+    assert (40, {"eureka/orders.shop"}) == (len(before), {name for name, _ in before})
+
+    await world.show({}, there)
+    await world.show({})
+
+    assert before == world.endpoints()
+    await world.restart()
+    await world.take(*map(SourceSynced, world.rules))
+    assert before == world.endpoints()
+    await world.take(Accept(world.hold()))
+    assert {"nacos/orders.shop"} == world.entries().keys()
+    assert {("nacos/orders.shop", address) for name, address in before if address.startswith("10.0.")} == (
+        world.endpoints()
+    )
+
+
+async def test_the_last_one_who_claims_a_host_leaves_nothing_beside_what_is_held_of_it() -> None:
+    world, there = await shared_world()
+    await world.show({"orders": instances(1, net=9)}, there)
+    await world.show({"orders": instances(*range(20))})
+    await world.show({})
+    assert {"eureka/orders.shop"} == world.entries().keys()
+
+    await world.show({}, there)
+
+    assert {"nacos/orders.shop"} == world.entries().keys()
+    assert 20 == world.count()
+
+
+@pytest.mark.parametrize("seconds", [0, 11])
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_a_host_that_another_source_has_by_now_is_no_second_service_in_its_grace(
+    seconds: int, *, is_restarted: bool
+) -> None:
+    """An emptied one would be served for `delete_after` beside the one that has endpoints."""
+    world, there = await shared_world()
+    await world.show({"orders": instances(1)})
+    await world.show({})
+    await world.wait(seconds)
+    assert {"nacos/orders.shop"} == world.entries().keys()
+    if is_restarted:
+        await world.restart()
+
+    await world.show({"orders": instances(1, net=9)}, there)
+
+    assert {"eureka/orders.shop"} == world.entries().keys()
+    assert {("eureka/orders.shop", "10.9.0.1")} == world.endpoints()
