@@ -98,9 +98,7 @@ class LabelFilter:
         pairs = tuple({**dict(metadata), **dict(injected)}.items()) if injected else metadata
         is_legal = self._are_legal(pairs)
         labels = dict(pairs) if is_legal else self._filter(sorted(pairs), dropped)
-        for source, target in self._policy.endpoint_relabel_items:
-            if source in labels:
-                labels[target] = labels[source]
+        self._copy(labels, dropped)
         locality = self._locate(labels)
         if locality.label:
             labels[LOCALITY_LABEL] = locality.label
@@ -139,6 +137,16 @@ class LabelFilter:
             elif key != "@class":
                 dropped.append(Dropped(reason, key, value[:_LONGEST_REMEMBERED]))
         return labels
+
+    def _copy(self, labels: dict[str, str], dropped: list[Dropped]) -> None:
+        """Copy what configuration wants under another name, too; no copy steers the mesh, as a registrant wrote it."""
+        for source, target in self._policy.endpoint_relabel_items:
+            if source not in labels:
+                continue
+            if self._istio and steers_mesh(target):
+                dropped.append(Dropped("label_reserved", target, labels[source][:_LONGEST_REMEMBERED]))
+            else:
+                labels[target] = labels[source]
 
     def _locate(self, labels: dict[str, str]) -> Locality:
         values = tuple(map(labels.get, self._flat_locality_keys))

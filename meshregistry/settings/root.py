@@ -38,7 +38,9 @@ class Conversion(Section):
     locality_labels: Annotated[tuple[str, ...], Field(max_length=3)] = setting(
         (), "Labels for region, zone and subzone, looked at before the usual ones; an empty one is skipped."
     )
-    endpoint_relabel_items: Mapping[str, str] = setting({}, "Endpoint labels to copy: from → to.")
+    endpoint_relabel_items: Mapping[str, str] = setting(
+        {}, "Endpoint labels to copy: from → to; in profile istio to none that steers the mesh."
+    )
     istio_revision: str = setting("", "Value of the label istio.io/rev on every resource; empty = none.")
     registry_id_meta_key: str = setting("registry-id", "Instance metadata key that gets the registry id.")
     skip_validate_label_value: bool = setting(

@@ -97,6 +97,21 @@ def test_an_entry_gets_no_steering_label_whatever_its_endpoints_are_to_supply(ki
     assert ("orders", False) == (dict(entry.labels)["app"], key in dict(entry.labels))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("key", STEERING)
+def test_no_label_becomes_a_steering_one_by_being_copied(kind: str, key: str) -> None:
+    """The settings name the copy, but what stands in it is the registrant's."""
+    copied = f"conversion: {{endpoint_relabel_items: {{zone: '{key}'}}}}"
+    moved = f", instance_meta_relabel: {{items: [{{key: zone, target_key: '{key}'}}]}}"
+    conversions = [convert(kind, {"zone": "stolen"}, shared=copied), convert(kind, {"zone": "stolen"}, moved)]
+
+    for conversion in conversions:
+        entry = merge_claims(conversion.claims, ConversionCache()).entry
+        assert entry is not None
+        assert ("stolen", None) == tuple(map(dict(entry.endpoints[0].labels).get, ("zone", key)))
+        assert [("label_reserved", key)] == [(each.reason, each.subject) for each in conversion.rejects]
+
+
 def test_the_revision_of_the_settings_is_on_an_entry_whatever_its_endpoints_say() -> None:
     shared = "conversion: {istio_revision: ours, se_label_selector_keys: ['zone:istio.io/rev']}"
     conversion = convert("nacos", {"zone": "stolen", "istio.io/rev": "stolen"}, shared=shared)
