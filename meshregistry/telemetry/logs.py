@@ -36,13 +36,16 @@ _ErrorInfo = tuple[type[BaseException], BaseException, TracebackType | None] | t
 
 
 class TextFormatter(logging.Formatter):
-    """One line per record, and the traceback, if any; no known secret in the traceback and in what libraries say."""
+    """One line per record, and the traceback, if any; no known secret in the traceback and in what libraries say.
+
+    Controls are escaped: what a registry or a client wrote begins no line of its own and moves no cursor.
+    """
 
     conceal = Concealer((), _LEAST_SECRET)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        return self._cleaned(super().formatMessage(record), record)
+        return _without_controls(self._cleaned(super().formatMessage(record), record))
 
     def formatException(self, ei: _ErrorInfo) -> str:
         """Return the traceback."""
@@ -68,7 +71,18 @@ class JsonFormatter(TextFormatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return orjson.dumps(line).decode()
+        # Half of a surrogate pair is no text to orjson; the fault would be printed with all that the record holds.
+        return orjson.dumps({name: _without_halves(text) for name, text in line.items()}).decode()
+
+
+def _without_controls(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def _without_halves(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class ForeignRequests(logging.Filter):

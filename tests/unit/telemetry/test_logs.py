@@ -65,3 +65,32 @@ def test_what_libraries_say_is_not_trusted_either(logger: str, said: str, secret
     line = written(JsonFormatter(), logger, f"Task exception: {secret}", ValueError("x"))
 
     assert f"Task exception: {said}" == json.loads(line)["message"]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("a\n2026-01-01 00:00:00,000 ERROR b", "a\\n2026-01-01 00:00:00,000 ERROR b"),
+        ("\x1b[2J\r\x9b\u2028\u202e", "\\x1b[2J\\r\\x9b\\u2028\\u202e"),
+        ("\ud800", "\\ud800"),
+        ("订单 é", "订单 é"),
+    ],
+)
+def test_what_others_wrote_stays_in_its_line_and_moves_no_cursor(said: str, shown: str) -> None:
+    event = logging.LogRecord("meshregistry.x", logging.INFO, "", 0, "source.read scope=%s", (said,), None)
+
+    assert f"INFO source.read scope={shown}" == TextFormatter("%(levelname)s %(message)s").format(event)
+
+
+@pytest.mark.parametrize("said", ["a\nb\x1b", "\u2028 订单"])
+def test_json_has_what_others_wrote_as_it_is(said: str) -> None:
+    event = logging.LogRecord("meshregistry.x", logging.INFO, "", 0, "%s", (said,), None)
+    line = JsonFormatter().format(event)
+
+    assert (said, 1) == (json.loads(line)["message"], len(line.split("\n")))
+
+
+def test_half_of_a_surrogate_pair_costs_no_line_of_json() -> None:
+    assert (
+        "\\ud800" == json.loads(written(JsonFormatter(), "meshregistry.x", "\ud800", ValueError("\udfff")))["message"]
+    )
