@@ -13,6 +13,7 @@ import click
 from meshregistry.errors import MeshRegistryError, SettingsError
 from meshregistry.settings.durations import parse_duration
 from meshregistry.settings.references import resolve_reference
+from meshregistry.telemetry.logs import conceal_known
 
 EXIT_DIFFERENT = 1
 EXIT_TROUBLE = 2
@@ -90,5 +91,6 @@ def _list_errors(group: BaseExceptionGroup[BaseException]) -> list[str]:
             lines += _list_errors(error)
         else:
             known = error.faults if isinstance(error, SettingsError) else [str(error)]
-            lines += known if isinstance(error, MeshRegistryError) else [f"{type(error).__name__}: {error}"]
+            unforeseen = [f"{type(error).__name__}: {conceal_known(str(error))}"]
+            lines += known if isinstance(error, MeshRegistryError) else unforeseen
     return lines

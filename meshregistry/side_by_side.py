@@ -10,8 +10,9 @@ from meshregistry.comparison.difference import Comparison, compare, confirm
 from meshregistry.comparison.fetch import PagePlace, fetch_page, shown_target
 from meshregistry.comparison.page import read_page
 from meshregistry.reload import open_settings
+from meshregistry.settings.secrets import list_secrets
 from meshregistry.shadow import shadow_world
-from meshregistry.telemetry.logs import configure_logs
+from meshregistry.telemetry.logs import conceal_in_tracebacks, configure_logs
 
 ReadPage = Callable[[], Awaitable[bytes]]
 
@@ -57,7 +58,9 @@ async def _open_ours(options: DiffOptions, environ: Mapping[str, str]) -> AsyncI
         yield lambda: fetch_page(place)
         return
     configure_logs(level="error", as_json=False)
-    async with shadow_world(open_settings(options.config, environ).loaded.settings, options.wait_s) as render:
+    settings = open_settings(options.config, environ).loaded.settings
+    conceal_in_tracebacks([*list_secrets(settings), options.token, options.against_token])
+    async with shadow_world(settings, options.wait_s) as render:
 
         async def read() -> bytes:
             return render()

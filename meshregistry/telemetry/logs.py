@@ -55,7 +55,7 @@ class TextFormatter(logging.Formatter):
         return text if record.name.partition(".")[0] == _OWN else self._concealed(text)
 
     def _concealed(self, text: str) -> str:
-        return self.conceal(_CREDENTIALS.sub(f"{MASK}@", text))
+        return conceal_known(text)
 
 
 class JsonFormatter(TextFormatter):
@@ -110,6 +110,11 @@ def configure_logs(*, level: str, as_json: bool) -> None:
 def conceal_in_tracebacks(secrets: Iterable[str]) -> None:
     """Have no traceback hold one of these from now on; for the life of the process."""
     TextFormatter.conceal = Concealer(secrets, _LEAST_SECRET)
+
+
+def conceal_known(text: str) -> str:
+    """Return a text that nobody foresaw without the known secrets, and without what URLs have before their host."""
+    return TextFormatter.conceal(_CREDENTIALS.sub(f"{MASK}@", text))
 
 
 class LogGroup(StrEnum):

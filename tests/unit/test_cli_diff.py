@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from meshregistry.cli import main
+from meshregistry.telemetry.logs import conceal_in_tracebacks
 from tests.support.slime_page import slime_item, slime_page
 
 ENTRY = """
@@ -41,6 +42,7 @@ def _logging_as_before() -> Iterator[None]:
     root = logging.getLogger()
     level, handlers = root.level, root.handlers[:]
     yield
+    conceal_in_tracebacks([])
     root.setLevel(level)
     root.handlers[:] = handlers
 
@@ -141,6 +143,25 @@ def test_an_interrupt_and_an_unforeseen_error_do_not_look_like_differences(
     for error, code in ((KeyboardInterrupt(), 130), (RuntimeError("unforeseen"), 2)):
         monkeypatch.setattr("meshregistry.side_by_side.compare_sides", broken(error))
         assert code == run("--against", saved(tmp_path, "a")).exit_code
+
+
+@pytest.mark.parametrize("place", ["sources.nacos.source.NacosSource.run", "app.App.wait_complete"])
+def test_a_fault_that_nobody_foresaw_shows_no_secret_of_the_settings(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither that of a source, which is logged with its traceback, nor one that ends the command."""
+
+    async def fail(*_: object) -> NoReturn:
+        raise RuntimeError("no way to http://u:pike-perch@n with swordfish for goldfish")
+
+    monkeypatch.setattr(f"meshregistry.{place}", fail)
+    config = tmp_path / "meshregistry.yaml"
+    config.write_text("nacos_source: {enabled: true, address: ['http://127.0.0.1:1'], password: swordfish}\n")
+
+    result = run("--against", saved(tmp_path, "a"), "--config", config, "--wait", "300ms", "--token", "goldfish")
+
+    assert 2 == result.exit_code
+    assert "RuntimeError: no way to http://***@n with *** for ***" in result.stderr
 
 
 @pytest.mark.parametrize(
