@@ -164,4 +164,6 @@ def read_event(line: bytes) -> WatchEvent:
 def _reason(error: Exception) -> str:
     if isinstance(error, asyncio.TimeoutError):
         return "no answer in time"
+    if isinstance(error, aiohttp.InvalidURL):
+        return "not a usable URL"  # its own text holds the whole of it, with a password
     return f"{type(error).__name__}: {error}"[:200]
