@@ -185,7 +185,7 @@ def _check_host_port(text: str) -> str:
 
 
 def _check_url(text: str) -> str:
-    example = f"{text}" if "://" not in text and "@" not in text else "HOST:PORT"
+    example = text if re.fullmatch(r"[\w.-]+:[0-9]+", text, re.ASCII) else "HOST:PORT"  # other texts may hold a secret
     if not re.match(r"https?://", text, re.IGNORECASE):
         raise ValueError(f"expected a URL with its scheme, such as http://{example}")
     try:

@@ -105,7 +105,12 @@ def test_every_fault_of_a_file_is_reported_at_once_in_its_order() -> None:
 def test_a_fault_shows_no_secret_in_its_text_or_traceback() -> None:
     text = """
 nacos_source:
-  address: ["hunter2:hunter2@nacos", "ftp://u:hunter2@nacos", "http://u:hunter2@nacos:x"]
+  address:
+  - "hunter2:hunter2@nacos"
+  - "ftp://u:hunter2@nacos"
+  - "http://u:hunter2@nacos:x"
+  - "nacos:8848?accessToken=hunter2"
+  - "u:hunter2"
   password: [hunter2]
   client_headers: {Authorization: {hunter2: hunter2}}
 eureka_source: {address: ["http://u:hunter2@e :1"]}
@@ -113,7 +118,7 @@ http: {token: "file:/no/such/path"}
 """
     with pytest.raises(SettingsError) as caught:
         load_settings(text, {})
-    assert 7 == len(caught.value.faults)
+    assert 9 == len(caught.value.faults)
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
