@@ -19,7 +19,7 @@ from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from h2.exceptions import H2Error
 
 from meshregistry.errors import SourceDataError, SourceUnavailable
-from meshregistry.sources.failures import conceal
+from meshregistry.sources.failures import conceal, excerpt
 from meshregistry.sources.nacos.messages import ConnectionLost
 from meshregistry.sources.nacos.nodes import GrpcAddress
 from meshregistry.sources.nacos.options import GrpcTls
@@ -194,7 +194,7 @@ def _failures_named(sent: Mapping[str, str] | None = None) -> Iterator[None]:
     except TimeoutError:
         raise
     except _FAILURES as error:
-        raise ConnectionLost(conceal(_describe(error), sent)) from error
+        raise ConnectionLost(excerpt(conceal(_describe(error), sent).encode())) from error
 
 
 def _context(tls: GrpcTls) -> ssl.SSLContext:

@@ -1,9 +1,11 @@
 """Which HTTP API a server speaks, found by asking it."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from meshregistry.errors import SourceDataError, SourceUnavailable
+from meshregistry.model.rejects import print_subject
 from meshregistry.sources.nacos import wire
 from meshregistry.sources.nacos.client import AccessDenied, NotOffered
 
@@ -24,6 +26,7 @@ _STATE_V3 = "/v3/admin/core/state"
 _STATE_V1 = "/v1/console/server/state"
 _CATALOGUE_V1 = "/v1/ns/catalog/services"
 _METRICS_V1 = "/v1/ns/operator/metrics"
+_MAJOR = re.compile(r"[0-9]{1,3}")
 _FIRST_WITH_BULK = 2
 """1.x counts the pages of the listing with instances from 0 (CatalogController 1.4.8), later ones from 1."""
 
@@ -64,7 +67,7 @@ def dialect_v3(version: str) -> Dialect:
 def dialect_v1(version: str) -> Dialect:
     """The API of 1.x and 2.x. Bulk listing only where the version is known to count pages from 1."""
     major = version.partition(".")[0]
-    has_bulk = major.isdigit() and int(major) >= _FIRST_WITH_BULK
+    has_bulk = _MAJOR.fullmatch(major) is not None and int(major) >= _FIRST_WITH_BULK
     bulk, catalogue = (_CATALOGUE_V1, None) if has_bulk else (None, _CATALOGUE_V1)
     logins = ("/v1/auth/users/login", "/v1/auth/login")
     namespaces = "/v1/console/namespaces"
@@ -85,13 +88,13 @@ async def probe(fetch: Fetch) -> Dialect:
         return dialect_v1(version)
     status = wire.decode_metrics(await fetch(_METRICS_V1, {}))
     if status != "UP":
-        raise SourceUnavailable(f"the server says it is {status}")
+        raise SourceUnavailable(f"the server says it is {print_subject(status)}")
     return dialect_v1("")
 
 
 async def _version(fetch: Fetch, path: str, decode: Callable[[bytes], str]) -> str | None:
     """Return the version, or None when the server does not have the call or answers something else."""
     try:
-        return decode(await fetch(path, {}))
+        return print_subject(decode(await fetch(path, {})))
     except (NotOffered, AccessDenied, SourceDataError):
         return None

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
+from meshregistry.model.rejects import print_subject
 from meshregistry.sources.decoding import understood
 from meshregistry.sources.failures import conceal
 from meshregistry.sources.nacos.payload import Payload
@@ -170,7 +171,7 @@ def decode(payload: Payload, kind: type[T]) -> T:
     try:
         return understood(_DECODERS[kind].decode, payload.body)  # type: ignore[return-value]
     except SourceDataError as error:
-        raise SourceDataError(f"{payload.type}: {error}") from error
+        raise SourceDataError(f"{print_subject(payload.type)}: {error}") from error
 
 
 def checked(asked: str, payload: Payload, sent: Mapping[str, str] | None = None) -> Payload:

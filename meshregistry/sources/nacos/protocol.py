@@ -25,6 +25,8 @@ from meshregistry.sources.nacos.payload import Payload
 
 _ABILITIES = {"fuzzyWatch": True}
 _PORT_DIGITS = 5
+_TYPE_SHOWN = 200
+_LONGEST_HOST = 255
 _FINISHED = "FINISH_FUZZY_WATCH_INIT_NOTIFY"
 
 
@@ -83,7 +85,7 @@ class Session:
         """
         answer = messages.decode(messages.checked("ServerCheckRequest", reply), ServerCheck)
         if reply.type != "ServerCheckResponse":
-            raise SourceDataError(f"answers ServerCheckRequest with {reply.type!r}: not Nacos?")
+            raise SourceDataError(f"answers ServerCheckRequest with {reply.type[:_TYPE_SHOWN]!r}: not Nacos?")
         self._negotiates = answer.support_ability_negotiation
         self.state = State.SETTING_UP
         return messages.request(
@@ -152,7 +154,7 @@ def _reply_to(payload: Payload) -> Payload | None:
 
 
 def _refuse(payload: Payload) -> Reaction:
-    problem = f"unknown message {payload.type!r}"
+    problem = f"unknown message {payload.type[:_TYPE_SHOWN]!r}"
     if not payload.type.endswith("Request"):
         return Reaction(None, None, problem)
     request_id = messages.decode(payload, ServerRequest).request_id
@@ -168,6 +170,6 @@ def _refuse(payload: Payload) -> Reaction:
 
 def _target(reset: ConnectReset) -> GrpcAddress | None:
     port = str(reset.server_port)
-    if not reset.server_ip or not port.isdecimal() or len(port) > _PORT_DIGITS:
+    if not reset.server_ip or len(reset.server_ip) > _LONGEST_HOST or not port.isdecimal() or len(port) > _PORT_DIGITS:
         return None
     return GrpcAddress(reset.server_ip, int(port))

@@ -1,5 +1,6 @@
 """What a server speaks is found by asking it."""
 
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -50,7 +51,7 @@ async def test_a_server_that_hides_its_version_speaks_v1_without_bulk(refusal: b
     assert ("v1", "", None) == _summary(dialect)
 
 
-@pytest.mark.parametrize("version", ["1.4.8", "", "unknown", "v2"])
+@pytest.mark.parametrize("version", ["1.4.8", "", "unknown", "v2", "²", "٣.0", "9" * 5000])
 def test_no_bulk_where_pages_may_be_counted_from_0_but_the_catalogue_for_the_groups(version: str) -> None:
     dialect = dialect_v1(version)
 
@@ -71,6 +72,22 @@ async def test_a_server_that_does_not_answer_is_unavailable() -> None:
 async def test_a_server_that_is_not_up_is_unavailable() -> None:
     with pytest.raises(SourceUnavailable, match="the server says it is DOWN"):
         await probe(_fetch({METRICS: b'{"status":"DOWN"}'}))
+
+
+@pytest.mark.parametrize("path", [STATE_V3, STATE_V1])
+async def test_of_a_version_without_end_only_the_beginning_is_kept(path: str) -> None:
+    body = captured("state-3.1.0.json" if path == STATE_V3 else "state-2.3.1.json")
+    endless = b'"version":"2\\u001b' + b"0" * 100_000
+    dialect = await probe(_fetch({path: re.sub(rb'"version":"[^"]*', lambda _: endless, body)}))
+
+    assert (200, "2\\x1b000") == (len(dialect.version), dialect.version[:8])
+
+
+async def test_of_a_state_without_end_only_the_beginning_is_told() -> None:
+    with pytest.raises(SourceUnavailable) as refused:
+        await probe(_fetch({METRICS: b'{"status":"DOWN' + b"N" * 100_000 + b'"}'}))
+
+    assert 300 > len(str(refused.value))
 
 
 async def test_what_is_not_nacos_is_an_error() -> None:

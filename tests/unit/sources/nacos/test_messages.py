@@ -54,6 +54,13 @@ def test_a_reply_that_is_no_json_is_named() -> None:
         messages.decode(Payload("ServiceListResponse", b"<html>"), ServiceNames)
 
 
+def test_a_name_that_no_honest_server_gives_a_reply_is_told_in_one_short_line() -> None:
+    with pytest.raises(SourceDataError) as refused:
+        messages.decode(Payload("Reply\n" + "x" * 100_000, b"<html>"), ServiceNames)
+
+    assert (True, False) == (len(str(refused.value)) < 300, "\n" in str(refused.value))
+
+
 @pytest.mark.parametrize(("name", "group"), [("orders", "G"), ("G@@orders", "other"), ("G@@orders", "")])
 def test_the_content_of_a_service_says_which_and_how_old_it_is(name: str, group: str) -> None:
     body = msgspec.json.encode({"name": name, "groupName": group, "hosts": [], "lastRefTime": 7, "allIPs": False})

@@ -140,3 +140,7 @@ def test_an_unknown_request_is_refused_and_an_unknown_response_only_told_of() ->
 
     stray = session.receive(messages.request("NewFangledResponse"))
     assert (None, None, "unknown message 'NewFangledResponse'") == stray
+
+    long = session.receive(messages.request("New" * 100_000)).problem
+    assert long is not None
+    assert 300 > len(long)
