@@ -5,6 +5,7 @@ import logging
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError
 from meshregistry.model.events import RegistryAway, Sink
 from meshregistry.model.instance import Scope
+from meshregistry.model.rejects import print_subject
 from meshregistry.sources.polling import Clock
 from meshregistry.telemetry.metrics import Metrics
 
@@ -40,9 +41,11 @@ class FirstWord:
 class ScopeStatus:
     """The health of one scope. Owned by whatever reads the scope; one log line per transition."""
 
-    def __init__(self, scope: Scope, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, scope: Scope, metrics: Metrics, clock: Clock, *, is_measured: bool = True) -> None:
+        """`is_measured` False leaves the scope out of the metrics, failures aside."""
         self.scope = scope
         self._metrics = metrics
+        self._is_measured = is_measured
         self._clock = clock
         self._created_at = clock.now()
         self._succeeded_at: float | None = None
@@ -79,19 +82,30 @@ class ScopeStatus:
             _log.info("source.recovered source=%s scope=%s stale_s=%.1f", *self._who(), now - self._succeeded_at)
         self._succeeded_at, self._failure = now, None
         self.first_word.note()
-        self._metrics.source_last_success.labels(*self._who()).set(self._clock.unix())
-        self._metrics.source_failing.labels(*self._who()).set(0)
+        if self._is_measured:
+            self._metrics.source_last_success.labels(*self._who()).set(self._clock.unix())
+            self._metrics.source_failing.labels(*self._who()).set(0)
 
     def fail(self, error: SourceError) -> None:
         """Note a reading that failed; what is known of the scope stays."""
         reason = failure_reason(error)
         self.last_error = str(error)
         self._metrics.source_failures.labels(self.scope.source, reason).inc()
-        self._metrics.source_failing.labels(*self._who()).set(1)
+        if self._is_measured:
+            self._metrics.source_failing.labels(*self._who()).set(1)
         if reason != self._failure:
             level = logging.ERROR if reason == "auth" else logging.WARNING
             _log.log(level, "source.lost source=%s scope=%s reason=%s error=%s", *self._who(), reason, error)
         self._failure = reason
 
+    def tell_held(self, instances: int) -> None:
+        """Measure what is kept of the scope although its registry does not show it."""
+        if self._is_measured:
+            self._metrics.source_held_instances.labels(*self._who()).set(instances)
+
+    def forget(self) -> None:
+        """Take the scope out of the metrics: it is not read any more."""
+        self._metrics.forget_scope(*self._who())
+
     def _who(self) -> tuple[str, str]:
-        return self.scope.source, str(self.scope)
+        return self.scope.source, print_subject(str(self.scope))

@@ -3,7 +3,8 @@
 One `Metrics` object is built by the application root and handed to the rooms; there is no global collector.
 The first block keeps the names and labels of Slime's meshregistry (pkg/monitoring), so that dashboards survive
 the switch; the rest tells what Slime does not: staleness, rejects, convergence, clients.
-Labels are bounded: source kinds, scopes (configured), reasons (a closed set of words), type kinds, dialects.
+Labels are bounded: source kinds, scopes (at most 1,000 of a namespace where they are found), reasons (a closed set of
+words), type kinds, dialects.
 """
 
 import sys
@@ -121,9 +122,17 @@ class Metrics:
 
     def forget_source(self, kind: str) -> None:
         """Drop what is told of the scopes of a source that does not run any more."""
-        kept_by_scope = (self.source_last_success, self.source_failing, self.source_held_instances)
-        for gauge in (*kept_by_scope, self.push_connected, self.subscriptions):
+        for gauge in self._gauges_by_scope():
             gauge.remove_by_labels({"source": kind})
+
+    def forget_scope(self, kind: str, scope: str) -> None:
+        """Drop what is told of one scope of a source that is not read any more."""
+        for gauge in self._gauges_by_scope():
+            gauge.remove_by_labels({"source": kind, "scope": scope})
+
+    def _gauges_by_scope(self) -> tuple[Gauge, ...]:
+        kept = (self.source_last_success, self.source_failing, self.source_held_instances)
+        return (*kept, self.push_connected, self.subscriptions)
 
     def _declare_store(self) -> None:
         self.rejects = self._gauge("rejects", "Endpoints and services dropped or repaired now.", "reason")

@@ -14,7 +14,8 @@ _INTRODUCTION = """\
 Generated from the package by `python -m meshregistry.telemetry.reference`; change the declarations, not this page.
 
 `/metrics` on `aux_addr` has all metrics; `deploy/monitoring/` has alerts and a Grafana dashboard made of them. Labels
-are bounded: kinds of sources, configured scopes, closed sets of words.
+are bounded: kinds of sources, scopes, closed sets of words. A scope that is not read any more has none; where all
+groups of a Nacos namespace are read, 1,000 of them have their own.
 """
 _EVENTS = """\
 ## Log events

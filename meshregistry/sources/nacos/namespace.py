@@ -27,6 +27,9 @@ from meshregistry.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
+_MOST_MEASURED = 1000
+"""Groups that have metrics of their own, where all that are found are read."""
+
 _QUICKEST_RESTART_S = 5.0
 """Nacos takes 8 to 20 s from its end to its first answer."""
 
@@ -166,6 +169,11 @@ class NamespaceReader:
             return
         self._metrics.pushes_taken.labels("nacos", "changed" if is_news else "unchanged").inc()
 
+    def forget(self) -> None:
+        """Take the namespace out of the metrics: it is not read any more."""
+        for status in (self._whole, *(scope.status for scope in self.scopes.values())):
+            status.forget()
+
     def read_again(self) -> None:
         """Have the next reading look at every service, and try the bulk listing even where it was refused."""
         self._ladder.read_again()
@@ -211,7 +219,9 @@ class NamespaceReader:
         scope = self.scopes.get(group)
         if scope is None:
             place = Scope("nacos", self._registry, self.namespace, group)
-            scope = ScopeReader(place, self._reader, self.settling, self._metrics, self._clock)
+            # Whoever may register may make groups.
+            is_measured = self._groups is not None or len(self.scopes) < _MOST_MEASURED
+            scope = ScopeReader(place, self._reader, self.settling, self._metrics, self._clock, is_measured=is_measured)
             self.scopes[group] = scope
         return scope
 
@@ -279,6 +289,7 @@ class NamespaceReader:
         subscribed = self.watch.groups if self.watch is not None else ()
         for group, scope in list(self.scopes.items()):
             if scope.is_empty and scope.status.healthy and group not in subscribed:
+                scope.status.forget()
                 del self.scopes[group]
                 self._nodes.pop(group, None)
 

@@ -45,10 +45,17 @@ class ScopeReader:
     """
 
     def __init__(
-        self, scope: Scope, reader: InstanceReader, settling: Settling, metrics: Metrics, clock: Clock
+        self,
+        scope: Scope,
+        reader: InstanceReader,
+        settling: Settling,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        is_measured: bool = True,
     ) -> None:
         self.scope = scope
-        self.status = ScopeStatus(scope, metrics, clock)
+        self.status = ScopeStatus(scope, metrics, clock, is_measured=is_measured)
         self.memory = Memory()
         self._reader = reader
         self._settling = settling
@@ -165,7 +172,7 @@ class ScopeReader:
 
     def _tell_held(self, held: int) -> None:
         if held != self._held:
-            self._metrics.source_held_instances.labels("nacos", str(self.scope)).set(held)
+            self.status.tell_held(held)
         self._held = held
 
     def _note(self, listing: Listing) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from typing import TypeVar
 
 from meshregistry.errors import SourceError, SourceUnavailable
@@ -178,7 +179,7 @@ class NacosServer:
         self._vanished = frozenset(self._readers.keys() - wanted.keys())
         for namespace in self._vanished:
             if self._readers[namespace].is_empty:
-                del self._readers[namespace]
+                self._readers.pop(namespace).forget()
 
     def _new_reader(self, namespace: str, groups: tuple[str, ...] | None) -> NamespaceReader:
         place = (self._registry.name, namespace)
@@ -215,7 +216,13 @@ class NacosServer:
             if reader.watch is not None and namespace not in self._watching:
                 self._watching[namespace] = tasks.create_task(reader.watch.run(_deliverer(reader, sink)))
         for namespace in self._watching.keys() - self._readers.keys():
-            self._watching.pop(namespace).cancel()
+            watching = self._watching.pop(namespace)
+            # When it has ended: its last word is that it is not connected.
+            watching.add_done_callback(partial(self._forget_watch, namespace))
+            watching.cancel()
+
+    def _forget_watch(self, namespace: str, _: asyncio.Task[None]) -> None:
+        self._metrics.forget_scope("nacos", str(Scope("nacos", self._registry.name, namespace, "")))
 
     def _period_s(self) -> float | None:
         """Return the time until the next reading where that is not the configured period of polling."""

@@ -9,6 +9,7 @@ from meshregistry.model.events import RegistryAway
 from meshregistry.model.instance import Scope
 from meshregistry.sources.status import FirstWord, ScopeStatus, failure_reason
 from meshregistry.telemetry.metrics import Metrics
+from tests.support.measured_scopes import measured_scopes
 from tests.support.source_fakes import ManualClock, RecordingSink
 
 SCOPE = Scope("nacos", "", "public", "DEFAULT_GROUP")
@@ -93,6 +94,40 @@ def test_failures_and_the_last_success_are_metrics() -> None:
         "meshregistry_source_last_success_timestamp_seconds", {"source": "nacos", "scope": str(SCOPE)}
     )
     assert 2.0 == value("meshregistry_source_failures_total", {"source": "nacos", "reason": "data"})
+
+
+def test_a_scope_that_is_not_read_any_more_is_told_of_no_more() -> None:
+    metrics = Metrics()
+    statuses = [ScopeStatus(SCOPE._replace(group=group), metrics, ManualClock().clock) for group in ("gone", "stays")]
+
+    for status in statuses:
+        status.succeed()
+        status.fail(SourceUnavailable("refused"))
+        status.tell_held(3)
+    statuses[0].forget()
+
+    assert {"nacos/public/stays"} == measured_scopes(metrics)
+
+
+def test_a_scope_that_is_not_measured_counts_failures_alone() -> None:
+    metrics = Metrics()
+    status = ScopeStatus(SCOPE, metrics, ManualClock().clock, is_measured=False)
+
+    status.succeed()
+    status.fail(SourceDataError("garbage"))
+    status.tell_held(3)
+
+    failures = metrics.registry.get_sample_value(
+        "meshregistry_source_failures_total", {"source": "nacos", "reason": "data"}
+    )
+    assert (set(), 1.0) == (measured_scopes(metrics), failures)
+
+
+def test_the_name_of_a_scope_in_the_metrics_is_short_whatever_a_registry_calls_it() -> None:
+    metrics = Metrics()
+    ScopeStatus(SCOPE._replace(group="x" * 100_000), metrics, ManualClock().clock).succeed()
+
+    assert [200] == [len(scope) for scope in measured_scopes(metrics)]
 
 
 @pytest.mark.anyio
