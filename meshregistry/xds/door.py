@@ -115,6 +115,8 @@ class Door:
     def _is_allowed(self, text: str) -> bool:
         if not self._networks:
             return True
+        if not text:  # reset before it was accepted: uvloop does not know the address any more
+            return False
         address = ip_address(text.partition("%")[0])
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped

@@ -58,10 +58,13 @@ class Hall:
         (("fe80::/10",), "fe80::1%eth0", True),
         (("10.0.0.0/8", "fd00::/8"), "fd00::1", True),
         (("10.0.0.0/8",), "fd00::1", False),
+        (("10.0.0.0/8",), "", False),
+        (("0.0.0.0/0", "::/0"), "", False),
+        ((), "", True),
     ],
 )
 def test_addresses(networks: tuple[str, ...], address: str, allowed: bool) -> None:
-    """An empty list allows everybody; a v4 address on a v6 socket is a v4 address."""
+    """An empty list allows everybody; a v4 address on a v6 socket is a v4 address; one that was reset has none."""
     hall, guest = Hall(allowed_peers=networks), Guest(address)
     assert hall.door.enter(guest)
     assert ([] if allowed else ["address"], float(allowed)) == (guest.done, hall.open)
