@@ -29,6 +29,8 @@ NewType = Callable[[AdsOptions, str, Kind | None, float | None], TypeState]
 """Makes a dialect's state of a type, from its URL, its kind and the age at which stubs are refreshed (None: never)."""
 
 _MAX_MESSAGE = 2000
+_MAX_TEXT = 2048
+"""Of a type URL, a name, or what a client says of itself: each is kept for as long as its stream."""
 
 
 class Verdict(Enum):
@@ -99,10 +101,11 @@ class AdsStream:
 
         Raises:
             AdsProtocolError: the stream must end: no type URL, or no node id on the first request.
-            LimitExceeded: the stream must end: too many types or names.
+            LimitExceeded: the stream must end: too many types or names, or too long ones.
         """
         if not request.type_url:
             raise AdsProtocolError("type_url is empty")
+        _check_lengths(request.type_url, *request.names, *request.subscribe, *request.unsubscribe)
         if not self.types:
             self._introduce(request.node)
         state = self.types.get(request.type_url)
@@ -175,6 +178,7 @@ class AdsStream:
     def _introduce(self, node: Node | None) -> None:
         if node is None or not node.id:
             raise AdsProtocolError("the first request has no node id")
+        _check_lengths(node.id, node.generator, node.revision)
         self.node = node
         self._visibility = read_visibility(
             node.revision, self._options.extra_revisions, strict=self._options.strict_revision
@@ -270,6 +274,12 @@ class AdsStream:
             state.in_flight.sequence, state.in_flight.is_last = self._cursor(), not state.has_rest
         elif state.acked_nonce == state.nonce:
             state.coverage.stretch(self._cursor())
+
+
+def _check_lengths(*texts: str) -> None:
+    longest = max(map(len, texts))
+    if longest > _MAX_TEXT:
+        raise LimitExceeded(f"a type, a name or a node's id of {longest} characters, more than {_MAX_TEXT}")
 
 
 def _classify(state: TypeState, request: Request) -> Verdict:

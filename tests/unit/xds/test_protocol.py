@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -303,6 +304,35 @@ def test_too_many_names_end_the_stream(dialect: str) -> None:
     machine.receive(Request(SERVICE_ENTRY, node=NODE, names=names, subscribe=names), 1000.0)
     with pytest.raises(LimitExceeded):
         machine.receive(Request(SERVICE_ENTRY, names=(*names, "d/e"), subscribe=("d/e",)), 1000.0)
+
+
+@DIALECTS
+@pytest.mark.parametrize(
+    "longer",
+    [
+        {"type_url": "t/v1/"},
+        {"names": ("a/",), "subscribe": ("a/",)},
+        {"names": ("ok", "a/*"), "subscribe": ("ok",), "unsubscribe": ("a/*",)},
+        {"node": Node("istiod")},
+    ],
+)
+def test_what_is_kept_of_a_client_has_a_longest_length(dialect: str, longer: dict[str, Any]) -> None:
+    """A name of a megabyte is a megabyte for as long as the stream lives, and a stream may have thousands."""
+
+    def request(length: int) -> Request:
+        stretched = {name: stretch(value, length) for name, value in longer.items()}
+        return Request(**{"type_url": SERVICE_ENTRY, "node": NODE, **stretched})
+
+    assert Verdict.INIT is make_rig(dialect).machine.receive(request(2048), 1000.0).verdict
+    with pytest.raises(LimitExceeded, match="2049"):
+        make_rig(dialect).machine.receive(request(2049), 1000.0)
+
+
+def stretch(value: Any, length: int) -> Any:
+    """Return a text of this length in place of a text, or of the last of several."""
+    if isinstance(value, Node):
+        return Node(stretch(value.id, length))
+    return value.ljust(length, "x") if isinstance(value, str) else (*value[:-1], stretch(value[-1], length))
 
 
 async def test_change_of_another_kind_wakes_nobody() -> None:
