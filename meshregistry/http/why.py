@@ -11,6 +11,7 @@ from meshregistry.http.streaming import send_slices
 from meshregistry.http.text import json_array
 from meshregistry.http.views import ClientHolding, StalenessView, Why, WhyView
 from meshregistry.store.explain import InstanceAnswer, Question, ResourceAnswer, ServiceAnswer
+from meshregistry.telemetry.logs import without_controls
 
 _LONGEST = 253
 _CHANGES_SHOWN = 5
@@ -62,7 +63,7 @@ def _print_all(answers: Iterable[Why | None]) -> Iterator[bytes]:
             yield b""
             continue
         left_out = each.more_resources
-        yield (separator + "\n".join(_print(each)) + "\n").encode("utf-8", "replace")
+        yield (separator + "\n".join(map(without_controls, _print(each))) + "\n").encode()
         separator = "\n"
     if left_out:
         yield f"\n{left_out} more resources: ask with host=...\n".encode()

@@ -45,7 +45,7 @@ class TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        return _without_controls(self._cleaned(super().formatMessage(record), record))
+        return without_controls(self._cleaned(super().formatMessage(record), record))
 
     def formatException(self, ei: _ErrorInfo) -> str:
         """Return the traceback."""
@@ -75,7 +75,8 @@ class JsonFormatter(TextFormatter):
         return orjson.dumps({name: _without_halves(text) for name, text in line.items()}).decode()
 
 
-def _without_controls(text: str) -> str:
+def without_controls(text: str) -> str:
+    """Return a text on one line, with an escape in place of each character that is not printed."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -57,7 +57,7 @@ def answer() -> Why:
         ClientHolding("istiod-1", "holds this version", "v1", 3.2, 61.7),
         ClientHolding("istiod-2", "holds this version", "v1", 3.2, 90.0, True),
         ClientHolding("istiod-3", "holds an older version", "v0", 7.0),
-        ClientHolding("istiod-4", "has nothing yet", "", None),
+        ClientHolding("istiod-4\n\x1b[2J\ud800", "has nothing yet", "", None),
     )
     return Why(resource, tuple(journal.list_newest("", 5)), clients, Counter(each.state for each in clients))
 
@@ -89,7 +89,7 @@ async def test_the_text_walks_from_the_registry_to_the_clients() -> None:
         "  client istiod-1 holds this version since 62 s",
         "  client istiod-2 holds this version since at least 90 s",
         "  client istiod-3 holds an older version, last heard of 7 s ago",
-        "  client istiod-4 has nothing yet",
+        "  client istiod-4\\n\\x1b[2J\\ud800 has nothing yet",
     ] == text.splitlines()
 
 
