@@ -8,7 +8,7 @@ from meshregistry.settings.source import Source
 
 _UNUSED = "Slime never reads it"
 _EVERY_PRESET = "every preset has the kinds that are served, ServiceEntry and Sidecar"
-_USED = {"enabled", "resource_ns", "guard", "enable_empty_protection"}
+_USED = {"enabled", "resource_ns", "allow_hosts", "allow_namespaces", "guard", "enable_empty_protection"}
 """Common keys that count for files; Slime uses the first alone."""
 
 

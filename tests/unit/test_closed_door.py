@@ -10,6 +10,7 @@ from meshregistry.model.assembly import ConversionCache, convert_service, merge_
 from meshregistry.model.claim import Conversion
 from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.instance import Instance, Scope, ServiceKey, sort_pairs
+from meshregistry.model.policy import Territory
 from meshregistry.settings.load import load_settings
 from meshregistry.sources.steps import finish
 from meshregistry.sources.zookeeper.dubbo.interface import read_interface
@@ -160,6 +161,14 @@ def test_every_registry_has_limits_that_can_be_set(kind: str) -> None:
 
     assert SourceLimits(50_000, 1_000_000) == limits("")
     assert SourceLimits(7, 0) == limits(", max_services: 7, max_instances: 0")
+
+
+def test_the_lists_count_for_what_people_write_and_nobody_is_told_otherwise() -> None:
+    files = "enabled: true, enable_config_file: true, config_path: /entries"
+    loaded = load_settings(f"k8s_source: {{{files}, allow_hosts: ['*.shop'], allow_namespaces: [shop]}}", {})
+
+    assert [] == loaded.warnings
+    assert Territory(("*.shop",), ("shop",)) == source_rules(loaded.settings)["files"].conversion.territory
 
 
 def test_what_people_write_has_no_limits() -> None:
