@@ -59,8 +59,8 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether it was there each time, and nothing was lost, wrong or left."""
-        return not (self.unproven or self.lost or self.wrong or self.left)
+        """Whether it was made, was there each time, and nothing was lost, wrong or left."""
+        return bool(self.times) and not (self.unproven or self.lost or self.wrong or self.left)
 
     def count(self, scene: Scene) -> None:
         """Count what has been lost, wrong or said since the last time, before this fault began, too."""

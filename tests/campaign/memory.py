@@ -35,6 +35,11 @@ def measure_step(resident_mb: Series, duration_s: float) -> float:
     return max(last) - max(middle) if middle and last else 0.0
 
 
+def can_measure(series: Series, duration_s: float) -> bool:
+    """Tell whether there is something to compare."""
+    return all(_split(series, duration_s))
+
+
 def _split(series: Series, duration_s: float) -> tuple[list[float], list[float]]:
     third_s = duration_s / 3
     middle = [value for at, value in series if third_s <= at < 2 * third_s]

@@ -52,7 +52,7 @@ async def soak(scene: Scene, duration_s: float, rate: float, dice: random.Random
     loop = asyncio.get_running_loop()
     churn = Churn(scene, rate)
     scene.is_still = False
-    record = Record(loop.time())
+    record = Record(loop.time(), rate=rate)
     async with asyncio.TaskGroup() as tasks:
         endless = (churn.run(), _sample(scene, churn, record), _count_blocks(scene, record))
         living = [tasks.create_task(each) for each in endless]

@@ -1,5 +1,7 @@
 """What the table and the verdicts say."""
 
+from dataclasses import replace
+
 from tests.campaign.churn import Arrival
 from tests.campaign.fault import Outcome
 from tests.campaign.memory import BLOCK_BYTES
@@ -15,15 +17,23 @@ def test_a_line_has_the_median_and_the_longest_recovery() -> None:
 
 def test_one_bad_fault_spoils_the_campaign() -> None:
     assert verdict([GOOD]).startswith("passed: 1 faults, 3 times, 0 lost, 0 wrong")
-    for bad in (Outcome("x", "y", lost=1), Outcome("x", "y", wrong=1), Outcome("x", "y", left=["90 MB"])):
+    for bad in (
+        Outcome("x", "y", times=1, lost=1),
+        Outcome("x", "y", times=1, wrong=1),
+        Outcome("x", "y", times=1, left=["90 MB"]),
+        Outcome("x", "y", times=1, unproven=1),
+        Outcome("a fault that broke the campaign", "y"),
+    ):
         assert verdict([GOOD, bad]).startswith("FAILED")
 
 
-def record(mb_per_minute: float = 0.0, duration_s: float = SETTLED_S, **fields: int) -> Record:
+def record(mb_per_minute: float = 0.0, duration_s: float = SETTLED_S, **fields: object) -> Record:
     """Return the record of a soak whose memory grew at a steady pace."""
     memory = [(float(at), 100 + at * mb_per_minute / 60) for at in range(int(duration_s) + 1)]
     blocks = [(at, mb * 1e6 / BLOCK_BYTES) for at, mb in memory]
-    return Record(0.0, memory, blocks, changes=10, duration_s=duration_s, **fields)  # type: ignore[arg-type]
+    spans, arrivals = [Span("drop", 10.0, 20.0)], [Arrival("nacos", 5.0, 0.1)]
+    known = {"changes": 1900, "active_s": 10.0, "rate": 200.0, "spans": spans, "arrivals": arrivals, **fields}
+    return Record(0.0, memory, blocks, duration_s=duration_s, **known)  # type: ignore[arg-type]
 
 
 def test_a_soak_is_good_without_losses_and_with_memory_that_stays() -> None:
@@ -31,6 +41,32 @@ def test_a_soak_is_good_without_losses_and_with_memory_that_stays() -> None:
     assert not record(lost=1).is_good
     assert not record(wrong=1).is_good
     assert not record(mb_per_minute=1.0).is_good
+
+
+def test_a_soak_that_was_none_is_not_good_whatever_it_lost() -> None:
+    lacking = [
+        record(changes=0, rate=0.0),
+        record(spans=[]),
+        record(arrivals=[]),
+        replace(record(), blocks=[(1.0, 5.0)]),
+        replace(record(), memory=[]),
+        record(changes=1700),
+    ]
+
+    assert [
+        ["no change"],
+        ["no fault"],
+        ["no registration that arrived"],
+        ["no count of living objects"],
+        ["no measure of memory"],
+        ["not 200 changes a second"],
+    ] == [each.lacking for each in lacking]
+    assert not any(each.is_good for each in lacking)
+    assert lacking[1].verdict().startswith("FAILED, no fault: 900 s")
+
+
+def test_a_short_soak_may_be_slow() -> None:
+    assert record(changes=100, duration_s=60.0).is_good
 
 
 def test_resident_memory_alone_may_not_reach_another_level() -> None:
