@@ -17,7 +17,7 @@ from aiohttp import web
 from meshregistry.http.spec_json import JsonObject, config_item, kubernetes_item, timestamp_text
 from meshregistry.http.staleness import stale_header
 from meshregistry.http.streaming import send_slices
-from meshregistry.http.text import documents, json_list, json_lists, json_text, yaml_list, yaml_lists, yaml_text
+from meshregistry.http.text import json_documents, json_list, json_lists, yaml_documents, yaml_list, yaml_lists
 from meshregistry.http.views import Views
 from meshregistry.model.service_entry import ISTIO_KINDS, Kind
 from meshregistry.store.snapshot import Snapshot
@@ -141,7 +141,7 @@ def render(query: CacheQuery, groups: list[_Group], shape: Shape) -> Iterator[by
         return (yaml_lists if in_yaml else json_lists)(parts)
     items = (part for _, slices in parts for part in slices)
     if query.layout is Layout.PLAIN:
-        return documents(items, yaml_text if in_yaml else json_text)
+        return (yaml_documents if in_yaml else json_documents)(items)
     return (yaml_list if in_yaml else json_list)(items)
 
 

@@ -159,3 +159,25 @@ async def test_no_page_sends_more_at_a_time_than_its_bound(path: str) -> None:
 
     assert max(sizes) <= MOST_BYTES
     assert sum(sizes) > MOST_BYTES or path not in LARGE
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["xdsCache", "xdsCache?format=yaml", "xdsCache?layout=list", "xdsCache?layout=plain&format=yaml", "nacos", "zk"],
+)
+async def test_a_service_with_endpoints_without_end_is_told_in_parts(page: str) -> None:
+    """Whoever may register may register many instances of one service: YAML takes seconds for 20,000 of them."""
+    ports = (ServicePort(8080, "HTTP", "http"),)
+    many = tuple(WorkloadEntry(address, (("http", port),)) for address, port in PLACES[:5000])
+    entries = [
+        ServiceEntry(kind, "s", (f"s.{kind}",), ports, many, labels=(("path", "com.acme.S"), ("registry", kind)))
+        for kind in ("nacos", "zookeeper")
+    ]
+    async with (
+        serving(views_of(store_of(*entries), PlainViews())) as client,
+        client.get(f"/meshregistry/{page}") as got,
+    ):
+        sizes = [len(data) async for data, _ in got.content.iter_chunks()]
+
+    assert 200_000 < sum(sizes)
+    assert 100_000 > max(sizes)

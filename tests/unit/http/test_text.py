@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from meshregistry.http.text import (
     PAUSE,
-    documents,
     json_array,
     json_arrays,
+    json_documents,
     json_list,
     json_lists,
     json_members,
@@ -21,6 +21,7 @@ from meshregistry.http.text import (
     json_objects,
     json_report,
     json_text,
+    yaml_documents,
     yaml_list,
     yaml_lists,
     yaml_text,
@@ -113,7 +114,53 @@ def test_sliced_yaml_lists_are_the_whole_mapping(grouped: dict[str, list[list[di
 
 
 def test_documents_are_each_followed_by_a_separator() -> None:
-    assert '"a"\n---\n"b"\n---\n"c"\n---\n' == joined(documents([["a", "b"], ["c"]], json_text))
+    assert '"a"\n---\n"b"\n---\n"c"\n---\n' == joined(json_documents([["a", "b"], ["c"]]))
+    assert "a\n\n---\nb\n\n---\n" == joined(yaml_documents([["a", "b"]]))
+
+
+def service(endpoints: int, name: str = "orders") -> dict[str, object]:
+    """An item as pages have it, with so many endpoints and texts that are not simple."""
+    labels = {"note": "a\nb: '主' 😀", "empty": "", "number": "7"}
+    listed = [{"address": f"10.0.{n >> 8}.{n & 255}", "labels": labels, "ports": {}} for n in range(endpoints)]
+    return {"name": name, "Spec": {"hosts": ("a", "b"), "endpoints": listed, "ports": []}, "Status": None}
+
+
+@pytest.mark.parametrize("endpoints", [0, 1, 50, 51, 100, 151])
+def test_a_long_list_of_an_item_comes_in_parts_that_join_to_the_whole(endpoints: int) -> None:
+    listed = [service(endpoints), service(2), service(endpoints, "users")]
+    members = {str(each["name"]): each for each in listed}
+    as_json = [
+        ([*listed, *listed], json_list([listed, listed])),
+        ({"a": listed, "b": listed}, json_lists([("a", [listed]), ("b", [listed])])),
+        (members, json_members([members])),
+        (members, json_object(members.items())),
+        (listed, json_array(listed)),
+        ({"a": members}, json_objects([("a", members.items())])),
+        ({"a": listed}, json_arrays([("a", listed)])),
+        ({"total": 1, "items": listed}, json_report({"total": 1}, "items", listed)),
+    ]
+
+    for expected, parts in as_json:
+        assert json.dumps(expected, indent=2, ensure_ascii=False) == joined(parts)
+    assert yaml_text([*listed, *listed]).decode() == joined(yaml_list([listed, listed]))
+    assert yaml_text({"a": listed}).decode() == joined(yaml_lists([("a", [listed])]))
+    for write, parts in ((json_text, json_documents([listed])), (yaml_text, yaml_documents([listed]))):
+        assert "".join(f"{write(each).decode()}\n---\n" for each in listed) == joined(parts)
+
+
+def test_no_part_has_many_elements_of_a_long_list() -> None:
+    sidecar = {"name": "app", "Spec": {"egress": [{"hosts": tuple(f"*/{number}.dubbo" for number in range(500))}]}}
+    for item, most in ((service(1000), 15_000), (sidecar, 3000)):
+        for parts in (
+            json_list([[item]]),
+            json_lists([("a", [[item]])]),
+            json_members([{"a": item}]),
+            yaml_list([[item]]),
+            yaml_lists([("a", [[item]])]),
+            yaml_documents([[item]]),
+        ):
+            sizes = [len(part) for part in parts]
+            assert (True, True) == (max(sizes) <= most, len(sizes) > 10)
 
 
 def test_yaml_keeps_long_and_chinese_texts_readable_and_repeats_no_alias() -> None:
