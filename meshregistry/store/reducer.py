@@ -135,8 +135,9 @@ class Reducer:
         makers = [source for source in running if parts.rules[source].makes_sidecars]
         parts.sidecars.restore(world.sidecars.values(), makers)
         parts.provenance.restore(world.fingerprints)
-        told_of = world.fingerprints.keys() | world.partial.keys()
-        parts.staleness.begin(world.as_of, parts.barrier.pending & told_of, parts.known_scopes())
+        scopes = parts.known_scopes()
+        told_of = world.fingerprints.keys() | world.partial.keys() | {scope.source for scope in scopes}
+        parts.staleness.begin(world.as_of, parts.barrier.pending & told_of, scopes)
         parts.barrier.release(world.fingerprints if served is None else world.fingerprints.keys() & set(served))
         _log.info("store.restored resources=%d stale=%s", len(world.resources), ",".join(parts.staleness.sources))
 

@@ -654,3 +654,24 @@ async def test_what_a_sibling_has_just_heard_of_a_registry_is_no_word_of_it_here
         await after.pass_time(30, ScopeConfirmed(SCOPE))
 
     assert [] == after.reducer.list_holds()
+
+
+async def test_what_is_held_of_a_source_that_is_on_again_and_reads_less_goes_in_its_time() -> None:
+    """It was off for a restart, and what it had was held; its settings lack a scope when it is switched on again."""
+    before = Process()
+    await before.take(listing(OTHER_SCOPE, users=[instance(100)]), thirty(), SYNCED)
+    off = Process("files", retired={"nacos": SourceRules(POLICY, GUARD)})
+    await off.restore(before.save())
+    await off.take(SourceSynced("files"))
+    assert [30, 1] == [hold.held for hold in off.reducer.list_holds()]
+    after = Process()
+    await after.restore(off.save())
+    assert ("nacos",) == after.reducer.staleness.sources
+
+    await after.take(listing(OTHER_SCOPE, users=[instance(100)]), SYNCED)
+    assert [30] == [hold.held for hold in after.reducer.list_holds()]
+    for _ in range(25):
+        await after.pass_time(30, ScopeConfirmed(OTHER_SCOPE))
+
+    assert [] == after.reducer.list_holds()
+    assert ["10.0.0.100"] == after.addresses(USERS)
