@@ -111,6 +111,11 @@ class Departures:
         self._held_endpoints = 0
 
     @property
+    def scopes(self) -> frozenset[Scope]:
+        """Scopes that lost something lately, held or not."""
+        return frozenset(key.scope for key in self._by_key)
+
+    @property
     def held_endpoints(self) -> int:
         """How many endpoints are held."""
         return self._held_endpoints

@@ -43,7 +43,7 @@ class Lifecycle:
         guarded = {name for name, rules in update.rules.items() if parts.guard_of(name) != rules.guard}
         parts.rules.update(update.rules)
         self._running = (self._running | update.rules.keys()) - update.retired
-        scopes = parts.known_scopes()
+        scopes = parts.known_scopes() | parts.book.departures.scopes  # what left lately may be held with the rest
         for source in update.restarted:
             parts.turnover.expect(source, scopes)
             parts.provenance.expect(source, update.fingerprints.get(source, ""))

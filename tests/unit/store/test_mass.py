@@ -359,6 +359,21 @@ async def test_a_scope_that_a_reload_takes_away_is_held_like_any_other_loss(worl
     assert [(str(SCOPE), 100)] == [(hold.scope, hold.held) for hold in world.reducer.list_holds()]
 
 
+async def test_what_left_shortly_before_its_source_was_switched_off_goes_with_the_rest_of_it(
+    world: GuardedWorld,
+) -> None:
+    await world.show({"carts": instances(*range(500, 508))}, OTHER_SCOPE)
+    await world.show(fleet(10, 10))
+    await world.show({}, OTHER_SCOPE)
+
+    await world.take(RulesReplaced({}, retired=frozenset({"nacos"})))
+    assert 108 == world.count()
+    for _ in range(130):
+        await world.wait(5)
+
+    assert (0, []) == (world.count(), world.reducer.list_holds())
+
+
 @pytest.mark.parametrize(("lost", "held"), [(9, 0.0), (10, 10.0)])
 async def test_so_many_as_the_least_that_is_held_are_held(lost: int, held: float, world: GuardedWorld) -> None:
     services = fleet(lost, 1)
