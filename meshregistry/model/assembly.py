@@ -112,7 +112,8 @@ def merge_claims(claims: Sequence[Claim], cache: ConversionCache, name: str = ""
     lead = next((claim for claim in candidates if claim.resource_name == name), _under(name, candidates[0]))
     choice = choose_claims(candidates, rule)
     reports = report_choice(lead.resource_name, choice, rule.sharing)
-    ordered, left_out = _exclude([name_ports(claim) for claim in choice.chosen] if choice.chosen[1:] else choice.chosen)
+    named = [name_ports(claim) for claim in choice.chosen] if choice.chosen[1:] else choice.chosen
+    ordered, left_out = _exclude(named, lead.resource_name)
     return _assemble(lead, ordered, (*reports, *left_out), cache)
 
 
@@ -163,16 +164,16 @@ def _finish(
     entry: ServiceEntry, ordered: list[Claim], left_out: tuple[Reject, ...], cache: ConversionCache
 ) -> Validated:
     validated = validate_entry(entry, ordered[0].policy.profile, cache.legal_pairs())
-    shared = (*left_out, *(_report_sharing(ordered) if len(ordered) > 1 else ()))
+    shared = (*left_out, *(_report_sharing(ordered, entry.resource_name) if len(ordered) > 1 else ()))
     return Validated(validated.entry, (*shared, *validated.rejects)) if shared else validated
 
 
-def _exclude(claims: list[Claim]) -> tuple[list[Claim], tuple[Reject, ...]]:
+def _exclude(claims: list[Claim], resource: str) -> tuple[list[Claim], tuple[Reject, ...]]:
     """Leave out the claims that an exclusive first one does not tolerate: their traffic would mix."""
     winner = claims[0]
     if not winner.is_exclusive or len(claims) == 1:
         return claims, ()
-    notes = RejectNotes(winner.resource_name)
+    notes = RejectNotes(resource)
     for claim in claims:
         if claim.service_name != winner.service_name:
             notes.add("host_collision", claim.service_name, f"{winner.service_name} has its host; left out")
@@ -217,9 +218,9 @@ def _list_addresses(host: str, ports: tuple[ServicePort, ...], policy: Conversio
     return (derive_address(host, policy.vip_range),) if is_needed else ()
 
 
-def _report_sharing(claims: Sequence[Claim]) -> tuple[Reject, ...]:
+def _report_sharing(claims: Sequence[Claim], resource: str) -> tuple[Reject, ...]:
     """Report registry names that became one host, and claims whose other host the winner's replaces."""
-    notes = RejectNotes(claims[0].resource_name)
+    notes = RejectNotes(resource)
     host = claims[0].hosts[0]
     if len({claim.service_name for claim in claims}) > 1:
         names = ", ".join(str(claim.key) for claim in claims[:_NAMES_SHOWN])

@@ -133,6 +133,21 @@ def test_an_entry_that_finds_its_endpoints_itself_stands_alone(fields: dict[str,
     assert ["host_left_to_other"] == [each.reason for each in rejects]
 
 
+@pytest.mark.parametrize(("is_exclusive", "reason"), [(True, "host_collision"), (False, "host_shared")])
+def test_what_is_told_of_a_merge_is_told_of_the_resource_that_came_of_it(*, is_exclusive: bool, reason: str) -> None:
+    merging = rule(Sharing.FAILOVER, "files", "nacos")
+    nacos = registered("nacos", 1, merging=merging)
+    one, other = (
+        msgspec.structs.replace(nacos[0], service=each, is_exclusive=is_exclusive) for each in ("one", "other")
+    )
+
+    validated = merge_claims([written(merging, name="by-hand"), one, other], ConversionCache(), "mesh/by-hand")
+
+    assert {("mesh/by-hand", reason)} == {
+        (each.resource, each.reason) for each in validated.rejects if each.reason != "host_left_to_other"
+    }
+
+
 sources = st.sampled_from(DEFAULT_ORDER[1:])
 policies = st.builds(
     MergePolicy,
