@@ -58,19 +58,25 @@ class NamedService(NamedTuple):
     """Whether a provider takes calls: others claim no host."""
 
 
+@lru_cache(maxsize=16)
+def apply_dubbo(policy: ConversionPolicy, dubbo: DubboPolicy) -> ConversionPolicy:
+    """Return the policy that the claims of Dubbo services carry: what Dubbo's rules say of ports and names counts."""
+    return msgspec.structs.replace(
+        policy,
+        svc_protocol=dubbo.svc_protocol,
+        generic_protocol=dubbo.generic_protocol,
+        svc_port=dubbo.svc_port,
+        instance_port_as_svc_port=dubbo.instance_port_as_svc_port,
+        resource_ns=dubbo.resource_ns,
+    )
+
+
 class DubboConverter:
     """Converts by one policy; owns its label and port tables."""
 
     def __init__(self, policy: ConversionPolicy, dubbo: DubboPolicy, cache_size: int) -> None:
         self._dubbo = dubbo
-        self._policy = msgspec.structs.replace(
-            policy,
-            svc_protocol=dubbo.svc_protocol,
-            generic_protocol=dubbo.generic_protocol,
-            svc_port=dubbo.svc_port,
-            instance_port_as_svc_port=dubbo.instance_port_as_svc_port,
-            resource_ns=dubbo.resource_ns,
-        )
+        self._policy = apply_dubbo(policy, dubbo)
         self._is_istio = policy.profile is Profile.ISTIO
         self._labels = DubboLabels(self._policy, cache_size)
         self._selector = InstanceSelector(policy.selection)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from meshregistry.model.claim import Claim
+from meshregistry.model.dubbo import apply_dubbo
+from meshregistry.model.dubbo_key import DUBBO_NAMESPACE
 from meshregistry.model.instance import Pairs, Scope, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
 from meshregistry.model.service_entry import Location, Resolution, ServiceEntry, ServicePort, WorkloadEntry
@@ -27,7 +29,7 @@ from meshregistry.wire.resource import Resource
 def read_part(rows: Rows, policies: Mapping[str, ConversionPolicy], shared: dict[Pairs, Pairs]) -> Part:
     """Return the records of a part; equal label maps are one object, kept in `shared` from part to part.
 
-    A claim gets the policy of its source, or the default one.
+    A claim gets the policy of its source, or the default one, as the conversion would give it.
 
     Raises:
         IndexError, ValueError: the rows do not fit together.
@@ -38,18 +40,29 @@ def read_part(rows: Rows, policies: Mapping[str, ConversionPolicy], shared: dict
 class _Reader:
     def __init__(self, rows: Rows, shared: dict[Pairs, Pairs]) -> None:
         self._labels = [shared.setdefault(pairs, pairs) for pairs in rows.labels]
+        self._policies: dict[tuple[str, bool], ConversionPolicy] = {}
         self._ports = rows.ports
         self._endpoints = [tuple(map(self._read_endpoint, each)) for each in rows.endpoints]
         self._entries = [self._read_entry(each) for each in rows.entries]
 
     def read(self, rows: Rows, policies: Mapping[str, ConversionPolicy]) -> Part:
         resources = [self._read_resource(row) for row in rows.resources]
-        claims = [(row.place, self._read_claim(row, _policy_of(row.scope[0], policies))) for row in rows.claims]
+        claims = [(row.place, self._read_claim(row, self._policy_of(row.scope, policies))) for row in rows.claims]
         hold = None if rows.hold is None else read_hold(rows.hold, tuple(claim for _, claim in claims))
         histories = [self._read_history(row) for row in rows.histories]
         hearsay = None if rows.hearsay is None else read_hearsay(rows.hearsay)
         sidecars = list(map(self._read_sidecar, rows.sidecars))
         return Part(resources, claims, histories, hold, sidecars, hearsay, rows.decisions)
+
+    def _policy_of(
+        self, scope: tuple[str, str, str, str], policies: Mapping[str, ConversionPolicy]
+    ) -> ConversionPolicy:
+        """Return the policy that the conversion gives a claim: with another one it would be displaced when it goes."""
+        place = source, is_dubbo = scope[0], scope[2] == DUBBO_NAMESPACE
+        if place not in self._policies:
+            policy = policies.get(source) or ConversionPolicy(source=source)
+            self._policies[place] = apply_dubbo(policy, policy.dubbo) if is_dubbo and policy.dubbo else policy
+        return self._policies[place]
 
     def _read_sidecar(self, row: SidecarRow) -> Resource:
         sidecar = Sidecar(
@@ -111,10 +124,6 @@ class _Reader:
         idle = tuple((_read_port(port), since) for port, since in row.idle_ports)
         owner = Scope(row.owner, "", "", "") if row.scope is None else Scope(*row.scope)
         return row.name, owner, History(self._entries[row.entry], self._entries[row.served], row.empty_since, idle)
-
-
-def _policy_of(source: str, policies: Mapping[str, ConversionPolicy]) -> ConversionPolicy:
-    return policies.get(source) or ConversionPolicy(source=source)
 
 
 def _read_port(row: PortRow) -> ServicePort:

@@ -3,6 +3,7 @@
 import pytest
 
 from meshregistry.model.dubbo_key import dubbo_scope
+from meshregistry.model.dubbo_policy import DubboPolicy
 from meshregistry.model.events import ScopeListing, ServiceReading, SourceSynced
 from meshregistry.model.instance import Scope, ServiceKey
 from meshregistry.model.policy import ConversionPolicy
@@ -477,3 +478,16 @@ async def test_a_host_that_another_source_has_by_now_is_no_second_service_in_its
 
     assert {"eureka/orders.shop"} == world.entries().keys()
     assert {("eureka/orders.shop", "10.9.0.1")} == world.endpoints()
+
+
+async def test_providers_that_were_replaced_during_a_restart_were_not_displaced_by_the_settings() -> None:
+    """As many are there as before, so nothing is held; dead endpoints would be served for `mass_hold`."""
+    world = GuardedWorld(conversion=ConversionPolicy(source="zookeeper", dubbo=DubboPolicy()))
+    scope, name = dubbo_scope("", "com.acme.Orders"), "com.acme.Orders"
+    await world.read(name, instances(*range(20)), scope)
+    await world.restart()
+
+    await world.read(name, instances(*range(20, 40)), scope)
+
+    assert 0.0 == world.metric("held_endpoints")
+    assert {("dubbo/com.acme.orders.dubbo", f"10.0.0.{number}") for number in range(20, 40)} == world.endpoints()
