@@ -168,6 +168,16 @@ class Departures:
         for endpoint in departure.claim.endpoints:
             self._held_by_place.setdefault(place_of(endpoint), {})[departure.number] = departure
 
+    @property
+    def held_scopes(self) -> frozenset[Scope]:
+        """Scopes of which something is held."""
+        return frozenset(each.key.scope for by_number in self._held.values() for each in by_number.values())
+
+    def held_within(self, scopes: AbstractSet[Scope]) -> list[Departure]:
+        """Return what is held of some scopes."""
+        held = (each for by_number in self._held.values() for each in by_number.values())
+        return [each for each in held if each.key.scope in scopes]
+
     def held(self, hold: int) -> tuple[Departure, ...]:
         """Return what a hold keeps."""
         return tuple(self._held.get(hold, {}).values())

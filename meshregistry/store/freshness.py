@@ -22,6 +22,7 @@ from meshregistry.store.departures import Place, covers, is_stated_by, place_of
 from meshregistry.store.given_up import GivenUp
 from meshregistry.store.guard import GuardPolicy
 from meshregistry.store.hearsay import Hearsay
+from meshregistry.store.hold_book import HoldBook
 from meshregistry.store.holds import GuardEvent, Verdict
 from meshregistry.store.newcomers import Newcomers
 from meshregistry.store.staleness import Stale
@@ -48,9 +49,16 @@ class Freshness:
     """
 
     def __init__(
-        self, contributions: Contributions, policy: Callable[[str], GuardPolicy], given_up: GivenUp, now: float
+        self,
+        contributions: Contributions,
+        book: HoldBook,
+        policy: Callable[[str], GuardPolicy],
+        given_up: GivenUp,
+        now: float,
     ) -> None:
+        """Of the book it is only looked at what is held: that is as old as its scope, too."""
         self._contributions = contributions
+        self._book = book
         self._policy = policy
         self._given_up = given_up
         self._began_at = now
@@ -116,8 +124,8 @@ class Freshness:
         keys = {key for key in self._displaced if is_stated_by(key.scope, scope)}
         for key in keys:
             del self._displaced[key]
-        touched = [*self._contributions.keys(back), *keys]
-        return self._contributions.resources(touched) if touched else set()
+        touched = self._contributions.resources(keys) if keys else set()
+        return touched | self._resources(back)
 
     def note(
         self, key: ServiceKey, before: Sequence[Claim], after: Sequence[Claim], own: set[Place], now: float
@@ -159,7 +167,7 @@ class Freshness:
         spared = {scope for scope in silent - self._expired if any(covers(target, scope) for target in frozen)}
         gone, back = silent - self._expired - spared, self._expired - silent
         self._expired = set(silent - spared)
-        names = self._contributions.resources(self._contributions.keys(back))
+        names = self._resources(back)
         for scope in sorted(gone):
             names |= self._drop(scope)
         return names
@@ -211,7 +219,7 @@ class Freshness:
 
     def _list_expired(self, now: float) -> frozenset[Scope]:
         """Return the scopes that are too old."""
-        sources = {scope.source for scope in self._contributions.scopes()}
+        sources = {scope.source for scope in self._list_scopes()}
         limits = [limit_s for source in sources if (limit_s := self._policy(source).max_stale_s) is not None]
         if not limits:
             return frozenset()
@@ -221,11 +229,22 @@ class Freshness:
         return self._list_silent(now, lambda policy: policy.max_stale_s)
 
     def _drop(self, scope: Scope) -> set[str]:
-        keys = self._contributions.keys((scope,))
-        names = self._contributions.resources(keys)
-        count = sum(len(claim.endpoints) for key in keys for claim in self._contributions.of(key))
+        claims = [claim for key in self._contributions.keys((scope,)) for claim in self._contributions.of(key)]
+        claims += [departure.claim for departure in self._book.departures.held_within({scope})]
+        names, count = self._resources({scope}), sum(len(claim.endpoints) for claim in claims)
         self._events.append(GuardEvent(Verdict.EXPIRED, 0, scope, count, tuple(sorted(names)), "max_stale"))
         return names
+
+    def _resources(self, scopes: AbstractSet[Scope]) -> set[str]:
+        """Return the resources of all that scopes have, what is held of them included."""
+        if not scopes:
+            return set()
+        held = self._book.departures.held_within(scopes)
+        return self._contributions.resources(self._contributions.keys(frozenset(scopes))) | self._book.resources(held)
+
+    def _list_scopes(self) -> frozenset[Scope]:
+        """Return every scope of which something is served."""
+        return self._contributions.scopes() | self._book.departures.held_scopes
 
     def _list_silent(self, now: float, limit_of: Callable[[GuardPolicy], float | None]) -> frozenset[Scope]:
         """Return the scopes of which nothing was heard for so long; None is no limit.
@@ -234,10 +253,10 @@ class Freshness:
         """
         wholes: dict[tuple[str, str, str], tuple[float, float | None]] = {}
         silent: list[Scope] = []
-        for scope in self._contributions.scopes():
+        for scope in self._list_scopes():
             whole = scope[:3]
             if whole not in wholes:
-                stated = self._stated.get(Scope(*whole, ""), -math.inf)
+                stated = self._heard(Scope(*whole, ""))
                 wholes[whole] = stated, limit_of(self._policy(scope.source))
             last, limit_s = wholes[whole]
             if limit_s is None or now - last < limit_s:
@@ -253,8 +272,8 @@ class Freshness:
         return heard if heard > -math.inf else self._began_at
 
     def _heard(self, scope: Scope) -> float:
-        """Return when a scope was last spoken of, by itself or with all groups; minus infinity for never."""
-        return max(self._stated.get(each, -math.inf) for each in (scope, scope._replace(group="")))
+        """Return when a scope was last spoken of, by itself or with all of its kind; minus infinity for never."""
+        return max(self._stated.get(each, -math.inf) for each in (scope, *_list_wholes(scope)))
 
     def _is_known(self, scope: Scope) -> bool:
         return scope.source in self._read or self._heard(scope) > -math.inf
@@ -264,11 +283,11 @@ class Freshness:
         if now < self._checked_at + _CHECK_S:
             return
         self._checked_at = now
-        scopes = self._contributions.scopes()
+        scopes = self._list_scopes()
         terms = [self._policy(source).stale_after_s for source in {scope.source for scope in scopes}]
         self._newcomers.forget_before(now - _NEW_TERMS * max(terms, default=0.0))
         if len(self._stated) > 2 * len(scopes) + _SPARE_SCOPES:
-            wholes = {scope._replace(group="") for scope in scopes}
+            wholes = {whole for scope in scopes for whole in _list_wholes(scope)}
             self._stated = {scope: at for scope, at in self._stated.items() if scope in scopes or scope in wholes}
         stale = self._list_silent(now, lambda policy: policy.stale_after_s)
         new, self._stale_scopes = stale - self._stale_scopes, stale
@@ -313,6 +332,11 @@ class Freshness:
             return claim
         left = tuple(endpoint for endpoint in claim.endpoints if place_of(endpoint) not in places)
         return msgspec.structs.replace(claim, endpoints=left) if left else None
+
+
+def _list_wholes(scope: Scope) -> tuple[Scope, Scope]:
+    """Return of what a statement is about a scope, too: of all groups, and of all namespaces of its registry."""
+    return scope._replace(group=""), scope._replace(group="", namespace="")
 
 
 def _places(claims: Iterable[Claim]) -> set[Place]:

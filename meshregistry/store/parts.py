@@ -61,7 +61,7 @@ class Parts:
         self.mass = MassGuard(self.guard_of, self.book, self.given_up)
         self.pods = PodPatches(self.contributions)
         self.upkeep = Upkeep()
-        self.freshness = Freshness(self.contributions, self.guard_of, self.given_up, clock())
+        self.freshness = Freshness(self.contributions, self.book, self.guard_of, self.given_up, clock())
         self.doubts = Doubts(self.contributions)
         self.rejects = RejectLedger(metrics)
         self.quota = Quota(self.rules, self.contributions, self.book, metrics)

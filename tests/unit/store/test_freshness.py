@@ -18,8 +18,9 @@ from meshregistry.store.contributions import Contributions
 from meshregistry.store.freshness import Freshness
 from meshregistry.store.given_up import GivenUp
 from meshregistry.store.guard import GuardPolicy
+from meshregistry.store.hold_book import HoldBook
 from meshregistry.store.rules import RulesReplaced, SourceRules
-from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, instances, sharing
+from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, fleet, instances, sharing
 
 pytestmark = pytest.mark.anyio
 
@@ -63,6 +64,38 @@ async def test_a_word_of_its_registry_brings_it_back() -> None:
     await world.take(ScopeConfirmed(SCOPE))
 
     assert 1 == world.count()
+
+
+async def test_what_is_held_is_as_old_as_its_scope() -> None:
+    """Also where nothing but a hold keeps what a scope had."""
+    world = GuardedWorld(AGEING)
+    await world.show(fleet(10, 10))
+    await world.show({"users": instances(500)}, OTHER_SCOPE)
+    await world.show({})
+    await world.confirm_for(270, OTHER_SCOPE)
+    assert 101 == world.count()
+    assert [frozenset({SCOPE})] == [each.scopes for each in world.reducer.list_silent(world.now)]
+
+    await world.confirm_for(30, OTHER_SCOPE)
+    await world.wait(11)
+    assert {("nacos/users.nacos", "10.0.2.0")} == world.endpoints()
+    assert 1.0 == world.metric("guard_decisions_total", verdict="expired")
+
+    await world.take(ScopeConfirmed(SCOPE))
+    assert 101 == world.count()
+
+
+async def test_a_word_of_its_registry_brings_back_what_is_held_beside_what_is_registered() -> None:
+    world = GuardedWorld(AGEING)
+    await world.show(fleet(10, 10))
+    await world.show(fleet(5, 10))
+    await world.wait(310)
+    await world.wait(1000)
+    assert 0 == world.count()
+
+    await world.take(ScopeConfirmed(SCOPE))
+
+    assert 100 == world.count()
 
 
 async def test_what_may_be_older_by_other_rules_comes_back() -> None:
@@ -378,13 +411,21 @@ class Listed:
         return set()
 
 
-@given(listed=st.sets(scopes), statements=st.lists(st.tuples(scopes, st.integers(1, 5))))
-def test_a_scope_expires_that_neither_itself_nor_all_its_groups_were_spoken_of(
+wholes = scopes.map(lambda scope: scope._replace(namespace="", group=""))
+
+
+@given(listed=st.sets(scopes), statements=st.lists(st.tuples(scopes | wholes, st.integers(1, 5))))
+def test_a_scope_expires_that_neither_itself_nor_all_its_groups_or_namespaces_were_spoken_of(
     listed: set[Scope], statements: list[tuple[Scope, int]]
 ) -> None:
     limits = {"nacos": 3.0, "zookeeper": None}
+    book = HoldBook(lambda _: None, lambda _: False)
     freshness = Freshness(
-        cast("Contributions", Listed(listed)), lambda source: GuardPolicy(max_stale_s=limits[source]), GivenUp(), 0
+        cast("Contributions", Listed(listed)),
+        book,
+        lambda source: GuardPolicy(max_stale_s=limits[source]),
+        GivenUp(),
+        0,
     )
     stated: dict[Scope, int] = {}
     for scope, at in sorted(statements, key=lambda each: each[1]):
@@ -393,6 +434,9 @@ def test_a_scope_expires_that_neither_itself_nor_all_its_groups_were_spoken_of(
 
     freshness.expire(6)
 
-    latest = {each: max(stated.get(each, 0), stated.get(each._replace(group=""), 0)) for each in listed}
+    latest = {
+        each: max(stated.get(about, 0) for about in (each, each._replace(group=""), Scope(*each[:2], "", "")))
+        for each in listed
+    }
     silent = {each for each in listed if each.source == "nacos" and latest[each] <= 3}
     assert silent == {each for each in listed if freshness.explain(ServiceKey(each, "orders"), set()) == "expired"}
