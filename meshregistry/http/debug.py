@@ -7,6 +7,7 @@ from itertools import islice
 from aiohttp import web
 
 from meshregistry.http.spec_json import spec_json
+from meshregistry.http.staleness import stale_header
 from meshregistry.http.streaming import send_slices
 from meshregistry.http.text import json_array, json_arrays, json_members, json_object, json_report, json_text
 from meshregistry.http.views import RegistriesView, Views
@@ -75,13 +76,15 @@ class RegistryPage:
         self._kind = kind
         self._registries = registries
         self._store = views.snapshot
+        self._staleness = views.staleness
         self._send_timeout_s = send_timeout_s
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Return the source's ServiceEntry specs by name, or its registries when asked for with `registries=true`."""
         is_about_servers = request.query.get("registries") == "true"
         slices = json_array(self._registries.registries()) if is_about_servers else self._spec_slices()
-        return await send_slices(request, slices, {"Content-Type": JSON}, self._send_timeout_s)
+        headers = {"Content-Type": JSON, **stale_header(self._staleness)}
+        return await send_slices(request, slices, headers, self._send_timeout_s)
 
     def _spec_slices(self) -> Iterator[bytes]:
         # A generator, so that the selection happens in the first slice's turn too.

@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator, Mapping
 from aiohttp import web
 
 from meshregistry.http.spec_json import JsonObject, spec_json, timestamp_text
+from meshregistry.http.staleness import stale_header
 from meshregistry.http.streaming import send_slices, step_through
 from meshregistry.http.text import json_member, json_object, json_objects, json_text, yaml_text
 from meshregistry.http.views import Views
@@ -50,6 +51,7 @@ class DubboPages:
     def __init__(self, views: Views, send_timeout_s: float) -> None:
         self._store = views.snapshot
         self._dubbo = views.dubbo
+        self._staleness = views.staleness
         self._created = timestamp_text(views.create_time)
         self._send_timeout_s = send_timeout_s
 
@@ -60,7 +62,7 @@ class DubboPages:
             slices = self._instance_slices(interface)
         else:
             slices = self._interface_slices(interface) if interface else self._cache_slices()
-        return await send_slices(request, slices, _JSON, self._send_timeout_s)
+        return await send_slices(request, slices, {**_JSON, **stale_header(self._staleness)}, self._send_timeout_s)
 
     async def zks(self, request: web.Request) -> web.StreamResponse:
         """Return the number of endpoints by service key; what one `iface` or service has become, or `all` have."""
@@ -68,7 +70,7 @@ class DubboPages:
             slices = self._wanted_slices(wanted)
         else:
             slices = self._all_slices() if request.query.get("all") else self._count_slices()
-        return await send_slices(request, slices, _JSON, self._send_timeout_s)
+        return await send_slices(request, slices, {**_JSON, **stale_header(self._staleness)}, self._send_timeout_s)
 
     async def calls(self, request: web.Request) -> web.StreamResponse:
         """Return who provides and calls what now; of one `app`."""
@@ -81,7 +83,7 @@ class DubboPages:
     async def _send_calls(self, request: web.Request, steps: CallSteps) -> web.StreamResponse:
         slices = _call_slices(steps, request.query.get("app", ""))
         why = self._dubbo.why_no_calls()
-        headers = {**_YAML, **({NOTE_HEADER: why} if why else {})}
+        headers = {**_YAML, **stale_header(self._staleness), **({NOTE_HEADER: why} if why else {})}
         return await send_slices(request, slices, headers, self._send_timeout_s)
 
     def _make_table(self) -> Generator[bytes, None, _Table]:

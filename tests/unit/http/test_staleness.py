@@ -22,7 +22,11 @@ LINES = [
     "stale as of 2023-11-14T22:14:20+00:00: zookeeper",
 ]
 WHY = Why(ResourceAnswer("nacos/orders.nacos", ("orders",), "abc", 4, 2, "", (), (), ()), (), (), {}, 0, (LINES[0],))
-PAGES = ("/meshregistry/xdsCache", "/meshregistry/why?host=orders", "/meshregistry/journal")
+PAGES = (
+    *("/meshregistry/xdsCache", "/meshregistry/why?host=orders", "/meshregistry/journal", "/meshregistry/nacos"),
+    *("/meshregistry/zk", "/meshregistry/zk?interfaceName=Legacy", "/meshregistry/zks", "/meshregistry/zks?all=1"),
+    *("/meshregistry/dubboCallModel", "/meshregistry/sidecarDubboCallModel"),
+)
 
 
 async def get(path: str, stale: tuple[Stale, ...] = STALE) -> ClientResponse:
