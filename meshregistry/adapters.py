@@ -52,7 +52,7 @@ class WhyDesk:
 
     def known(self) -> Iterator[tuple[ServiceKey, tuple[Instance, ...]]]:
         """Yield what all sources remember."""
-        for source in self._sources.values():
+        for source in tuple(self._sources.values()):
             yield from source.known()
 
     def explain(self, question: Question) -> Iterator[Why | None]:

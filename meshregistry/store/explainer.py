@@ -158,7 +158,9 @@ class _Namer:
 
     def would_have(self, key: ServiceKey, found: Sequence[Instance], host: str) -> bool:
         """Whether a service would have a host, as far as its name and its first instances tell."""
-        policy = self._policies[key.scope.source]
+        policy = self._policies.get(key.scope.source)
+        if policy is None:
+            return False  # its source has come since the search began
         named = name_service(key.name, name_service_namespace(None, policy), policy, key.scope)
         if host in (key.name, named.host, named.name, f"{named.namespace}/{named.name}"):
             return True

@@ -109,6 +109,16 @@ async def test_of_what_never_was_served_no_client_is_told() -> None:
     assert ((), ()) == (answer.changes, answer.clients)
 
 
+async def test_what_sources_remember_can_be_read_while_one_comes() -> None:
+    sources = {"nacos": Memory({"orders": instances(1), "users": instances(2)})}
+    known = WhyDesk(GuardedWorld().reducer, sources, Clients()).known()
+    first = next(known)
+
+    sources["eureka"] = Memory({"late": instances(3)})
+
+    assert ["orders", "users"] == [key.name for key, _ in (first, *known)]
+
+
 @pytest.mark.parametrize("name", [ORDERS, "nacos/orders.nacos"])
 async def test_of_a_host_that_nobody_knows_any_more_the_journal_tells(name: str) -> None:
     world = GuardedWorld(conversion=ConversionPolicy(source="nacos"))

@@ -17,7 +17,7 @@ from meshregistry.model.service_entry import Kind, ServiceEntry, ServicePort
 from meshregistry.store.explain import MAX_INSTANCES, MAX_REWRITES, MAX_SERVICES, Question, ResourceAnswer
 from meshregistry.store.explainer import MAX_RESOURCES
 from meshregistry.store.operator import Accept
-from meshregistry.store.rules import SourceLimits
+from meshregistry.store.rules import RulesReplaced, SourceLimits, SourceRules
 from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, fleet, instances
 
 pytestmark = pytest.mark.anyio
@@ -514,6 +514,21 @@ async def test_a_large_world_is_searched_in_steps(world: GuardedWorld) -> None:
         steps = list(world.reducer.explainer.explain(question, Memory(services)))
         assert steps.count(None) > 3
         assert 1 == len(steps) - steps.count(None)
+
+
+async def test_a_source_that_comes_during_a_search_is_found_by_the_next_one(world: GuardedWorld) -> None:
+    late = ServiceKey(Scope("eureka", "", "", ""), "late")
+    known = {**{ServiceKey(SCOPE, name): found for name, found in fleet(3000, 4).items()}, late: (OFF,)}
+    await world.show(fleet(3000, 4))
+    steps = world.reducer.explainer.explain(Question("late.eureka.svc.cluster.local", ""), Memory(known))
+    assert [None] * 7 == [next(steps) for _ in range(7)]
+
+    conversion = ConversionPolicy(source="eureka", default_service_ns="eureka")
+    await world.take(RulesReplaced({"eureka": SourceRules(conversion, POLICY)}, restarted=frozenset({"eureka"})))
+
+    assert {None} == set(steps)
+    (answer,) = ask(world, known, "late.eureka.svc.cluster.local")
+    assert {"10.0.0.1": "disabled"} == outcomes(answer)
 
 
 async def test_what_waits_for_room_within_the_limits_is_said_to_do_so() -> None:
