@@ -27,6 +27,9 @@ _WEIGHT_SCALE = 100
 _MAX_WEIGHT = 10_000.0
 """Nacos' own limit."""
 
+_MAX_ALIASES = 100
+"""Of one service, by its instances; settings may name more."""
+
 _NAMES_SHOWN = 5
 _NO_EXTRA = ExtraMeta()
 
@@ -139,7 +142,7 @@ class InstanceConverter:
             key,
             named.namespace,
             named.name,
-            self._list_hosts(key.scope, place, named, usable),
+            self._list_hosts(key.scope, place, named, usable, notes),
             ports,
             self._place(usable, maps, notes),
             resolution,
@@ -167,10 +170,16 @@ class InstanceConverter:
             and not any(labels.dropped for _, labels in members)
         )
 
-    def _list_hosts(self, scope: Scope, place: _Place, named: ServiceName, members: list[_Member]) -> tuple[str, ...]:
+    def _list_hosts(
+        self, scope: Scope, place: _Place, named: ServiceName, members: list[_Member], notes: RejectNotes
+    ) -> tuple[str, ...]:
         aliases = set(self._aliases.get(named.host, ()))
         if self._policy.alias_hosts:
-            names = {alias for instance, _ in members for alias in instance.aliases if alias}
+            names = sorted({alias for instance, _ in members for alias in instance.aliases if alias})
+            if len(names) > _MAX_ALIASES:
+                left_out = f"{len(names) - _MAX_ALIASES} further names are no hosts; at most {_MAX_ALIASES}"
+                notes.add("host_limit", named.host, left_out)
+                del names[_MAX_ALIASES:]
             aliases |= {name_service(alias, place.service_ns, self._policy, scope, place.code).host for alias in names}
         return (named.host, *sorted(aliases - {named.host})) if aliases else (named.host,)
 

@@ -116,7 +116,9 @@ class EurekaSource(EurekaServer, Source):
         "Whether an enabled secure port is a service port beside the plain one; it stands in for a plain one that is "
         "disabled in any case. Profile istio only.",
     )
-    vip_alias: bool = setting(False, "Whether the VIP addresses of an application become further hosts of its entry.")
+    vip_alias: bool = setting(
+        False, "Whether the VIP addresses of an application become further hosts of its entry, 100 at most."
+    )
     weight_key: str = setting(
         "weight", "Instance metadata key with the weight, 1 is normal; empty = none. Profile istio only."
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
+import msgspec
 import pytest
 
 from meshregistry.errors import SourceDataError
@@ -147,6 +148,17 @@ def test_many_and_long_labels_are_bounded(kind: str) -> None:
     labels = entry.endpoints[0].labels
     assert "big" not in dict(labels)
     assert sum(len(key) + len(value) for key, value in labels) <= 32_768
+
+
+def test_many_further_names_are_bounded_and_the_rest_is_reported() -> None:
+    """A registrant of Eureka writes as many VIP addresses as he likes into one text."""
+    rules = source_rules(load_settings(SECTIONS["eureka"] % ", vip_alias: true", {}).settings)
+    key, (instance,) = REGISTER["eureka"]({})
+    named = msgspec.structs.replace(instance, aliases=tuple(f"vip{number}" for number in range(20_000)))
+    conversion = convert_service(key, (named,), rules["eureka"].conversion, ConversionCache())
+
+    assert [101] == [len(claim.hosts) for claim in conversion.claims]
+    assert ["host_limit"] == [reject.reason for reject in conversion.rejects]
 
 
 def test_a_provider_of_dubbo_that_is_too_long_is_not_read() -> None:
