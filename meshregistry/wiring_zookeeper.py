@@ -89,6 +89,7 @@ def _sidecars(settings: Settings) -> SidecarOptions | None:
         conversion=rules.conversion,
         remove_after_s=rules.remove_after_s,
         self_consume=rules.self_consume,
+        max_applications=settings.zookeeper_source.max_services,
     )
 
 

@@ -135,7 +135,7 @@ class ZookeeperSource(ZookeeperServer, Source):
     )
     enable_dubbo_sidecar: bool = setting(
         False,
-        "Generate Sidecar resources from consumers.",
+        "Generate Sidecar resources from consumers, for at most max_services applications.",
         slime="EnableDubboSidecar",
         slime_profile=True,
         slime_default=True,

@@ -16,9 +16,10 @@ from meshregistry.settings.load import load_settings
 from meshregistry.sources.steps import finish
 from meshregistry.sources.zookeeper.dubbo.interface import read_interface
 from meshregistry.sources.zookeeper.dubbo.providers import ProviderReader
+from meshregistry.sources.zookeeper.options import ZooKeeperOptions
 from meshregistry.sources.zookeeper.spring import spring_scope
 from meshregistry.store.rules import SourceLimits
-from meshregistry.wiring import source_rules
+from meshregistry.wiring import source_options, source_rules
 from tests.support.dubbo_names import encode
 
 INTERFACE = "com.acme.Orders"
@@ -173,6 +174,15 @@ def test_every_registry_has_limits_that_can_be_set(kind: str) -> None:
 
     assert SourceLimits(50_000, 1_000_000) == limits("")
     assert SourceLimits(7, 0) == limits(", max_services: 7, max_instances: 0")
+
+
+def test_sidecars_of_consumers_have_the_limit_of_services() -> None:
+    settings = load_settings(SECTIONS["zookeeper"] % ", enable_dubbo_sidecar: true, max_services: 7", {}).settings
+    options = source_options(settings)["zookeeper"]
+
+    assert isinstance(options, ZooKeeperOptions)
+    assert options.sidecars is not None
+    assert 7 == options.sidecars.max_applications
 
 
 def test_the_lists_count_for_what_people_write_and_nobody_is_told_otherwise() -> None:

@@ -58,6 +58,8 @@ class SidecarOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     remove_after_s: float = 86_400.0
     self_consume: bool = False
+    max_applications: int = 0
+    """So many have a Sidecar; further ones wait for room. 0 is no limit."""
 
 
 class ZooKeeperServerOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,10 +2,11 @@
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 
 from meshregistry.model.call_model import ApplicationCalls, CallModel, CallSteps, ServiceCalls
 from meshregistry.model.events import SidecarChanges, Sink
+from meshregistry.model.rejects import Reject, print_subject
 from meshregistry.model.sidecar import ValidatedSidecar, build_sidecar
 from meshregistry.sources.polling import Clock
 from meshregistry.sources.slicing import Slicer
@@ -34,6 +35,8 @@ class SidecarDesk:
         self._rests_until = math.inf
         self._opened = asyncio.Event()
         self._used: dict[str, tuple[str, ...]] = {}
+        self._waiting: set[str] = set()
+        """Applications that have no Sidecar because others have their places."""
 
     def replace(self, registry: str, interface: str, calls: Iterable[ServiceCalls]) -> None:
         """Take all calls of an interface of one registry."""
@@ -100,14 +103,29 @@ class SidecarDesk:
         for application in sorted(changed):
             hosts = self._model.dependencies(application)
             name = f"{self._options.policy.resource_ns}/{application}.dubbo.generated"
+            self._waiting.discard(application)
             if hosts is None:
                 made[name] = _NOTHING
                 used.pop(application, None)
-            else:
+            elif application in used or self._count_room(used) > 0:
                 made[name] = build_sidecar(application, hosts, self._options.policy)
                 used[application] = hosts
+            else:
+                made[name] = self._refuse(name)
+                self._waiting.add(application)
             await slicer.breathe()
         is_first = not self._opened.is_set()
         if made or is_first:
             await sink.publish(SidecarChanges("zookeeper", made, is_first))
         self._used = used
+        if self._waiting and (room := self._count_room(used)) > 0:
+            self._changed.update(sorted(self._waiting)[:room])
+
+    def _count_room(self, used: Sized) -> int:
+        most = self._options.max_applications
+        return most - len(used) if most else len(used) + 1
+
+    def _refuse(self, name: str) -> ValidatedSidecar:
+        subject = print_subject(name)
+        detail = f"{self._options.max_applications} applications have a Sidecar (max_services); it waits for room"
+        return ValidatedSidecar(None, (Reject(subject, "services_limit", subject, detail),))

@@ -129,3 +129,32 @@ async def test_a_dependency_leaves_after_its_time_although_nothing_else_changes(
     await clock.advance(20.0)
     running.cancel()
     assert [("*/a.dubbo", "*/b.dubbo"), ("*/b.dubbo",), ()] == [hosts(each) for each in sink.updates]
+
+
+async def test_consumers_without_end_make_sidecars_to_an_end_and_the_rest_waits_for_room() -> None:
+    clock, sink = ManualClock(), RecordingSink()
+    options = SidecarOptions(policy=SidecarPolicy(), remove_after_s=0.0, max_applications=2)
+    made = SidecarDesk(options, frozenset({""}), clock.clock)
+    for interface, consumer in (("a", "one"), ("b", "two"), ("c", "three"), ("d", "four")):
+        made.replace("", interface, [ServiceCalls(f"{interface}.dubbo", frozenset(), frozenset({consumer}))])
+    await made.note_read("", sink)
+    running = asyncio.ensure_future(made.run(sink))
+    first = told(sink)
+    made.replace("", "a", ())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    running.cancel()
+
+    assert {"four": "served", "one": "served", "three": "services_limit", "two": "services_limit"} == first
+    assert {"four": "served", "one": "gone", "three": "served", "two": "services_limit"} == told(sink)
+
+
+def told(sink: RecordingSink) -> dict[str, str]:
+    """Return what was last told of each application."""
+    changes = [each for each in sink.updates if isinstance(each, SidecarChanges)]
+    last = {name: made for each in changes for name, made in each.sidecars.items()}
+    words = {
+        name: "served" if made.sidecar else "".join(each.reason for each in made.rejects) or "gone"
+        for name, made in last.items()
+    }
+    return {name.removeprefix("dubbo/").removesuffix(".dubbo.generated"): word for name, word in sorted(words.items())}
