@@ -21,7 +21,9 @@ from meshregistry.settings.load import Loaded, load_settings
 from meshregistry.settings.location import SettingsText, read_settings, replace_text
 from meshregistry.settings.registry_source import patch_settings
 from meshregistry.settings.root import Settings
+from meshregistry.settings.secrets import list_secrets
 from meshregistry.sources.files.watching import watch_folder
+from meshregistry.telemetry.logs import conceal_in_tracebacks
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wiring import check_readable, cluster_options
 
@@ -83,6 +85,7 @@ def reopen_settings(origin: SettingsOrigin, objects: SettingsObjects) -> Setting
         for fault in error.faults:
             _log.error("settings.object_refused effect=%r fault=%s", "the file alone counts", fault)
         return origin
+    conceal_in_tracebacks([*list_secrets(origin.loaded.settings), *list_secrets(loaded.settings)])
     return msgspec.structs.replace(origin, digest=text.digest, loaded=loaded)
 
 

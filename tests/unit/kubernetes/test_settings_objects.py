@@ -15,6 +15,7 @@ from meshregistry.kubernetes import follower
 from meshregistry.kubernetes.settings_objects import SettingsObjects
 from meshregistry.reload import Reload, SettingsOrigin, open_settings, reopen_settings, settings_objects
 from meshregistry.settings.root import Settings
+from meshregistry.telemetry.logs import conceal_in_tracebacks, conceal_known
 from meshregistry.telemetry.metrics import Metrics
 from tests.support.kubernetes_api import KubernetesApi
 
@@ -94,6 +95,18 @@ async def test_a_config_map_counts_in_place_of_the_file_from_the_start_on(tmp_pa
 
     assert "/map" == opened.loaded.settings.zookeeper_source.registry_root_node
     assert opened.digest != origin.digest
+
+
+async def test_a_secret_of_a_config_map_is_as_well_kept_as_one_of_the_file(tmp_path: Path) -> None:
+    async with KubernetesApi().running() as api:
+        api.put("configmaps", config_map(text(api, "/map") + "http: {token: swordfish}\n"))
+        async with following(tmp_path, api) as (origin, objects):
+            assert "swordfish" == conceal_known("swordfish")
+            reopen_settings(origin, objects)
+            shown = conceal_known("swordfish")
+    conceal_in_tracebacks([])
+
+    assert "***" == shown
 
 
 async def test_changes_are_followed_and_a_config_map_that_is_gone_gives_the_file_back(tmp_path: Path) -> None:
