@@ -5,7 +5,10 @@ import re
 
 from meshregistry.sources.zookeeper.session.errors import AuthRefused
 
-_PAIR = re.compile(r'\s*([a-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^,"\s]*))\s*(?:,|$)')
+_LONGEST = 2048
+"""Bytes of a challenge (RFC 2831, 2.1.1)."""
+
+_PAIR = re.compile(r'(?<![a-z-])([a-z-]++)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^,"\s]*))\s*(?:,|$)')
 _URI = "zookeeper/zk-sasl-md5"
 """ZooKeeper's servers go by this name, whatever their host."""
 
@@ -15,7 +18,7 @@ def answer_challenge(challenge: bytes, user: str, password: str, cnonce: str) ->
 
     Raises AuthRefused if the challenge is not DIGEST-MD5's.
     """
-    offer = _parse(challenge)
+    offer = _parse(challenge) if len(challenge) < _LONGEST else {}
     if "nonce" not in offer or "auth" not in offer.get("qop", "auth").split(","):
         raise AuthRefused("the server's SASL challenge is not DIGEST-MD5 with qop=auth")
     realm, nonce = offer.get("realm", ""), offer["nonce"]

@@ -45,6 +45,16 @@ def test_another_challenge_is_refused(challenge: bytes) -> None:
         answer_challenge(challenge, "bob", "secret", "c0ffee")
 
 
+def test_a_challenge_that_is_longer_than_the_rfc_allows_is_refused() -> None:
+    """To look for pairs in 20 kB of letters took five seconds, and a frame may have 32 MB."""
+    padding = b"," * (2047 - len(CHALLENGE))
+    assert answer_challenge(CHALLENGE + padding, "bob", "secret", "c") == answer_challenge(
+        CHALLENGE, "bob", "secret", "c"
+    )
+    with pytest.raises(AuthRefused, match="DIGEST-MD5"):
+        answer_challenge(CHALLENGE + padding + b",", "bob", "secret", "c")
+
+
 @given(st.binary(max_size=200), st.text(max_size=10), st.text(max_size=10))
 def test_no_challenge_raises_anything_else(challenge: bytes, user: str, password: str) -> None:
     with contextlib.suppress(AuthRefused):
