@@ -41,7 +41,20 @@ class Concealer:
         forms = {form for secret in secrets if len(secret) >= least for form in forms_of(secret)}
         longest_first = sorted(forms, key=lambda form: (-len(form), form))
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+        self._longest = len(longest_first[0]) if forms else 0
 
     def __call__(self, text: str) -> str:
         """Return a text without the secrets."""
         return self._pattern.sub(MASK, text) if self._pattern is not None else text
+
+    def beginning(self, text: str, length: int) -> str:
+        """Return what so many characters at the beginning of a text become; only a little more of it is looked at."""
+        if self._pattern is None:
+            return text[:length]
+        shown, position = list[str](), 0
+        for found in self._pattern.finditer(text[: length + self._longest]):
+            if found.start() >= length:
+                break
+            shown += (text[position : found.start()], MASK)
+            position = found.end()
+        return "".join((*shown, text[position:length]))

@@ -12,7 +12,14 @@ import meshregistry
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
 from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions, TlsFiles
 from meshregistry.sources.eureka.proxies import proxy_of
-from meshregistry.sources.failures import authorization_in, basic_authorization, cause, conceal, displayed, excerpt
+from meshregistry.sources.failures import (
+    authorization_in,
+    basic_authorization,
+    cause,
+    conceal_beginning,
+    displayed,
+    excerpt,
+)
 from meshregistry.telemetry.metrics import Metrics
 
 _NOT_OFFERED = frozenset({405, 410, 501})
@@ -154,7 +161,7 @@ class EurekaClient:
             raise SourceUnavailable(f"{node}{path}: {cause(error, headers)}") from error
         self._count(succeeded=response.status == 200)
         if response.status != 200:
-            parts = [conceal(b"".join(parts).decode("utf-8", "replace"), headers).encode()]
+            parts = [conceal_beginning(b"".join(parts), headers)]
         return Answer(response.status, parts, response.headers.get("Location", ""))
 
     async def _read(self, response: aiohttp.ClientResponse, place: str) -> list[bytes]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import aiohttp
 
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
-from meshregistry.sources.failures import authorization_in, cause, conceal, displayed, excerpt
+from meshregistry.sources.failures import authorization_in, cause, conceal_beginning, displayed, excerpt
 from meshregistry.sources.nacos.options import NacosOptions
 from meshregistry.telemetry.metrics import Metrics
 
@@ -128,7 +128,7 @@ class NacosClient:
             raise SourceUnavailable(f"{endpoint.shown(path)}: {cause(error, *sent)}") from error
         self._count(succeeded=response.status == 200)
         if response.status != 200:
-            body = conceal(body.decode("utf-8", "replace"), *sent).encode()
+            body = conceal_beginning(body, *sent)
         return Answer(response.status, body)
 
     async def _read(self, response: aiohttp.ClientResponse, endpoint: Endpoint, path: str) -> bytes:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
-from meshregistry.sources.failures import authorization_in, cause, conceal, displayed, excerpt, worst
+from meshregistry.sources.failures import authorization_in, cause, conceal, conceal_beginning, displayed, excerpt, worst
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,13 @@ def test_what_a_server_reads_out_of_a_header_or_an_address_is_concealed_too() ->
     assert {} == authorization_in("http://nacos:8848")
     text = "no: Basic cmVhZGVyOnN3b3JkL2Zpc2g= (reader:sword/fish), sword/fish, sword%2Ffish"
     assert "no: *** (***), ***, ***" == conceal(text, headers)
+
+
+def test_of_a_body_without_end_only_the_beginning_is_looked_at_and_concealed() -> None:
+    told = conceal_beginning(b"swordfish " + "鱼".encode() * 1_000_000 + b"swordfish", {"password": "swordfish"})
+
+    assert (True, 65_530) == (told.startswith("*** 鱼".encode()), len(told.decode()))
+    assert b"*** is refused" == conceal_beginning(b"swordfish is refused", {"password": "swordfish"})
 
 
 @given(

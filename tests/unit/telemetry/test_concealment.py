@@ -53,3 +53,16 @@ def test_no_secret_is_too_strange(secrets: list[str], text: str) -> None:
     concealed = Concealer(secrets, 4)(text)
 
     assert concealed == text or "***" in concealed
+
+
+@given(
+    st.lists(st.sampled_from(["secret", "secret-2", "se", "x", "secre"]), max_size=12).map("".join), st.integers(0, 40)
+)
+def test_the_beginning_of_a_text_is_that_of_the_whole(text: str, length: int) -> None:
+    """Nothing is left of a secret that the length cuts in two."""
+    concealer = Concealer(["secret", "secret-2"], 4)
+    beginning = concealer.beginning(text, length)
+
+    assert concealer(text).startswith(beginning)
+    assert len(text) > length or concealer(text) == beginning
+    assert "abc" == Concealer([], 4).beginning("abcdef", 3)
