@@ -14,10 +14,15 @@ T = TypeVar("T")
 DECODE_ERRORS = (ValueError, RecursionError)
 """What msgspec raises for bad bytes: DecodeError and ValidationError, UnicodeDecodeError, RecursionError."""
 
-_PAIR = rb"u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-_HALF = rb"u[dD][89a-fA-F][0-9a-fA-F]{2}"
-_ESCAPE = re.compile(rb"\\(?:" + _PAIR + rb"|(" + _HALF + rb")|.)")
-"""An escape in JSON; the group matches half of a surrogate pair without its other half."""
+_PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_HALF = rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+_PART = re.compile(
+    rb"((?:(?!" + _PAIR + rb")" + _HALF + rb")++)|(?:[^\\]++|" + _PAIR + rb"|(?!" + _HALF + rb")\\.)++", re.DOTALL
+)
+"""A part of a JSON text: the group matches halves of surrogate pairs without their other half, the rest all else."""
+
+_MOST_PARTS = 100_000
+"""Are looked at: a text with more halves than that is nobody's name, and 256 MB of them would take half a minute."""
 
 _REPLACEMENT = rb"\ufffd"
 
@@ -34,14 +39,19 @@ def understood(decode: Callable[[bytes], T], body: bytes) -> T:
         return decode(body)
     except DECODE_ERRORS as error:
         mended = mend(body)
-        if mended != body:
-            return understood(decode, mended)
+        if mended == body:
+            raise SourceDataError(f"not understood: {error}") from error
+    try:
+        return decode(mended)
+    except DECODE_ERRORS as error:
         raise SourceDataError(f"not understood: {error}") from error
 
 
 def mend(body: bytes) -> bytes:
-    """Return JSON whose halves of surrogate pairs are replacement characters."""
-    return _ESCAPE.sub(lambda escape: _REPLACEMENT if escape[1] else escape[0], body)
+    """Return JSON whose halves of surrogate pairs are replacement characters, but for those of an absurd many."""
+    return _PART.sub(
+        lambda part: _REPLACEMENT * (len(part[1]) // len(_REPLACEMENT)) if part[1] else part[0], body, _MOST_PARTS
+    )
 
 
 def fingerprint(body: bytes | Raw) -> int:
