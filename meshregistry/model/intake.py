@@ -30,10 +30,11 @@ class Admitted(NamedTuple):
 
 def inject_place(scope: Scope, policy: ConversionPolicy) -> Pairs:
     """Return the metadata that the place of a service adds to its instances."""
+    registry_id = scope.registry_id
     injected = {
         policy.meta_key_namespace: scope.namespace,
         policy.meta_key_group: scope.group,
-        policy.registry_id_meta_key if scope.registry_id else "": scope.registry_id,
+        policy.registry_id_meta_key if registry_id else "": registry_id,
     }
     injected.pop("", None)
     return sort_pairs(injected)

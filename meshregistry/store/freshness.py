@@ -336,7 +336,8 @@ class Freshness:
 
 def _list_wholes(scope: Scope) -> tuple[Scope, Scope]:
     """Return of what a statement is about a scope, too: of all groups, and of all namespaces of its registry."""
-    return scope._replace(group=""), scope._replace(group="", namespace="")
+    source, registry, namespace, _ = scope
+    return Scope(source, registry, namespace, ""), Scope(source, registry, "", "")
 
 
 def _places(claims: Iterable[Claim]) -> set[Place]:

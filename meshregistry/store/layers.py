@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from math import isqrt
-from typing import Self, TypeVar
+from typing import Self, TypeVar, overload
 
 Value = TypeVar("Value")
+Other = TypeVar("Other")
 
 
 class Layers(Mapping[str, Value]):
@@ -27,6 +28,18 @@ class Layers(Mapping[str, Value]):
         if value is None:
             raise KeyError(key)
         return value
+
+    @overload
+    def get(self, key: str, default: None = None, /) -> Value | None: ...
+
+    @overload
+    def get(self, key: str, default: Value | Other, /) -> Value | Other: ...
+
+    def get(self, key: str, default: Other | None = None, /) -> Value | Other | None:
+        """Return a value or the default, without the exception by which Mapping finds out: of a first world none is
+        there."""
+        value = self._over[key] if key in self._over else self._table.get(key)
+        return default if value is None else value
 
     def __contains__(self, key: object) -> bool:
         return self._over[key] is not None if key in self._over else key in self._table

@@ -1,6 +1,6 @@
 """How many endpoints the parts of registries have, and had within the last minute. Pure but for its own counts."""
 
-from collections import deque
+from collections import defaultdict, deque
 
 from meshregistry.model.instance import Scope
 from meshregistry.store.departures import covers, list_units
@@ -54,19 +54,19 @@ class Census:
     """The populations of every unit that a scope belongs to; owned by the mass guard."""
 
     def __init__(self) -> None:
-        self._populations: dict[Scope, Population] = {}
+        self._populations: defaultdict[Scope, Population] = defaultdict(Population)
         self._touched: set[Scope] = set()
 
     def move(self, scope: Scope, delta: int, now: float) -> None:
         """Note that endpoints of a scope came (positive) or left (negative)."""
         for unit in list_units(scope):
-            self._populations.setdefault(unit, Population()).move(delta, now)
+            self._populations[unit].move(delta, now)
             self._touched.add(unit)
 
     def displace(self, scope: Scope, number: int, now: float) -> None:
         """Note that a changed configuration took endpoints of a scope from their resources."""
         for unit in list_units(scope):
-            self._populations.setdefault(unit, Population()).displace(number, now)
+            self._populations[unit].displace(number, now)
             self._touched.add(unit)
 
     def touch(self, target: Scope) -> None:

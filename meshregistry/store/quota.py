@@ -6,6 +6,7 @@ source will not tell of it again until it changes.
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from typing import Final, NamedTuple
@@ -83,12 +84,12 @@ class Quota:
         self._contributions = contributions
         self._book = book
         self._gauge = metrics.refused_by_limits
-        self._accounts: dict[str, _Account] = {}
+        self._accounts: defaultdict[str, _Account] = defaultdict(_Account)
 
     def restore(self, claims: Mapping[ServiceKey, Iterable[Claim]]) -> None:
         """Count what another process had taken, whatever the limits are now."""
         for key, each in claims.items():
-            account = self._account(key.scope.source)
+            account = self._accounts[key.scope.source]
             account.counts[key] = sum(len(claim.endpoints) for claim in each)
             account.total += account.counts[key]
 
@@ -98,7 +99,7 @@ class Quota:
         What was taken before stays, whatever the limits say, and so do addresses that the service had a moment ago or
         has from another process.
         """
-        account, limits = self._account(key.scope.source), self._limits(key.scope.source)
+        account, limits = self._accounts[key.scope.source], self._limits(key.scope.source)
         room = limits.instances - account.total + account.counts.get(key, 0) if limits.instances else len(instances)
         is_beyond = bool(limits.services) and key not in account.counts and len(account.counts) >= limits.services
         if not instances or (len(instances) <= room and not is_beyond):
@@ -122,7 +123,7 @@ class Quota:
 
         Where not all of them may find room it is that of their names, so that every replica takes the same.
         """
-        account, limits = self._account(source), self._limits(source)
+        account, limits = self._accounts[source], self._limits(source)
         count = sum(map(len, services.values())) if limits.instances else 0
         is_tight = (limits.services and len(account.counts) + len(services) > limits.services) or (
             limits.instances and account.total + count > limits.instances
@@ -131,7 +132,7 @@ class Quota:
 
     def list_services(self, scopes: Collection[Scope]) -> list[ServiceKey]:
         """Return the services of scopes of which something is taken or waits."""
-        accounts = [self._account(source) for source in {scope.source for scope in scopes}]
+        accounts = [self._accounts[source] for source in {scope.source for scope in scopes}]
         return [key for each in accounts for key in (*each.counts, *each.untaken) if key.scope in scopes]
 
     @property
@@ -176,7 +177,7 @@ class Quota:
 
     def _split(self, key: ServiceKey, instances: tuple[Instance, ...]) -> tuple[list[Instance], list[Instance]]:
         """Return what stays in any case, and the others in the order in which they find room."""
-        account = self._account(key.scope.source)
+        account = self._accounts[key.scope.source]
         taken = account.taken.get(key)
         places = {(each.address, each.port) for each in taken or ()}
         addresses = {address for address, _ in self._book.departed(key)}
@@ -192,9 +193,6 @@ class Quota:
     def _limits(self, source: str) -> SourceLimits:
         rules = self._rules.get(source)
         return rules.limits if rules else SourceLimits()
-
-    def _account(self, source: str) -> _Account:
-        return self._accounts.setdefault(source, _Account())
 
 
 def _report(key: ServiceKey, reason: str, limit: str, left_out: int) -> Reject:
