@@ -60,7 +60,9 @@ def shift_time(instant: float, world: World, now: float, wall: float) -> float:
 
 
 def shift_history(history: History, world: World, now: float, wall: float) -> History:
-    """Translate the times of a world's history."""
+    """Translate the times of a world's history; nearly all have none."""
+    if not history.is_waiting:
+        return history
     since = None if history.empty_since is None else shift_time(history.empty_since, world, now, wall)
     idle = tuple((port, shift_time(at, world, now, wall)) for port, at in history.idle_ports)
     return msgspec.structs.replace(history, empty_since=since, idle_ports=idle)
@@ -76,8 +78,8 @@ def shift_hearsay(world: World, now: float, wall: float) -> Hearsay:
     heard = world.hearsay
     as_of = now - max(0.0, wall - world.as_of)
     statements = {scope: shift_time(at, world, now, wall) for scope, at in heard.statements.items()}
-    for key in world.claims:
-        if not {key.scope, key.scope._replace(group="")} & statements.keys():
-            statements[key.scope] = as_of
+    for scope in dict.fromkeys(key.scope for key in world.claims):
+        if not {scope, scope._replace(group="")} & statements.keys():
+            statements[scope] = as_of
     newcomers = {claim: shift_time(at, world, now, wall) for claim, at in heard.newcomers.items()}
     return Hearsay(statements, heard.given_up, newcomers, heard.doubted)
