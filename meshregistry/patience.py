@@ -15,7 +15,8 @@ from meshregistry.model.events import Sink, SourceSynced
 
 _log = logging.getLogger(__name__)
 
-_LOOK_S = 0.05
+_LOOK_S = 0.01
+"""How exactly a wait ends, seconds: a source that is refused a connection fails within a few milliseconds."""
 
 
 class PatienceOptions(msgspec.Struct, frozen=True):
