@@ -91,7 +91,7 @@ class HoldBook:
         if not self.holds:
             return set()
         hosts = {claim.hosts[0] for claim in (*before, *after)}
-        return {claim.resource_name for host in hosts for claim in self.departures.held_of_host(host)}
+        return set().union(*(self.departures.names_of_host(host) for host in hosts))
 
     def _find_home(self, host: str) -> str | None:
         """Return the resource that a host belongs to; where nobody claims it that of those whose claims are held."""

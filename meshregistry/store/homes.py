@@ -4,6 +4,7 @@ One host in two resources would be two services for istiod, each with a part of 
 sources' `resource_ns` do, and what people write has any name. Slime keeps them apart, and so does its profile.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 
 from meshregistry.model.claim import Claim
@@ -17,6 +18,9 @@ class Homes:
 
     def __init__(self) -> None:
         self._by_host: dict[str, dict[tuple[ServiceKey, str], Claim]] = {}
+        self._counts: dict[str, Counter[tuple[str, str]]] = {}
+        """Host → its claims, counted by source and name: an entry that merges ports is claimed by every service."""
+
         self._shared: set[str] = set()
 
     @property
@@ -30,15 +34,19 @@ class Homes:
 
     def home(self, host: str) -> str | None:
         """Return the one resource that has a host; None when nobody claims it, or one source under several names."""
-        claims = self._by_host.get(host)
-        return find_home(claims.values()) if claims else None
+        if host in self._shared:
+            return self._find(host)
+        names = {name for _, name in self._counts.get(host, ())}
+        return names.pop() if len(names) == 1 else None
 
     def add(self, claim: Claim) -> None:
         """Note a claim."""
         if claim.policy.profile is Profile.ISTIO:
-            host = claim.hosts[0]
-            self._by_host.setdefault(host, {})[claim.key, claim.resource_name] = claim
-            self._judge(host)
+            host, place = claim.hosts[0], (claim.key, claim.resource_name)
+            claims = self._by_host.setdefault(host, {})
+            if place not in claims:
+                self._count(claim, 1)
+            claims[place] = claim
 
     def remove(self, claim: Claim) -> None:
         """Forget a claim; one that is not known is none."""
@@ -47,7 +55,7 @@ class Homes:
         if claims.pop((claim.key, claim.resource_name), None) is not None:
             if not claims:
                 del self._by_host[host]
-            self._judge(host)
+            self._count(claim, -1)
 
     def names(self, hosts: Iterable[str]) -> set[str]:
         """Return every resource under which somebody claims one of the hosts, of those with several names."""
@@ -70,16 +78,16 @@ class Homes:
     def _find(self, host: str) -> str:
         return _choose(self._by_host[host].values())
 
-    def _judge(self, host: str) -> None:
-        claims = self._by_host.get(host, {})
-        if len(claims) <= 1:
-            self._shared.discard(host)
-            return
-        sources = {key.scope.source for key, _ in claims}
-        if len(sources) > 1 and len({name for _, name in claims}) > 1:
-            self._shared.add(host)
-        else:
-            self._shared.discard(host)
+    def _count(self, claim: Claim, step: int) -> None:
+        host, kind = claim.hosts[0], (claim.key.scope.source, claim.resource_name)
+        counts = self._counts.setdefault(host, Counter())
+        counts[kind] += step
+        if not counts[kind]:
+            del counts[kind]
+        if not counts:
+            del self._counts[host]
+        is_shared = len({source for source, _ in counts}) > 1 and len({name for _, name in counts}) > 1
+        (self._shared.add if is_shared else self._shared.discard)(host)
 
 
 def find_home(claims: Collection[Claim]) -> str | None:

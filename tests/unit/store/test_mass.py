@@ -1,12 +1,15 @@
 """The mass rule: what is suspicious is held, what is confirmed goes, what comes back is free."""
 
+from collections import Counter
+
 import pytest
 
+from meshregistry.model.claim import Claim
 from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.dubbo_policy import DubboPolicy
 from meshregistry.model.events import ScopeListing, ServiceReading, SourceSynced
 from meshregistry.model.instance import Scope, ServiceKey
-from meshregistry.model.policy import ConversionPolicy
+from meshregistry.model.policy import ConversionPolicy, MergedPorts
 from meshregistry.store.operator import Accept
 from meshregistry.store.rules import RulesReplaced
 from tests.support.guarded_world import OTHER_SCOPE, POLICY, SCOPE, GuardedWorld, fleet, instances, sharing
@@ -491,3 +494,22 @@ async def test_providers_that_were_replaced_during_a_restart_were_not_displaced_
 
     assert 0.0 == world.metric("held_endpoints")
     assert {("dubbo/com.acme.orders.dubbo", f"10.0.0.{number}") for number in range(20, 40)} == world.endpoints()
+
+
+async def test_services_that_share_a_host_cost_no_look_at_all_of_them_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry that merges ports is claimed by every service of its source."""
+    looks = Counter[int]()
+    for count in (100, 200):
+        world = GuardedWorld(conversion=ConversionPolicy(source="nacos", merged_ports=MergedPorts("mse.svc", "mse")))
+
+        def look(claim: Claim, count: int = count) -> str:
+            looks[count] += 1
+            return f"{claim.namespace}/{claim.name}"
+
+        monkeypatch.setattr(Claim, "resource_name", property(look))
+        await world.show(fleet(count, 2))
+        await world.show({})
+        await world.show(fleet(count, 2))
+        assert (2 * count, 0.0) == (world.count(), world.metric("held_endpoints"))
+
+    assert 2.0 == pytest.approx(looks[200] / looks[100], rel=0.1)
