@@ -22,6 +22,7 @@ from meshregistry.wire.resource import Resource
 _log = logging.getLogger(__name__)
 
 _NAMES_SHOWN = 5
+_REMOVED = "removed"
 _BY_OPERATOR = {Verdict.ACCEPTED, Verdict.REJECTED, Verdict.FROZEN, Verdict.THAWED}
 _LEVELS = {
     Verdict.AWAY: logging.INFO,
@@ -117,8 +118,9 @@ class Chronicle:
         for each, step in ((before, -1), (after, 1)):
             if each is not None:
                 self._metrics.held_services.labels(each.value).inc(step)
-        if after is not None:
-            self._metrics.guard_decisions.labels(after.value).inc()
+        verdict = after.value if after is not None else _REMOVED if change.entry is None else ""
+        if verdict:
+            self._metrics.guard_decisions.labels(verdict).inc()
         shown = print_subject(change.name)
         _log.info("guard.changed resource=%s rule=%s before=%s", shown, after or "none", before or "none")
         if change.entry is None or (after or before) is Rule.EMPTIED:

@@ -141,7 +141,7 @@ async def test_the_registry_and_then_the_guard_change_a_service() -> None:
     told = line.source, line.host, line.rule, line.endpoints
     assert ("nacos", "orders.nacos.svc.cluster.local", "empty_grace", 1) == told
     rules = ("empty_grace", "emptied")
-    assert [1.0, 1.0] == [world.metric("guard_decisions_total", verdict=rule) for rule in rules]
+    assert [1.0, 1.0, 1.0] == [world.metric("guard_decisions_total", verdict=each) for each in (*rules, "removed")]
     assert [0.0, 0.0] == [world.metric("held_services", rule=rule) for rule in rules]
 
 
