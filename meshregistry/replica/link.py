@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,11 +11,9 @@ from typing import TYPE_CHECKING
 from grpclib.client import Channel, Stream
 from grpclib.config import Configuration
 from grpclib.const import Cardinality
-from grpclib.encoding.base import CodecBase
-from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
-from h2.exceptions import H2Error
 
 from meshregistry.errors import MeshRegistryError
+from meshregistry.grpc.messages import STREAM_FAILURES, BytesCodec, OversizedMessage, receive
 from meshregistry.replica.options import ReplicaOptions
 from meshregistry.replica.siblings import Address
 from meshregistry.replica.state import TooLarge
@@ -28,24 +25,11 @@ if TYPE_CHECKING:
 _METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 _WINDOW_BYTES = 4 * 1024 * 1024
 _MAX_NAMES = 10_000
-_FRAME = struct.Struct(">?I")
 
 # discovery.proto: DeltaDiscoveryResponse, Resource; any.proto.
 _RESOURCES, _NONCE, _REMOVED = 2, 5, 6
 _NAME, _ANY = 3, 2
 _VALUE = 2
-
-_FAILURES = (
-    GRPCError,
-    ProtocolError,
-    StreamTerminatedError,
-    H2Error,
-    OSError,
-    TimeoutError,
-    AssertionError,  # grpclib: the stream ended inside a message
-    struct.error,  # grpclib: the stream ended inside a message header
-    ValueError,
-)
 
 
 class Loss(StrEnum):
@@ -74,16 +58,6 @@ class Delivery:
     removed: tuple[str, ...] = ()
 
 
-class _BytesCodec(CodecBase):
-    __content_subtype__ = "proto"
-
-    def encode(self, message: bytes, message_type: object) -> bytes:
-        return message
-
-    def decode(self, data: bytes, message_type: object) -> bytes:
-        return data
-
-
 async def follow(address: Address, type_url: str, options: ReplicaOptions, take: Callable[[Delivery], bool]) -> None:
     """Subscribe to all of a type at a sibling and hand over every response, acknowledged, until `take` returns True.
 
@@ -102,7 +76,7 @@ async def follow(address: Address, type_url: str, options: ReplicaOptions, take:
                 if take(read_delivery(response)):
                     return
                 await _send(stream, DeltaDiscoveryRequest(type_url=type_url, response_nonce=response.text(_NONCE)))
-    except _FAILURES as error:
+    except (*STREAM_FAILURES, ValueError) as error:
         loss = Loss.MALFORMED if isinstance(error, ValueError) else Loss.LOST
         loss = Loss.TOO_LARGE if isinstance(error, TooLarge) else loss
         raise SiblingLost(f"{address[0]}:{address[1]}: {str(error) or type(error).__name__}", loss) from error
@@ -120,7 +94,7 @@ async def _open(address: Address, options: ReplicaOptions) -> AsyncIterator[Stre
         _http2_max_pings_without_data=0,
         ssl_target_name_override=options.tls.server_name or None if options.tls else None,
     )
-    channel = Channel(host, port, codec=_BytesCodec(), config=configuration, ssl=_context(options))
+    channel = Channel(host, port, codec=BytesCodec(), config=configuration, ssl=_context(options))
     try:
         async with channel.request(_METHOD, Cardinality.STREAM_STREAM, bytes, bytes) as stream:
             async with asyncio.timeout(options.connect_timeout_s):
@@ -142,20 +116,11 @@ def _context(options: ReplicaOptions) -> ssl.SSLContext | None:
 
 
 async def _receive(stream: Stream[bytes, bytes], max_bytes: int) -> bytes | None:
-    """Return the next message, None at the end; grpclib's own way believes any announced length."""
-    if not stream._recv_initial_metadata_done:
-        await stream.recv_initial_metadata()
-    # Only inside its wrapper does a wait end when the stream or the connection does.
-    with stream._wrapper:
-        header = await stream._stream.recv_data(_FRAME.size)
-        if not header:
-            return None
-        compressed, size = _FRAME.unpack(header)
-        if compressed:
-            raise ProtocolError("compressed messages are not supported")
-        if size > max_bytes:
-            raise TooLarge(f"a message of {size} bytes, at most {max_bytes} are taken (replicas.max_message_bytes)")
-        return await stream._stream.recv_data(size)
+    try:
+        return await receive(stream, max_bytes)
+    except OversizedMessage as error:
+        text = f"a message of {error.size} bytes, at most {max_bytes} are taken (replicas.max_message_bytes)"
+        raise TooLarge(text) from error
 
 
 async def _send(stream: Stream[bytes, bytes], request: "betterproto.Message") -> None:

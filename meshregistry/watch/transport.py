@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from grpclib.client import Channel, Stream
 from grpclib.config import Configuration
 from grpclib.const import Cardinality
-from grpclib.encoding.base import CodecBase
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from h2.exceptions import H2Error
+
+from meshregistry.grpc.messages import BytesCodec
 
 METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
 WINDOW_BYTES = 1 << 20
@@ -46,20 +47,6 @@ class StreamEnded(Exception):
     """The stream could not be opened or is over; the message is for people and names the gRPC status if any."""
 
 
-class BytesCodec(CodecBase):
-    """Messages are bytes already, so their size is limited only by memory."""
-
-    __content_subtype__ = "proto"
-
-    def encode(self, message: bytes, message_type: object) -> bytes:
-        """The bytes as they are."""
-        return message
-
-    def decode(self, data: bytes, message_type: object) -> bytes:
-        """The bytes as they are."""
-        return data
-
-
 class AdsStream:
     """A state-of-the-world stream, for use inside the ``async with`` of ``Connection.stream`` only."""
 
@@ -72,7 +59,7 @@ class AdsStream:
             await self._stream.send_message(request)
 
     async def receive(self) -> bytes:
-        """The next message; raises StreamEnded at the end of the stream. Cancelling it ruins the stream."""
+        """The next message, of any size; raises StreamEnded at the end of the stream. Cancelling ruins the stream."""
         with _connection_failures_named():
             message = await self._stream.recv_message()
             if message is None:

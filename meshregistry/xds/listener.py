@@ -16,13 +16,13 @@ from grpclib.config import Configuration
 from grpclib.protocol import H2Protocol
 from grpclib.server import Handler, Server
 
+from meshregistry.grpc.messages import BytesCodec
 from meshregistry.telemetry.metrics import Metrics
 from meshregistry.xds.connection import Connection
 from meshregistry.xds.door import Door
 from meshregistry.xds.options import AdsOptions
 from meshregistry.xds.reading import ReadingTurns
 from meshregistry.xds.tls import Certificate
-from meshregistry.xds.transport import BytesCodec
 
 _log = logging.getLogger(__name__)
 

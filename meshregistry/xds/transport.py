@@ -1,18 +1,16 @@
 """Messages on a grpclib stream, as bytes, with the limits that grpclib has not.
 
-grpclib's own send copies the whole message to put five bytes in front of it and then writes it frame by frame, and
-its receive believes any announced length. Both are done here on its HTTP/2 stream, a private attribute: grpclib is
-pinned to the exact version.
+grpclib's own send copies the whole message to put five bytes in front of it and then writes it frame by frame. It is
+done here on its HTTP/2 stream, a private attribute: grpclib is pinned to the exact version.
 """
 
 import asyncio
 import struct
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from grpclib.const import Status
-from grpclib.encoding.base import CodecBase
 from grpclib.exceptions import GRPCError
 from grpclib.protocol import Stream as HttpStream
 from grpclib.server import Stream
@@ -20,12 +18,12 @@ from h2.connection import ConnectionInputs
 from h2.errors import ErrorCodes
 from h2.stream import StreamInputs
 
+from meshregistry.grpc.messages import CompressedMessage, OversizedMessage, read_message, write_head
 from meshregistry.xds.encode import Message
 from meshregistry.xds.pacer import Pacer
 
 ByteStream = Stream[bytes, bytes]
 
-_FRAME = struct.Struct(">?I")
 _DATA_HEAD = struct.Struct(">BHHI")
 """The head of a DATA frame (RFC 9113, 4.1): length in 24 bits, type 0 and no flags in 16, stream."""
 
@@ -36,40 +34,19 @@ _PART_BYTES: Final = 64 * 1024
 """A client that takes less than this within the send timeout does not read."""
 
 
-class BytesCodec(CodecBase):
-    """Passes messages through as the bytes they are."""
-
-    __content_subtype__ = "proto"
-
-    def encode(self, message: Any, message_type: Any) -> bytes:
-        """Return the message, which is bytes already."""
-        return bytes(message)
-
-    def decode(self, data: bytes, message_type: Any) -> bytes:
-        """Return the data."""
-        return data
-
-
 async def receive(stream: ByteStream, max_bytes: int) -> bytes | None:
     """Return the next request; None when the client has ended its side. Cancelling loses the stream's place.
 
     Raises:
         GRPCError: the request is compressed, larger than `max_bytes`, or cut off.
     """
-    frame = await _read(stream, _FRAME.size)
-    if not frame:
-        return None
-    compressed, size = _FRAME.unpack(frame)
-    if compressed:
-        raise GRPCError(Status.UNIMPLEMENTED, "compressed requests are not supported")
-    if size > max_bytes:
-        raise GRPCError(Status.RESOURCE_EXHAUSTED, f"request of {size} bytes, at most {max_bytes} are accepted")
-    return await _read(stream, size)
-
-
-async def _read(stream: ByteStream, size: int) -> bytes:
     try:
-        return await stream._stream.recv_data(size)
+        return await read_message(stream._stream, max_bytes)
+    except CompressedMessage as error:
+        raise GRPCError(Status.UNIMPLEMENTED, "compressed requests are not supported") from error
+    except OversizedMessage as error:
+        text = f"request of {error.size} bytes, at most {max_bytes} are accepted"
+        raise GRPCError(Status.RESOURCE_EXHAUSTED, text) from error
     except AssertionError as error:
         # This is how grpclib says that the client ended its side in the middle of a message.
         raise GRPCError(Status.INVALID_ARGUMENT, "request is cut off") from error
@@ -83,7 +60,7 @@ async def send(stream: ByteStream, message: Message, timeout_s: float, pacer: Pa
             out, so the stream is dead.
     Cancelling leaves the stream dead, too.
     """
-    head = _FRAME.pack(False, message.size) + message.head
+    head = write_head(message.size) + message.head
     parts = _Parts((head, *message.body.chunks, message.tail))
     clock = asyncio.get_running_loop().time
     async with asyncio.timeout(timeout_s) as limit:

@@ -9,8 +9,9 @@ from envoy.service.discovery.v3 import discovery_pb2
 from grpclib.const import Cardinality, Handler
 from grpclib.server import Server, Stream
 
+from meshregistry.grpc.messages import BytesCodec
 from meshregistry.watch.families import ISTIOD_124
-from meshregistry.watch.transport import METHOD, BytesCodec
+from meshregistry.watch.transport import METHOD
 from tests.support.watch_builders import SERVICE_ENTRY_URL, full, response_bytes
 
 Script = Callable[[Stream[bytes, bytes]], Awaitable[None]]

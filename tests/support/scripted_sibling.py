@@ -9,9 +9,9 @@ from google.protobuf.any_pb2 import Any
 from grpclib.const import Cardinality, Handler
 from grpclib.server import Server, Stream
 
+from meshregistry.grpc.messages import BytesCodec
 from meshregistry.replica.state import cut_state
 from meshregistry.store.saved import read_head
-from meshregistry.watch.transport import BytesCodec
 
 ByteStream = Stream[bytes, bytes]
 Script = Callable[[ByteStream], Awaitable[None]]

@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "telemetry": set(),
     "_proto": set(),
+    "grpc": set(),
     "persistence": {"store"},
     "ledger": {"model", "store", "persistence"},
     "admin": {"model", "store"},
@@ -62,19 +63,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
     "wire": {"model"},
     "store": {"model", "wire"},
-    "sources": {"model", "_proto"},
+    "sources": {"model", "grpc", "_proto"},
     "http": {"model", "wire", "store"},
-    "xds": {"model", "wire", "store", "_proto"},
-    "watch": {"_proto"},
-    "replica": {"model", "wire", "store", "_proto"},
-    "sim": {"_proto"},
+    "xds": {"model", "wire", "store", "grpc", "_proto"},
+    "watch": {"grpc", "_proto"},
+    "replica": {"model", "wire", "store", "grpc", "_proto"},
+    "sim": {"grpc", "_proto"},
     "comparison": set(),
     "kubernetes": {"model"},
     **dict.fromkeys(COMPOSITION_ROOT, COMPOSED),
 }
 """Room → rooms it may import, besides itself and the leaves."""
 
-GRPC_PLACES = ("xds", "sources/nacos", "watch", "sim", "replica")
+GRPC_PLACES = ("grpc", "xds", "sources/nacos", "watch", "sim", "replica")
 MESSAGE_PLACES = ("xds", "sources/nacos", "watch", "sim", "replica")
 FOREIGN_PLACES: dict[str, tuple[str, ...]] = {
     "grpclib": GRPC_PLACES,
@@ -232,6 +233,12 @@ def test_libraries_stay_in_their_places(path: str) -> None:
         if not path.startswith(tuple(f"{place}/" for place in FOREIGN_PLACES[library]))
     }
     assert set() == misplaced
+
+
+@pytest.mark.parametrize("path", modules())
+def test_grpc_is_spoken_where_its_library_may_be_only(path: str) -> None:
+    speaks = "grpc" in rooms_imported(path, modules()[path])
+    assert not speaks or path.startswith(tuple(f"{place}/" for place in GRPC_PLACES))
 
 
 @pytest.mark.parametrize("path", [path for path in modules() if path.startswith(tuple(f"{r}/" for r in PURE_ROOMS))])

@@ -10,17 +10,17 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import orjson
 from grpclib.config import Configuration
 from grpclib.const import Cardinality
 from grpclib.const import Handler as Method
-from grpclib.encoding.base import CodecBase
 from grpclib.exceptions import ProtocolError, StreamTerminatedError
 from grpclib.protocol import H2Protocol
 from grpclib.server import Handler, Server, Stream
 
+from meshregistry.grpc.messages import BytesCodec
 from meshregistry.sim.nacos.clients import HEALTHY, Address, Client, Clients, Timers
 from meshregistry.sim.nacos.payload import Payload, PayloadError, pack, unpack
 from meshregistry.sim.nacos.rpc import NamingRpc, refuse
@@ -210,7 +210,7 @@ class _Listener(Server):
     """grpclib's server; knows its connections by the address of the peer."""
 
     def __init__(self, service: RpcServer) -> None:
-        super().__init__([service], codec=_BytesCodec(), config=Configuration())
+        super().__init__([service], codec=BytesCodec(), config=Configuration())
         self._connections: dict[Address, asyncio.Transport] = {}
 
     def cut(self, address: Address) -> None:
@@ -257,18 +257,6 @@ class _Protocol(H2Protocol):
         """End every stream of the connection."""
         super().connection_lost(exc)
         self.note(self._address, None)
-
-
-class _BytesCodec(CodecBase):
-    """Passes messages through as the bytes they are."""
-
-    __content_subtype__ = "proto"
-
-    def encode(self, message: Any, message_type: Any) -> bytes:
-        return bytes(message)
-
-    def decode(self, data: bytes, message_type: Any) -> bytes:
-        return data
 
 
 def _address(stream: _Stream) -> Address:

@@ -6,7 +6,6 @@ A grpclib channel connects again silently when its connection is lost, and Nacos
 
 import asyncio
 import ssl
-import struct
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
@@ -14,11 +13,11 @@ import msgspec
 from grpclib.client import Channel, Stream
 from grpclib.config import Configuration
 from grpclib.const import Cardinality
-from grpclib.encoding.base import CodecBase
-from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
+from grpclib.exceptions import GRPCError
 from h2.exceptions import H2Error
 
 from meshregistry.errors import SourceDataError, SourceUnavailable
+from meshregistry.grpc.messages import STREAM_FAILURES, BytesCodec, OversizedMessage, receive, write_head
 from meshregistry.sources.failures import conceal, excerpt
 from meshregistry.sources.nacos.messages import ConnectionLost
 from meshregistry.sources.nacos.nodes import GrpcAddress
@@ -30,18 +29,6 @@ UNARY = "/Request/request"
 STREAM = "/BiRequestStream/requestBiStream"
 
 _WINDOW_BYTES = 4 << 20
-_FRAME = struct.Struct(">?I")
-
-_FAILURES = (
-    GRPCError,
-    ProtocolError,
-    StreamTerminatedError,
-    H2Error,
-    OSError,
-    AssertionError,  # grpclib: the stream ended inside a message
-    NotImplementedError,  # grpclib: a compressed message
-    struct.error,  # grpclib: the stream ended inside a message header
-)
 
 ByteStream = Stream[bytes, bytes]
 
@@ -53,20 +40,6 @@ class ChannelOptions(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout_s: float
     max_body_bytes: int
     tls: GrpcTls | None
-
-
-class BytesCodec(CodecBase):
-    """Messages are bytes already."""
-
-    __content_subtype__ = "proto"
-
-    def encode(self, message: bytes, message_type: object) -> bytes:
-        """The bytes as they are."""
-        return message
-
-    def decode(self, data: bytes, message_type: object) -> bytes:
-        """The bytes as they are."""
-        return data
 
 
 class NacosStream:
@@ -84,7 +57,7 @@ class NacosStream:
         framed = bytearray()
         for message in messages:
             data = encode_payload(message, {})
-            framed += _FRAME.pack(False, len(data)) + data
+            framed += write_head(len(data)) + data
         with _failures_named():
             async with asyncio.timeout(self._options.request_timeout_s):
                 with self._stream._wrapper:
@@ -93,7 +66,7 @@ class NacosStream:
     async def receive(self) -> Payload:
         """Return the next message. Raises ConnectionLost at the end, however it comes; cancelling ruins the stream."""
         with _failures_named():
-            data = await _receive(self._stream, self._options.max_body_bytes)
+            data = await receive(self._stream, self._options.max_body_bytes)
         if data is None:
             raise ConnectionLost("closed by the server")
         return decode_payload(data)
@@ -144,7 +117,7 @@ class NacosChannel:
                     async with request as stream:
                         stream._wrapper = FairWrapper()
                         await stream.send_message(encode_payload(message, headers), end=True)
-                        data = await _receive(stream, self._options.max_body_bytes)
+                        data = await receive(stream, self._options.max_body_bytes)
         except TimeoutError as error:
             text = f"{message.type}: no reply in {self._options.request_timeout_s:g} s"
             raise SourceUnavailable(text) from error
@@ -166,34 +139,15 @@ class NacosChannel:
                 await stream.cancel()
 
 
-async def _receive(stream: ByteStream, max_bytes: int) -> bytes | None:
-    """Read one message; grpclib's own way believes any announced length."""
-    if not stream._recv_initial_metadata_done:
-        await stream.recv_initial_metadata()
-    # Only inside its wrapper does a wait end when the stream or the connection does.
-    with stream._wrapper:
-        return await _receive_frame(stream, max_bytes)
-
-
-async def _receive_frame(stream: ByteStream, max_bytes: int) -> bytes | None:
-    header = await stream._stream.recv_data(_FRAME.size)
-    if not header:
-        return None
-    compressed, size = _FRAME.unpack(header)
-    if compressed:
-        raise ProtocolError("compressed messages are not supported")
-    if size > max_bytes:
-        raise SourceDataError(f"a message of {size} bytes, at most {max_bytes} are accepted")
-    return await stream._stream.recv_data(size)
-
-
 @contextmanager
 def _failures_named(sent: Mapping[str, str] | None = None) -> Iterator[None]:
     try:
         yield
     except TimeoutError:
         raise
-    except _FAILURES as error:
+    except OversizedMessage as error:
+        raise SourceDataError(str(error)) from error
+    except STREAM_FAILURES as error:
         raise ConnectionLost(excerpt(conceal(_describe(error), sent).encode())) from error
 
 

@@ -10,10 +10,10 @@ from google.protobuf.any_pb2 import Any
 from grpclib.const import Cardinality, Handler
 from grpclib.server import Server, Stream
 
+from meshregistry.grpc.messages import BytesCodec
 from meshregistry.replica.link import Delivery, SiblingLost, follow
 from meshregistry.replica.options import ReplicaOptions
 from meshregistry.sources.cancellation import run_apart
-from meshregistry.watch.transport import BytesCodec
 
 pytestmark = pytest.mark.anyio
 
