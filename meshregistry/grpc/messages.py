@@ -74,8 +74,8 @@ async def receive(stream: Stream[bytes, bytes], max_bytes: int) -> bytes | None:
 async def read_message(stream: HttpStream, max_bytes: int) -> bytes | None:
     """Return the next message on either side of an HTTP/2 stream, None at the end.
 
-    Raises CompressedMessage, OversizedMessage, and grpclib's AssertionError when the stream ends inside a message.
-    Cancelling loses the stream's place.
+    Raises CompressedMessage, OversizedMessage, and AssertionError, as grpclib does, where the stream ends inside a
+    message. Cancelling loses the stream's place.
     """
     head = await stream.recv_data(_HEAD.size)
     if not head:
@@ -85,4 +85,8 @@ async def read_message(stream: HttpStream, max_bytes: int) -> bytes | None:
         raise CompressedMessage("compressed messages are not supported")
     if size > max_bytes:
         raise OversizedMessage(size, max_bytes)
-    return await stream.recv_data(size)
+    message = await stream.recv_data(size)
+    if len(message) < size:
+        # grpclib says so itself, unless not a byte of the message has come.
+        raise AssertionError("Received less data than expected")
+    return message

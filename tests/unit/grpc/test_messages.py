@@ -45,7 +45,7 @@ async def test_a_compressed_message_is_refused() -> None:
         await read_message(stream_of(b"\1" + write_head(5)[1:] + b"first"), LIMIT)
 
 
-@pytest.mark.parametrize("cut", [write_head(5)[:4], write_head(5) + b"firs"])
+@pytest.mark.parametrize("cut", [write_head(5)[:4], write_head(5), write_head(5) + b"firs"])
 async def test_a_stream_that_ends_inside_a_message_gives_none(cut: bytes) -> None:
     with pytest.raises(AssertionError):
         await read_message(stream_of(cut), LIMIT)
