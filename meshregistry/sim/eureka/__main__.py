@@ -3,8 +3,6 @@
 import argparse
 import contextlib
 import itertools
-import signal
-import sys
 
 import anyio
 
@@ -14,6 +12,7 @@ from meshregistry.sim.eureka.load import Churn, Load
 from meshregistry.sim.eureka.node import NodeOptions
 from meshregistry.sim.eureka.registry import RegistryOptions
 from meshregistry.sim.eureka.server import SimEureka, SimOptions
+from meshregistry.sim.process import stay
 
 _MS = 1000
 
@@ -33,25 +32,14 @@ async def _serve(arguments: argparse.Namespace) -> None:
     servers[0].load(Load(applications=arguments.applications, instances=arguments.instances))
     for server in servers[1:]:
         server.node.copy_peers()
-    async with contextlib.AsyncExitStack() as stack, anyio.create_task_group() as tasks:
+    churn = Churn(servers[0].node)
+    async with contextlib.AsyncExitStack() as stack:
         for server in servers:
             await stack.enter_async_context(server)
         applications, instances = servers[0].node.registry.counts()
         urls = ",".join(server.base_url for server in servers)
-        sys.stdout.write(f"SIM READY {urls} applications={applications} instances={instances}\n")
-        sys.stdout.flush()
-        if arguments.churn_s:
-            tasks.start_soon(_churn, servers[0], arguments.churn_s)
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for _ in signals:
-                tasks.cancel_scope.cancel()
-
-
-async def _churn(server: SimEureka, period_s: float) -> None:
-    churn = Churn(server.node)
-    while True:
-        await anyio.sleep(period_s)
-        churn.step("replace", int(server.clock() * _MS))
+        ready = f"{urls} applications={applications} instances={instances}"
+        await stay(ready, lambda: churn.step("replace", int(servers[0].clock() * _MS)), arguments.churn_s)
 
 
 def _options(arguments: argparse.Namespace, port: int) -> SimOptions:

@@ -2,8 +2,6 @@
 
 import argparse
 import contextlib
-import signal
-import sys
 
 import anyio
 
@@ -13,6 +11,7 @@ from meshregistry.sim.nacos.load import Churn, Load
 from meshregistry.sim.nacos.rpc_server import RpcOptions
 from meshregistry.sim.nacos.server import SimNacos, SimOptions
 from meshregistry.sim.nacos.views import Dialect
+from meshregistry.sim.process import stay
 
 
 def main() -> None:
@@ -26,22 +25,11 @@ async def _serve(arguments: argparse.Namespace) -> None:
     sim = SimNacos(_options(arguments))
     load = _load(arguments)
     sim.load(load)
-    async with sim, anyio.create_task_group() as tasks:
-        services, instances = sim.registry.counts()
-        sys.stdout.write(f"SIM READY {sim.base_url} services={services} instances={instances}\n")
-        sys.stdout.flush()
-        if arguments.churn_s:
-            tasks.start_soon(_churn, sim, load.namespace, arguments.churn_s)
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for _ in signals:
-                tasks.cancel_scope.cancel()
-
-
-async def _churn(sim: SimNacos, namespace: str, period_s: float) -> None:
     churn = Churn(sim.registry)
-    while True:
-        await anyio.sleep(period_s)
-        churn.step(namespace, "replace")
+    async with sim:
+        services, instances = sim.registry.counts()
+        ready = f"{sim.base_url} services={services} instances={instances}"
+        await stay(ready, lambda: churn.step(load.namespace, "replace"), arguments.churn_s)
 
 
 def _options(arguments: argparse.Namespace) -> SimOptions:

@@ -2,11 +2,10 @@
 
 import argparse
 import contextlib
-import signal
-import sys
 
 import anyio
 
+from meshregistry.sim.process import stay
 from meshregistry.sim.zookeeper.codes import Version
 from meshregistry.sim.zookeeper.content import Churn, Load, populate
 from meshregistry.sim.zookeeper.control import Control
@@ -26,25 +25,14 @@ async def _serve(arguments: argparse.Namespace) -> None:
     sim = SimZooKeeper(SimOptions(host=arguments.host, port=arguments.port, rules=rules))
     populate(sim.state, _load(arguments))
     control = Control(sim).listener(arguments.host, arguments.control_port or 0)
-    async with sim, anyio.create_task_group() as tasks:
+    churn = Churn(lambda: sim.state)
+    async with sim:
         if arguments.control_port is not None:
             await control.start()
         url = f" control=http://{arguments.host}:{control.port}" if control.port else ""
-        sys.stdout.write(f"SIM READY {sim.address} nodes={len(sim.state.tree)}{url}\n")
-        sys.stdout.flush()
-        if arguments.churn_s:
-            tasks.start_soon(_churn, sim, arguments.dubbo_root, arguments.churn_s)
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for _ in signals:
-                tasks.cancel_scope.cancel()
+        ready = f"{sim.address} nodes={len(sim.state.tree)}{url}"
+        await stay(ready, lambda: churn.step(arguments.dubbo_root), arguments.churn_s)
     await control.stop()
-
-
-async def _churn(sim: SimZooKeeper, root: str, period_s: float) -> None:
-    churn = Churn(lambda: sim.state)
-    while True:
-        await anyio.sleep(period_s)
-        churn.step(root)
 
 
 def _load(arguments: argparse.Namespace) -> Load:
