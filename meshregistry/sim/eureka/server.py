@@ -6,7 +6,6 @@ one asyncio loop, in a test's process or in its own (`__main__`).
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from types import TracebackType
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -20,6 +19,7 @@ from meshregistry.sim.eureka.load import Load, populate
 from meshregistry.sim.eureka.node import Node, NodeOptions
 from meshregistry.sim.eureka.traffic import Traffic
 from meshregistry.sim.http_listener import HttpListener, cut, write_slices
+from meshregistry.sim.lifetime import Startable
 
 _MS = 1000
 _CONTEXT = "eureka"
@@ -37,7 +37,7 @@ class SimOptions:
     node: NodeOptions = field(default_factory=NodeOptions)
 
 
-class SimEureka:
+class SimEureka(Startable):
     """One server: `node` is its content, `traffic` what was asked of it.
 
     Use it as an async context manager or by `start` and `stop`; a stopped server refuses connections, keeps
@@ -100,15 +100,6 @@ class SimEureka:
             timer.cancel()
         self._timers.clear()
         await self._listener.stop()
-
-    async def __aenter__(self) -> "SimEureka":
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     def _own(self, path: str) -> Call:
         """A call as readers make it."""

@@ -8,11 +8,11 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from types import TracebackType
 
 from aiohttp import web
 
 from meshregistry.sim.http_listener import HttpListener, cut, write_slices
+from meshregistry.sim.lifetime import Startable
 from meshregistry.sim.nacos.access import Access, Credentials
 from meshregistry.sim.nacos.api_v1 import ApiV1
 from meshregistry.sim.nacos.api_v3 import ApiV3
@@ -51,7 +51,7 @@ class SimOptions:
     fuzzy: FuzzyOptions = field(default_factory=FuzzyOptions)
 
 
-class SimNacos:
+class SimNacos(Startable):
     """One server: `registry` is its content, `traffic` what was asked of it.
 
     Use it as an async context manager or by `start` and `stop`; a stopped server refuses connections, keeps
@@ -142,15 +142,6 @@ class SimNacos:
         await self.rpc.stop()
         self._timers.stop()
         await self._listener.stop()
-
-    async def __aenter__(self) -> "SimNacos":
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     def answer(self, call: Call) -> Reply:
         """The answer of a healthy server; no I/O."""

@@ -5,8 +5,8 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
 
+from meshregistry.sim.lifetime import Startable
 from meshregistry.sim.zookeeper.connection import Connection
 from meshregistry.sim.zookeeper.faults import Fault, FaultPlan
 from meshregistry.sim.zookeeper.state import Rules, State
@@ -22,7 +22,7 @@ class SimOptions:
     tls: ssl.SSLContext | None = None
 
 
-class SimZooKeeper:
+class SimZooKeeper(Startable):
     """One standalone server: `state` is its content and its counters, `faults` how it misbehaves.
 
     Use it as an async context manager or by `start` and `stop`; a stopped server refuses connections, keeps
@@ -122,12 +122,3 @@ class SimZooKeeper:
         for number in self.state.sessions.due():
             self.state.end_session(number)
         self.schedule_expiry()
-
-    async def __aenter__(self) -> "SimZooKeeper":
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
