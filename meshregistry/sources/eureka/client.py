@@ -10,6 +10,7 @@ from yarl import URL
 
 import meshregistry
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
+from meshregistry.sources.bodies import read_parts
 from meshregistry.sources.eureka.options import EurekaOptions, EurekaServerOptions, TlsFiles
 from meshregistry.sources.eureka.proxies import proxy_of
 from meshregistry.sources.failures import (
@@ -154,7 +155,7 @@ class EurekaClient:
             proxy = proxy_of(url, name or "")
             request = self._session.get(url, headers=headers, allow_redirects=False, server_hostname=name, proxy=proxy)
             async with request as response:
-                parts = await self._read(response, f"{node}{path}")
+                parts = await read_parts(response, self._options.max_body_bytes, f"{node}{path}")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: a host that is no name, which a redirect may hold, or a header with a line break.
             self._count(succeeded=False)
@@ -163,16 +164,6 @@ class EurekaClient:
         if response.status != 200:
             parts = [conceal_beginning(b"".join(parts), headers)]
         return Answer(response.status, parts, response.headers.get("Location", ""))
-
-    async def _read(self, response: aiohttp.ClientResponse, place: str) -> list[bytes]:
-        parts: list[bytes] = []
-        length = 0
-        async for chunk in response.content.iter_any():
-            length += len(chunk)
-            if length > self._options.max_body_bytes:
-                raise SourceDataError(f"{place}: body longer than {self._options.max_body_bytes} bytes")
-            parts.append(chunk)
-        return parts
 
     def _count(self, *, succeeded: bool) -> None:
         self._requests.labels("eureka", "true" if succeeded else "false").inc()

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import aiohttp
 
 from meshregistry.errors import SourceAuthError, SourceDataError, SourceError, SourceUnavailable
+from meshregistry.sources.bodies import read_parts
 from meshregistry.sources.failures import authorization_in, cause, conceal_beginning, displayed, excerpt
 from meshregistry.sources.nacos.options import NacosOptions
 from meshregistry.telemetry.metrics import Metrics
@@ -122,7 +123,7 @@ class NacosClient:
         sent = (dict(self._options.headers), authorization_in(endpoint.address), headers, data, signature)
         try:
             async with request as response:
-                body = await self._read(response, endpoint, path)
+                body = b"".join(await read_parts(response, self._options.max_body_bytes, endpoint.shown(path)))
         except (aiohttp.ClientError, OSError, ValueError) as error:  # the last: a name that cannot be looked up
             self._count(succeeded=False)
             raise SourceUnavailable(f"{endpoint.shown(path)}: {cause(error, *sent)}") from error
@@ -130,16 +131,6 @@ class NacosClient:
         if response.status != 200:
             body = conceal_beginning(body, *sent)
         return Answer(response.status, body)
-
-    async def _read(self, response: aiohttp.ClientResponse, endpoint: Endpoint, path: str) -> bytes:
-        chunks: list[bytes] = []
-        length = 0
-        async for chunk in response.content.iter_any():
-            length += len(chunk)
-            if length > self._options.max_body_bytes:
-                raise SourceDataError(f"{endpoint.shown(path)}: body longer than {self._options.max_body_bytes} bytes")
-            chunks.append(chunk)
-        return b"".join(chunks)
 
     def _count(self, *, succeeded: bool) -> None:
         self._requests.labels("nacos", "true" if succeeded else "false").inc()
