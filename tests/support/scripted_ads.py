@@ -1,17 +1,16 @@
 """An ADS server that does what a test tells it, stream by stream."""
 
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from envoy.service.discovery.v3 import discovery_pb2
 from grpclib.const import Cardinality, Handler
-from grpclib.server import Server, Stream
+from grpclib.server import Stream
 
-from meshregistry.grpc.messages import BytesCodec
 from meshregistry.watch.families import ISTIOD_124
 from meshregistry.watch.transport import METHOD
+from tests.support import grpc_peer
 from tests.support.watch_builders import SERVICE_ENTRY_URL, full, response_bytes
 
 Script = Callable[[Stream[bytes, bytes]], Awaitable[None]]
@@ -50,16 +49,8 @@ class ScriptedServer:
 async def serving(*scripts: Script) -> AsyncIterator[ScriptedServer]:
     """A server on a free port."""
     ads = ScriptedServer(list(scripts))
-    server = Server([ads], codec=BytesCodec())
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        ads.port = listener.getsockname()[1]
-        await server.start(sock=listener)
-        try:
-            yield ads
-        finally:
-            server.close()
+    async with grpc_peer.serving(ads) as ads.port:
+        yield ads
 
 
 async def answer_everything(stream: Stream[bytes, bytes], ads: ScriptedServer) -> list[discovery_pb2.DiscoveryRequest]:

@@ -1,15 +1,12 @@
-"""A sibling that says what a test wants it to say, on a port of its own."""
+"""A sibling that says what a test wants it to say; served by `grpc_peer`."""
 
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 
 from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf.any_pb2 import Any
 from grpclib.const import Cardinality, Handler
-from grpclib.server import Server, Stream
+from grpclib.server import Stream
 
-from meshregistry.grpc.messages import BytesCodec
 from meshregistry.replica.state import cut_state
 from meshregistry.store.saved import read_head
 
@@ -33,20 +30,6 @@ class Sibling:
 
     def __mapping__(self) -> dict[str, Handler]:
         return {_METHOD: Handler(self.handle, Cardinality.STREAM_STREAM, bytes, bytes)}
-
-
-@asynccontextmanager
-async def serving(sibling: Sibling, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[int]:
-    """Serve a sibling at an address for as long as the block lasts; yields the port."""
-    server = Server([sibling], codec=BytesCodec())
-    with socket.socket() as listener:
-        listener.bind((host, port))
-        listener.listen()
-        await server.start(sock=listener)
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            server.close()
 
 
 def answer(pieces: Mapping[str, bytes]) -> bytes:

@@ -12,7 +12,8 @@ from meshregistry.replica.options import ReplicaOptions
 from meshregistry.store.holds import HoldReport
 from meshregistry.store.operator import Freeze, OperatorDecision, Thaw
 from meshregistry.telemetry.metrics import Metrics
-from tests.support.scripted_sibling import ByteStream, Sibling, answer, serving
+from tests.support.grpc_peer import serving
+from tests.support.scripted_sibling import ByteStream, Sibling, answer
 
 pytestmark = pytest.mark.anyio
 

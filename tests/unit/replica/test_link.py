@@ -1,70 +1,39 @@
 """The stream to a sibling: what it says that is none of it ends the stream, and nothing else."""
 
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import pytest
 from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf.any_pb2 import Any
-from grpclib.const import Cardinality, Handler
-from grpclib.server import Server, Stream
 
-from meshregistry.grpc.messages import BytesCodec
 from meshregistry.replica.link import Delivery, SiblingLost, follow
 from meshregistry.replica.options import ReplicaOptions
 from meshregistry.sources.cancellation import run_apart
+from tests.support.grpc_peer import serving
+from tests.support.scripted_sibling import ByteStream, Sibling
 
 pytestmark = pytest.mark.anyio
-
-_METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
-
 
 PATIENT = ReplicaOptions((), connect_timeout_s=5.0)
 
 
-class Sibling:
-    """Answers the first request with bytes, and keeps what comes next."""
-
-    def __init__(self, answer: bytes) -> None:
-        self._answer = answer
-        self.acknowledged = b""
-
-    async def handle(self, stream: Stream[bytes, bytes]) -> None:
-        await stream.recv_message()
-        await stream.send_message(self._answer)
-        self.acknowledged = await stream.recv_message() or b""
-
-    def __mapping__(self) -> dict[str, Handler]:
-        return {_METHOD: Handler(self.handle, Cardinality.STREAM_STREAM, bytes, bytes)}
-
-
-@asynccontextmanager
-async def serving(sibling: Sibling) -> AsyncIterator[int]:
-    server = Server([sibling], codec=BytesCodec())
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        await server.start(sock=listener)
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            server.close()
-
-
 async def deliveries(answer: bytes, options: ReplicaOptions = PATIENT) -> tuple[list[Delivery], str, bytes]:
-    """Follow a sibling; returns what it delivered, how it was lost, and what it heard last."""
+    """Follow a sibling that answers once; returns what it delivered, how it was lost, and what it heard then."""
     taken: list[Delivery] = []
-    sibling = Sibling(answer)
+    heard = b""
+
+    async def tell(stream: ByteStream) -> None:
+        nonlocal heard
+        await stream.recv_message()
+        await stream.send_message(answer)
+        heard = await stream.recv_message() or b""
 
     def take(delivery: Delivery) -> bool:
         taken.append(delivery)
         return False
 
-    async with serving(sibling) as port:
+    async with serving(Sibling(tell)) as port:
         with pytest.raises(SiblingLost) as lost:
             await run_apart(lambda: follow(("127.0.0.1", port), "type", options, take))
-    return taken, str(lost.value), sibling.acknowledged
+    return taken, str(lost.value), heard
 
 
 def deep_metadata(levels: int) -> bytes:

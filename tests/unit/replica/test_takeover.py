@@ -19,8 +19,9 @@ from meshregistry.store.operator import ServeAnyway
 from meshregistry.store.saved import decode_world, encode_world
 from meshregistry.store.world import World
 from meshregistry.telemetry.metrics import Metrics
+from tests.support.grpc_peer import serving
 from tests.support.saved_worlds import SYNCED, Process, instance, listing, terms_of
-from tests.support.scripted_sibling import ByteStream, Script, Sibling, serving, silent, telling
+from tests.support.scripted_sibling import ByteStream, Script, Sibling, silent, telling
 
 pytestmark = pytest.mark.anyio
 
