@@ -12,7 +12,8 @@ from meshregistry.sim.eureka.codecs import XSTREAM, Codec
 from meshregistry.sim.eureka.faults import BodyFault, Fault
 from meshregistry.sources.eureka import HoldOptions, Mode
 from tests.support.eureka_live import EurekaRig, Row, SimRig
-from tests.support.eureka_view import MODES, TIMEOUT_S, EurekaView, reading, server_options
+from tests.support.eureka_view import MODES, EurekaView, reading, server_options
+from tests.support.source_view import TIMEOUT_S
 
 pytestmark = [
     pytest.mark.anyio,

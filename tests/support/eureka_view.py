@@ -1,24 +1,22 @@
 """A running Eureka source in a test, and what its updates add up to."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from meshregistry.model.instance import Instance
 from meshregistry.sources.eureka import EurekaOptions, EurekaServerOptions, EurekaSource, HoldOptions, Mode
 from meshregistry.sources.polling import PollOptions
 from meshregistry.telemetry.metrics import Metrics
 from tests.support.eureka_live import EurekaRig, Row
 from tests.support.eureka_model import Services
+from tests.support.source_view import PolledView, running
 
 PERIOD_S = 0.05
-TIMEOUT_S = 20.0
 MODES = {"delta": Mode.DELTA, "polling": Mode.POLLING}
 BELIEVED = HoldOptions(hold_s=0.0)
 """Every answer is believed at once: tests of what a registry shows do not wait."""
 
 
-class EurekaView(Services):
+class EurekaView(Services, PolledView):
     """The services as published, beside the source that does so."""
 
     def __init__(self) -> None:
@@ -38,35 +36,12 @@ class EurekaView(Services):
             name: sorted((each.address, each.port) for each in instances) for name, instances in self.services.items()
         }
 
-    def readings(self, *, failed: bool = False) -> float:
-        """How many readings ended, well or badly."""
-        labels = {"source": "eureka", "status": "false" if failed else "true"}
-        return self.metrics.registry.get_sample_value("meshregistry_pollings_count", labels) or 0.0
-
-    async def until(self, condition: Callable[["EurekaView"], bool]) -> None:
-        """Wait until the condition holds."""
-        async with asyncio.timeout(TIMEOUT_S):
-            while not condition(self):  # noqa: ASYNC110 - metrics and the status page have no event to wait for
-                await asyncio.sleep(0.01)
-
-    async def until_services(self, services: Mapping[str, tuple[Instance, ...]]) -> None:
-        """Wait until exactly these services are there; on time-out the comparison is the failure."""
-        try:
-            await self.until(lambda view: view.services == services)
-        except TimeoutError:
-            assert services == self.services
-
     async def until_rows(self, rows: Mapping[str, list[Row]]) -> None:
-        """The same for addresses and ports alone."""
+        """Do as `until_services` for addresses and ports alone."""
         try:
             await self.until(lambda view: view.rows == rows)
         except TimeoutError:
             assert rows == self.rows
-
-    async def next_reading(self, count: int = 1, *, failed: bool = False) -> None:
-        """Wait for readings that start after now."""
-        wanted = self.readings(failed=failed) + count + 1
-        await self.until(lambda view: view.readings(failed=failed) >= wanted)
 
 
 def server_options(rig: EurekaRig, **changes: object) -> EurekaServerOptions:
@@ -93,7 +68,5 @@ async def reading(*servers: EurekaServerOptions, **changes: object) -> AsyncIter
     }
     view = EurekaView()
     view.source = EurekaSource(EurekaOptions(servers=servers, **fields), view.metrics)  # type: ignore[arg-type]
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(view.source.run(view))
+    async with running(view.source, view):
         yield view
-        task.cancel()

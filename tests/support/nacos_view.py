@@ -1,7 +1,6 @@
 """A running Nacos source in a test, and what its updates add up to."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -19,9 +18,9 @@ from meshregistry.sources.nacos.options import WatchOptions
 from meshregistry.sources.polling import PollOptions
 from meshregistry.telemetry.metrics import Metrics
 from tests.support.nacos_rig import LONG_LIFE, NacosRig
+from tests.support.source_view import PolledView, running
 
 PERIOD_S = 0.05
-TIMEOUT_S = 20.0
 
 Mode = Mapping[str, object]
 """Further options of a source."""
@@ -55,12 +54,12 @@ class Store(Protocol):
         ...
 
 
-class View:
+class View(PolledView):
     """A sink that does with updates what the store does, and remembers them."""
 
     def __init__(self, store: Store | None = None) -> None:
         self._store = store
-        self.services: dict[str, tuple[Instance, ...]] = {}
+        self.services = {}
         self.updates: list[SourceUpdate] = []
         self.absences: list[Scope] = []
         """What was away before anything was read of it: no news of what is registered."""
@@ -130,29 +129,6 @@ class View:
         assert isinstance(described, dict)
         return described
 
-    def readings(self, *, failed: bool = False) -> float:
-        """How many readings ended, well or badly."""
-        labels = {"source": "nacos", "status": "false" if failed else "true"}
-        return self.metrics.registry.get_sample_value("meshregistry_pollings_count", labels) or 0.0
-
-    async def until(self, condition: Callable[["View"], bool], timeout_s: float = TIMEOUT_S) -> None:
-        """Wait until the condition holds."""
-        async with asyncio.timeout(timeout_s):
-            while not condition(self):  # noqa: ASYNC110 - metrics and the status page have no event to wait for
-                await asyncio.sleep(0.01)
-
-    async def until_services(self, services: Mapping[str, tuple[Instance, ...]]) -> None:
-        """Wait until exactly these services are there; on time-out the comparison is the failure."""
-        try:
-            await self.until(lambda view: view.services == services)
-        except TimeoutError:
-            assert services == self.services
-
-    async def next_reading(self, count: int = 1, *, failed: bool = False) -> None:
-        """Wait for readings that start after now."""
-        wanted = self.readings(failed=failed) + count + 1
-        await self.until(lambda view: view.readings(failed=failed) >= wanted)
-
 
 def server_options(rig: NacosRig, **changes: object) -> NacosServerOptions:
     """Return the options that read the rig's own namespace."""
@@ -180,7 +156,5 @@ async def feeding(store: Store | None, *servers: NacosServerOptions, **changes: 
     fields: dict[str, object] = {"polling": polling, "request_timeout_s": 5.0, **changes}
     view = View(store)
     view.source = NacosSource(NacosOptions(servers=servers, **fields), view.metrics)  # type: ignore[arg-type]
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(view.source.run(view))
+    async with running(view.source, view):
         yield view
-        task.cancel()

@@ -12,6 +12,7 @@ from meshregistry.sources.zookeeper.options import Mode, ResyncOptions, ZooKeepe
 from meshregistry.sources.zookeeper.session import SessionOptions
 from meshregistry.sources.zookeeper.source import ZooKeeperSource
 from meshregistry.telemetry.metrics import Metrics
+from tests.support.source_view import running
 from tests.support.zookeeper_testimony import Row
 
 TIMEOUT_S = 30.0
@@ -167,7 +168,5 @@ async def reading(*servers: ZooKeeperServerOptions, **changes: object) -> AsyncI
     fields: dict[str, object] = {"polling": polling, **changes}
     view = View()
     view.source = ZooKeeperSource(ZooKeeperOptions(servers=servers, **fields), view.metrics)  # type: ignore[arg-type]
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(view.source.run(view))
+    async with running(view.source, view):
         yield view
-        task.cancel()
