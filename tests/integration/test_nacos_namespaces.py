@@ -13,7 +13,7 @@ from meshregistry.sources.nacos import NacosScope
 from meshregistry.sources.nacos.options import WatchOptions
 from meshregistry.sources.polling import PollOptions
 from tests.support.nacos_rig import NacosRig
-from tests.support.nacos_view import PERIOD_S, Mode, View, reading, server_options
+from tests.support.nacos_view import PERIOD_S, Mode, View, is_subscribed, reading, server_options
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 
@@ -64,12 +64,8 @@ async def _until_pushed(view: View, namespaces: tuple[str, ...]) -> None:
     """Wait until every service of the namespaces is subscribed and the readings have become rare."""
 
     def is_up(view: View) -> bool:
-        sides = view.registry["namespaces"]
-        assert isinstance(sides, list)
-        own = [side for side in sides if side["namespace"] in namespaces]
-        return len(own) == len(namespaces) and all(
-            side["connected"] and side["subscriptions"] and not side["subscriptions_waiting"] for side in own
-        )
+        own = [side for side in view.namespaces if side["namespace"] in namespaces]
+        return len(own) == len(namespaces) and all(map(is_subscribed, own))
 
     await view.until(is_up)
     readings = -1.0

@@ -20,7 +20,7 @@ from meshregistry.sim.nacos.state import Namespace, ServiceKey
 from meshregistry.sim.nacos.views import Dialect
 from meshregistry.sources.nacos import NacosScope, NacosServerOptions
 from meshregistry.sources.nacos.options import WatchOptions
-from tests.support.nacos_view import PERIOD_S, View, reading
+from tests.support.nacos_view import PERIOD_S, View, is_subscribed, reading
 
 pytestmark = [pytest.mark.anyio, pytest.mark.simulator_only]
 
@@ -67,15 +67,11 @@ async def _watched(*sims: SimNacos, resync_s: float = RARELY_S, **server: object
 
 
 def _push_side(view: View, namespace: str = "public") -> dict[str, object]:
-    namespaces = view.registry["namespaces"]
-    assert isinstance(namespaces, list)
-    found: dict[str, object] = next(each for each in namespaces if each["namespace"] == namespace)
-    return found
+    return next(each for each in view.namespaces if each["namespace"] == namespace)
 
 
 def _is_up(view: View) -> bool:
-    side = _push_side(view)
-    return side["connected"] is True and bool(side["subscriptions"]) and not side["subscriptions_waiting"]
+    return is_subscribed(_push_side(view))
 
 
 def _pushed(view: View) -> list[ServiceReading]:

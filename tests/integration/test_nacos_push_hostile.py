@@ -57,24 +57,12 @@ def _at(*lasts: int) -> tuple[Instance, ...]:
     return tuple(Instance(f"10.0.0.{last}", 80, "DEFAULT") for last in lasts)
 
 
-def _side(view: View) -> dict[str, object]:
-    namespaces = view.registry["namespaces"]
-    assert isinstance(namespaces, list)
-    first: dict[str, object] = namespaces[0]
-    return first
-
-
-def _is_up(view: View) -> bool:
-    side = _side(view)
-    return side["connected"] is True and bool(side["subscriptions"]) and not side["subscriptions_waiting"]
-
-
 def _news(view: View) -> list[SourceUpdate]:
     return [update for update in view.updates if isinstance(update, ScopeListing | ServiceReading)]
 
 
 def _pushes(view: View) -> int:
-    pushed = _side(view)["pushes_total"]
+    pushed = view.side["pushes_total"]
     assert isinstance(pushed, int)
     return pushed
 
@@ -108,7 +96,7 @@ def _certificates(folder: Path) -> tuple[ssl.SSLContext, GrpcTls, GrpcTls]:
 async def test_pushes_come_over_tls(tmp_path: Path) -> None:
     context, trusted, _ = _certificates(tmp_path)
     async with _simulated(rpc=replace(QUICK, tls=context)) as sim, _read(sim, grpc_tls=trusted) as view:
-        await view.until(_is_up)
+        await view.until(View.is_up)
         sim.registry.register(ORDERS, SimInstance("10.0.0.2", 80))
         await view.until_services({"orders": _at(1, 2)})
 
@@ -116,30 +104,30 @@ async def test_pushes_come_over_tls(tmp_path: Path) -> None:
 async def test_an_authority_that_is_not_trusted_gets_no_word_and_polling_goes_on(tmp_path: Path) -> None:
     context, _, foreign = _certificates(tmp_path)
     async with _simulated(rpc=replace(QUICK, tls=context)) as sim, _read(sim, grpc_tls=foreign) as view:
-        await view.until(lambda view: "CERTIFICATE_VERIFY_FAILED" in str(_side(view)["last_error"]))
+        await view.until(lambda view: "CERTIFICATE_VERIFY_FAILED" in str(view.side["last_error"]))
         sim.registry.register(ORDERS, SimInstance("10.0.0.2", 80))
         await view.until_services({"orders": _at(1, 2)})
-        assert 0 == _side(view)["connections_total"]
+        assert 0 == view.side["connections_total"]
 
 
 @pytest.mark.parametrize("dialect", [Dialect.V2, Dialect.V3])
 async def test_an_access_key_opens_listings_and_pushes(dialect: Dialect) -> None:
     known = Credentials(username="nacos", password="unknown to us", access_key="AK", secret_key="SK")
     async with _simulated(dialect, credentials=known) as sim, _read(sim, access_key=AccessKey("AK", "SK")) as view:
-        await view.until(_is_up)
+        await view.until(View.is_up)
         sim.registry.register(ORDERS, SimInstance("10.0.0.2", 80))
         await view.until_services({"orders": _at(1, 2)})
-        assert {} == _side(view)["subscriptions_refused"]
+        assert {} == view.side["subscriptions_refused"]
 
 
 async def test_a_wrong_signature_is_loud_and_asks_slowly(caplog: pytest.LogCaptureFixture) -> None:
     known = Credentials(username="nacos", password="unknown to us", access_key="AK", secret_key="SK")
     async with _simulated(credentials=known) as sim, _read(sim, access_key=AccessKey("AK", "s3cr3t")) as view:
         await view.until(lambda view: view.readings(failed=True) >= 3)
-        await view.until(lambda view: _side(view)["connected"] is True)
+        await view.until(lambda view: view.side["connected"] is True)
         assert [] == view.updates
         assert "403" in str(view.scope["last_error"])
-        assert 1 == _side(view)["connections_total"]
+        assert 1 == view.side["connections_total"]
     assert "s3cr3t" not in caplog.text
 
 
@@ -178,7 +166,7 @@ async def test_each_broken_message_takes_nothing_away_and_pushes_come_when_it_is
             await asyncio.sleep(0.5)
 
             sim.set_rpc_faults()
-            await view.until(_is_up)
+            await view.until(View.is_up)
             sim.registry.register(ORDERS, SimInstance("10.0.0.3", 80))
             await view.until_services({"orders": _at(1, 2, 3)})
 
@@ -190,8 +178,8 @@ async def test_a_fuzzy_watch_that_never_finishes_is_left_for_lists_of_names(monk
     async with _simulated() as sim:
         sim.set_rpc_faults(RpcFault(type="NamingFuzzyWatchSyncRequest", stall=True))
         async with _read(sim) as view:
-            await view.until(lambda view: _side(view)["rung"] == "service_list")
-            assert "did not finish" in str(_side(view)["stepped_down"])
+            await view.until(lambda view: view.side["rung"] == "service_list")
+            assert "did not finish" in str(view.side["stepped_down"])
 
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -234,11 +222,11 @@ async def test_what_is_no_nacos_on_the_grpc_port_leaves_polling_alone(talk: Talk
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port: int = server.sockets[0].getsockname()[1]
     async with server, _simulated() as sim, _read(sim, request_timeout_s=0.3, grpc_port=port) as view:
-        await view.until(lambda view: _side(view)["last_error"] is not None)
+        await view.until(lambda view: view.side["last_error"] is not None)
         sim.registry.register(ORDERS, SimInstance("10.0.0.2", 80))
         await view.until_services({"orders": _at(1, 2)})
         await asyncio.sleep(0.5)
-        assert 0 == _side(view)["connections_total"]
+        assert 0 == view.side["connections_total"]
     await asyncio.sleep(0.05)  # the server's side hears of the end
 
     assert 1 <= calls <= 2 + (time.monotonic() - began) / 0.05
@@ -249,7 +237,7 @@ async def test_what_is_no_nacos_on_the_grpc_port_leaves_polling_alone(talk: Talk
 
 async def test_a_thousand_equal_pushes_are_no_news() -> None:
     async with _simulated() as sim, _read(sim) as view:
-        await view.until(_is_up)
+        await view.until(View.is_up)
         await view.until_services({"orders": _at(1)})
         before, pushed = _news(view), _pushes(view)
         for _ in range(1000):
@@ -260,32 +248,32 @@ async def test_a_thousand_equal_pushes_are_no_news() -> None:
 
 async def test_many_services_that_come_and_go_leave_nothing_behind() -> None:
     async with _simulated() as sim, _read(sim) as view:
-        await view.until(_is_up)
+        await view.until(View.is_up)
         keys = [ServiceKey(f"svc-{number}") for number in range(MANY)]
         for key in keys:
             sim.registry.register(key, SimInstance("10.0.0.9", 80))
-        await view.until(lambda view: len(view.services) == MANY + 1 and _is_up(view), timeout_s=40.0)
+        await view.until(lambda view: len(view.services) == MANY + 1 and view.is_up(), timeout_s=40.0)
         for key in keys:
             sim.registry.deregister(key, "10.0.0.9", 80)
             sim.registry.remove_service(key)
         await view.until_services({"orders": _at(1)})
-        await view.until(lambda view: _side(view)["subscriptions"] == 1)
+        await view.until(lambda view: view.side["subscriptions"] == 1)
         await view.until(lambda _: sim.pushes.count() == 1)
 
 
 async def test_nodes_that_send_us_to_each_other_cannot_make_us_run() -> None:
     async with _simulated() as first, _simulated() as second, _read(first, second) as view:
-        await view.until(_is_up)
+        await view.until(View.is_up)
         ports = [int(sim.base_url.rpartition(":")[2]) for sim in (first, second)]
         for _ in range(100):
             first.rpc.redirect("127.0.0.1", ports[1])
             second.rpc.redirect("127.0.0.1", ports[0])
             await asyncio.sleep(0.02)
-        connections = _side(view)["connections_total"]
+        connections = view.side["connections_total"]
         assert isinstance(connections, int)
         assert 2 <= connections <= 30  # 2 s of at least a tenth each
 
-        await view.until(_is_up)
+        await view.until(View.is_up)
         first.registry.register(ORDERS, SimInstance("10.0.0.2", 80))
         second.registry.register(ORDERS, SimInstance("10.0.0.2", 80))
         await view.until_services({"orders": _at(1, 2)})
@@ -314,14 +302,14 @@ async def test_a_group_that_vanishes_is_subscribed_no_more_until_it_comes_back(d
     key = ServiceKey("a", "G9")
     async with _simulated(dialect) as sim, _read(sim, all_namespaces=True) as view:
         sim.registry.register(key, SimInstance("10.0.0.2", 80))
-        await view.until(lambda view: _groups(view) == {"DEFAULT_GROUP": 1, "G9": 1} and _is_up(view))
-        assert (2, 2) == (_side(view)["subscriptions"], sim.pushes.count())
+        await view.until(lambda view: _groups(view) == {"DEFAULT_GROUP": 1, "G9": 1} and view.is_up())
+        assert (2, 2) == (view.side["subscriptions"], sim.pushes.count())
         sim.registry.deregister(key, "10.0.0.2", 80)
         sim.registry.remove_service(key)
         await view.until(lambda view: _groups(view) == {"DEFAULT_GROUP": 1})
         await view.until(lambda _: sim.pushes.count() == 1)
-        assert 1 == _side(view)["subscriptions"]
+        assert 1 == view.side["subscriptions"]
 
         sim.registry.register(key, SimInstance("10.0.0.3", 80))
-        await view.until(lambda view: _groups(view) == {"DEFAULT_GROUP": 1, "G9": 1} and _is_up(view))
-        assert (2, 2) == (_side(view)["subscriptions"], sim.pushes.count())
+        await view.until(lambda view: _groups(view) == {"DEFAULT_GROUP": 1, "G9": 1} and view.is_up())
+        assert (2, 2) == (view.side["subscriptions"], sim.pushes.count())

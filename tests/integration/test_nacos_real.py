@@ -83,21 +83,9 @@ async def killable(
     return server, f"t-{uuid.uuid4().hex[:12]}"
 
 
-def _side(view: View) -> dict[str, object]:
-    namespaces = view.registry["namespaces"]
-    assert isinstance(namespaces, list)
-    side: dict[str, object] = namespaces[0]
-    return side
-
-
-def _is_up(view: View) -> bool:
-    side = _side(view)
-    return side["connected"] is True and bool(side["subscriptions"]) and not side["subscriptions_waiting"]
-
-
 async def _until_pushed(view: View) -> None:
     """Wait until everything is subscribed and the readings have become rare."""
-    await view.until(_is_up)
+    await view.until(View.is_up)
     await asyncio.sleep(4 * PERIOD_S)
 
 
@@ -131,9 +119,9 @@ async def test_tokens_that_expire_are_replaced_by_polling_and_on_the_connection(
                 await strict_rig.register(f"late-{last}", f"10.0.0.{last}", 80)
                 await asyncio.gather(*(_until_at(view, last) for view in (polled, pushed)))
 
-            await pushed.until(_is_up)
-            assert ({}, 1) == (_side(pushed)["subscriptions_refused"], _side(pushed)["connections_total"])
-            assert ["service_list"] * 2 == [str(_side(pushed)["rung"])] * 2
+            await pushed.until(View.is_up)
+            assert ({}, 1) == (pushed.side["subscriptions_refused"], pushed.side["connections_total"])
+            assert ["service_list"] * 2 == [str(pushed.side["rung"])] * 2
             assert readings == pushed.readings()
             assert [0.0, 0.0] == [view.readings(failed=True) for view in (polled, pushed)]
         logins = [sum(gateway.calls[path] for path in LOGINS) for gateway in (polled_by, pushed_by)]
@@ -160,10 +148,10 @@ async def test_a_fuzzy_watch_beyond_its_cap_is_left_and_nothing_is_missed(strict
     everything = {"orders": _at(1), **{name: _at(number) for number, name in enumerate(names, start=2)}}
     async with reading(server_options(strict_rig), watch=WATCH, resync_period_s=0.5) as view:
         if not before:
-            await view.until(lambda view: _side(view)["rung"] == "fuzzy_watch" and _is_up(view))
+            await view.until(lambda view: view.side["rung"] == "fuzzy_watch" and view.is_up())
             await fill()
-        await view.until(lambda view: _side(view)["rung"] == "service_list")
-        assert ("50311" if before else "hides") in str(_side(view)["stepped_down"])
+        await view.until(lambda view: view.side["rung"] == "service_list")
+        assert ("50311" if before else "hides") in str(view.side["stepped_down"])
         await view.until_services(everything)
 
         await strict_rig.register("late", "10.0.0.9", 80)
@@ -176,8 +164,8 @@ async def test_a_connection_that_the_operator_sends_away_comes_back(open_rigs: l
         async with reading(server_options(rig), watch=WATCH, resync_period_s=RARELY_S) as view:
             await _until_pushed(view)
             await _send_away(rig)
-            await view.until(lambda view: _side(view)["connections_total"] == 2 and _is_up(view))
-            assert "sent away by the server" in str(_side(view)["last_error"])
+            await view.until(lambda view: view.side["connections_total"] == 2 and view.is_up())
+            assert "sent away by the server" in str(view.side["last_error"])
 
             await rig.register("users", "10.0.0.2", 80)
             await view.until_services({"orders": _at(1), "users": _at(2)})
@@ -226,10 +214,10 @@ async def test_a_kill_in_the_midst_of_subscribing_loses_nothing(killable: tuple[
             assert 0 < _waiting(view)
 
         await anyio.to_thread.run_sync(server.start)
-        await view.until(lambda view: _side(view)["connected"] is True)
+        await view.until(lambda view: view.side["connected"] is True)
         owner = await stack.enter_async_context(connected(server.base_url, namespace))
         await _register_all(owner, everything)
-        await view.until(lambda view: _is_up(view) and _side(view)["subscriptions"] == MANY)
+        await view.until(lambda view: view.is_up() and view.side["subscriptions"] == MANY)
         await view.until(lambda view: view.scope["held_instances"] == 0)
         assert everything == view.services
 
@@ -237,7 +225,7 @@ async def test_a_kill_in_the_midst_of_subscribing_loses_nothing(killable: tuple[
         await _register_all(owner, {"svc-7": grown})
         await view.until_services({**everything, "svc-7": grown})
 
-    assert 2 == _side(view)["connections_total"]
+    assert 2 == view.side["connections_total"]
     assert all(listing.names == everything.keys() and all(listing.services.values()) for listing in view.listings)
     shown = [len(update.instances) for update in view.updates if isinstance(update, ServiceReading)]
     assert not shown or min(shown) >= 2
@@ -245,7 +233,7 @@ async def test_a_kill_in_the_midst_of_subscribing_loses_nothing(killable: tuple[
 
 def _waiting(view: View) -> int:
     """Return how many subscriptions are not confirmed; 0 before any is wanted."""
-    return int(str(_side(view)["subscriptions_waiting"]))
+    return int(str(view.side["subscriptions_waiting"]))
 
 
 def _bare(number: int, last: int) -> Instance:
@@ -265,13 +253,13 @@ async def _be_silent(rig: RealRig) -> None:
     quiet = WatchOptions(list_period_s=RARELY_S)
     async with reading(server_options(rig), watch=quiet, resync_period_s=RARELY_S) as view:
         await _until_pushed(view)
-        readings, pushes = view.readings(), _side(view)["pushes_total"]
+        readings, pushes = view.readings(), view.side["pushes_total"]
         await asyncio.sleep(QUIET_S)
-        assert (readings, pushes) == (view.readings(), _side(view)["pushes_total"])
+        assert (readings, pushes) == (view.readings(), view.side["pushes_total"])
 
         await rig.register("orders", "10.0.0.2", 80)
         await view.until_services({"orders": (instance("10.0.0.1", 80), instance("10.0.0.2", 80))})
-        assert (readings, 1) == (view.readings(), _side(view)["connections_total"])
+        assert (readings, 1) == (view.readings(), view.side["connections_total"])
 
 
 async def _send_away(rig: RealRig) -> None:

@@ -134,12 +134,6 @@ def _scopes(view: View) -> list[dict[str, object]]:
     return scopes
 
 
-def _namespaces(view: View) -> list[dict[str, object]]:
-    namespaces = view.registry["namespaces"]
-    assert isinstance(namespaces, list)
-    return namespaces
-
-
 def _sample(view: View, name: str, **labels: str) -> float | None:
     return view.metrics.registry.get_sample_value(name, {"source": "nacos", **labels})
 
@@ -276,14 +270,14 @@ async def test_where_no_groups_can_be_listed_nothing_is_complete(dialect: Dialec
             await view.until(lambda view: "plain" in view.union)
             await view.next_reading(2, failed=True)
             assert ([], True) == (view.synced, view.source.is_failing)
-            assert f"groups cannot be listed: {sim.base_url}" in str(_namespaces(view)[0]["groups_unknown"])
+            assert f"groups cannot be listed: {sim.base_url}" in str(view.namespaces[0]["groups_unknown"])
             assert 1.0 == _sample(view, "meshregistry_source_failing", scope="nacos/public/*")
 
             sim.set_faults()
             await view.until(lambda view: bool(view.synced))
             assert {"plain": ["10.0.0.1"], "a": ["10.0.0.2"]} == view.union
             await view.until(lambda view: not view.source.is_failing)
-            assert None is _namespaces(view)[0]["groups_unknown"]
+            assert None is view.namespaces[0]["groups_unknown"]
             assert 0.0 == _sample(view, "meshregistry_source_failing", scope="nacos/public/*")
 
 
@@ -301,7 +295,7 @@ async def test_groups_that_were_found_are_read_on_when_they_cannot_be_listed_any
             await view.until(lambda view: "b" not in view.union)
             sim.registry.remove_service(ServiceKey("b", "G2"))
             await _until_union(view, {"a": ["10.0.0.1", "10.0.0.3"]})
-            assert "403" in str(_namespaces(view)[0]["groups_unknown"])
+            assert "403" in str(view.namespaces[0]["groups_unknown"])
 
 
 async def test_what_is_read_over_grpc_alone_is_not_all_groups() -> None:
@@ -309,7 +303,7 @@ async def test_what_is_read_over_grpc_alone_is_not_all_groups() -> None:
         _register(sim, "a", "10.0.0.1", "G1")
         sim.set_faults(Fault(path=CATALOGUE[Dialect.V2], status=503))
         async with reading(_everything(sim), **MODES["watching"]) as view:
-            await view.until(lambda view: "over gRPC" in str(_namespaces(view)))
+            await view.until(lambda view: "over gRPC" in str(view.namespaces))
             await view.next_reading(2, failed=True)
             assert [] == view.synced
 
@@ -323,7 +317,7 @@ async def test_a_service_without_a_group_costs_completeness_and_nothing_else() -
         async with reading(options) as view:
             await _until_union(view, {"a": ["10.0.0.1"]})
             await view.next_reading(failed=True)
-            assert ([], True) == (view.synced, "1 services without a group" in str(_namespaces(view)[0]))
+            assert ([], True) == (view.synced, "1 services without a group" in str(view.namespaces[0]))
 
             gateway.rewritten.clear()
             await view.until(lambda view: bool(view.synced))
@@ -429,7 +423,7 @@ async def test_a_namespace_in_doubt_holds_no_other_one_back() -> None:
             await _until_union(view, {"a": ["10.0.0.1"], "b": ["10.0.0.2"]})
             await view.next_reading(2, failed=True)
 
-            assert [False, False] == [namespace["settling"] for namespace in _namespaces(view)]
+            assert [False, False] == [namespace["settling"] for namespace in view.namespaces]
             assert sims[0].base_url == view.registry["address"]
 
 
@@ -541,7 +535,7 @@ async def test_what_was_never_pushed_is_found_by_turns_while_no_member_gives_a_g
         options = NacosServerOptions(addresses=tuple(sim.base_url for sim in sims), scopes=scopes)
         async with reading(options, **GRPC.options) as view:
             await _until_union(view, {name: ["10.0.0.1"] for name in names})
-            await view.until(lambda view: _namespaces(view)[0]["subscriptions_waiting"] == 0)
+            await view.until(lambda view: view.namespaces[0]["subscriptions_waiting"] == 0)
             for sim in sims:
                 sim.set_rpc_faults(*sim.rpc_faults.armed(), RpcFault(type="NotifySubscriberRequest", stall=True))
                 for name in names:

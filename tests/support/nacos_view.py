@@ -129,6 +129,27 @@ class View(PolledView):
         assert isinstance(described, dict)
         return described
 
+    @property
+    def namespaces(self) -> list[dict[str, object]]:
+        """The first registry's namespaces on the status page: what is told of their push connections."""
+        namespaces = self.registry["namespaces"]
+        assert isinstance(namespaces, list)
+        return namespaces
+
+    @property
+    def side(self) -> dict[str, object]:
+        """The first namespace on the status page."""
+        return self.namespaces[0]
+
+    def is_up(self) -> bool:
+        """Whether pushes of the first namespace come, for every service."""
+        return is_subscribed(self.side)
+
+
+def is_subscribed(side: Mapping[str, object]) -> bool:
+    """Whether pushes of a namespace come, for every service, as the status page has it."""
+    return side["connected"] is True and bool(side["subscriptions"]) and not side["subscriptions_waiting"]
+
 
 def server_options(rig: NacosRig, **changes: object) -> NacosServerOptions:
     """Return the options that read the rig's own namespace."""
