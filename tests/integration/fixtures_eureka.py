@@ -1,6 +1,7 @@
 """Fixtures that give a test a Eureka: one server with authentication or two peers, simulated and real."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 import anyio.to_thread
@@ -8,7 +9,7 @@ import pytest
 
 from tests.support.eureka_live import EurekaRig, RealRig, SimRig
 from tests.support.eureka_servers import EurekaServers
-from tests.support.registries import RegistryUnavailable
+from tests.support.registries import required
 
 
 @pytest.fixture(scope="session")
@@ -29,10 +30,8 @@ async def eureka_rig(
     request: pytest.FixtureRequest, anyio_backend: object, eureka_servers: EurekaServers
 ) -> AsyncIterator[EurekaRig]:
     """An empty server that wants user and password and lets leases expire."""
-    async with aiohttp.ClientSession() as session:
-        rig = await _open(session, eureka_servers if request.param else None, peers=False)
+    async with _running_rig(eureka_servers if request.param else None, peers=False) as rig:
         yield rig
-        await rig.close()
 
 
 @pytest.fixture(
@@ -45,10 +44,8 @@ async def eureka_peers(
     request: pytest.FixtureRequest, anyio_backend: object, eureka_servers: EurekaServers
 ) -> AsyncIterator[EurekaRig]:
     """Two empty servers that replicate to each other, in self-preservation and open to everybody."""
-    async with aiohttp.ClientSession() as session:
-        rig = await _open(session, eureka_servers if request.param else None, peers=True)
+    async with _running_rig(eureka_servers if request.param else None, peers=True) as rig:
         yield rig
-        await rig.close()
 
 
 @pytest.fixture
@@ -61,13 +58,18 @@ async def simulated_eureka(anyio_backend: object) -> AsyncIterator[SimRig]:
         await rig.close()
 
 
+@asynccontextmanager
+async def _running_rig(servers: EurekaServers | None, *, peers: bool) -> AsyncIterator[EurekaRig]:
+    async with aiohttp.ClientSession() as session:
+        rig = await _open(session, servers, peers=peers)
+        yield rig
+        await rig.close()
+
+
 async def _open(session: aiohttp.ClientSession, servers: EurekaServers | None, *, peers: bool) -> EurekaRig:
     if servers is None:
         rig = SimRig(session, peers=peers)
         await rig.start(*range(len(rig.addresses)))
         return rig
-    try:
-        processes = await anyio.to_thread.run_sync(lambda: servers.get(peers=peers))
-    except RegistryUnavailable as error:
-        pytest.fail(str(error), pytrace=False)
-    return RealRig(session, processes)
+    with required():
+        return RealRig(session, await anyio.to_thread.run_sync(lambda: servers.get(peers=peers)))

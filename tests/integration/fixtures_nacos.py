@@ -11,7 +11,7 @@ import pytest
 from meshregistry.sim.nacos.views import Dialect
 from tests.support.nacos_rig import NacosRig, RealRig, SimRig
 from tests.support.nacos_servers import NacosServers, ServerKind
-from tests.support.registries import RegistryUnavailable
+from tests.support.registries import required
 
 _REAL_TIMEOUT_S = 300  # a test may have to build, start and restart a server first
 
@@ -106,10 +106,8 @@ async def _running_rig(kind: RigKind, servers: NacosServers, *, auth: bool) -> A
         yield simulated
         await simulated.stop()
         return
-    try:
+    with required():
         server = servers.get(ServerKind(kind.dialect, auth=auth))
-    except RegistryUnavailable as error:
-        pytest.fail(str(error), pytrace=False)
     async with aiohttp.ClientSession() as session:
         real = RealRig(server, session)
         yield real

@@ -7,7 +7,7 @@ from typing import TypeVar
 import anyio.to_thread
 import pytest
 
-from tests.support.registries import RegistryUnavailable
+from tests.support.registries import required
 from tests.support.zookeeper_rig import EnsembleRig, RealRig, SecureRig, SimRig, ZooKeeperRig
 from tests.support.zookeeper_servers import Flavour, ZooKeeperServers
 
@@ -88,7 +88,5 @@ async def _opened(rig: ZooKeeperRig) -> AsyncIterator[None]:
 
 
 async def _available(get: Callable[[], T]) -> T:
-    try:
+    with required():
         return await anyio.to_thread.run_sync(get)
-    except RegistryUnavailable as error:
-        pytest.fail(str(error), pytrace=False)

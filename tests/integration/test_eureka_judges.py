@@ -19,7 +19,7 @@ from meshregistry.sources.eureka import Mode
 from tests.support.eureka_apps import EurekaApp, EurekaDeployment
 from tests.support.eureka_live import EurekaRig
 from tests.support.eureka_view import EurekaView, reading, server_options
-from tests.support.registries import RegistryUnavailable
+from tests.support.registries import required
 
 pytestmark = [
     pytest.mark.anyio,
@@ -40,10 +40,9 @@ async def applications(eureka_rig: EurekaRig, tmp_path: Path) -> AsyncIterator[l
             list(pool.map(EurekaApp.start, apps))
 
     try:
-        await anyio.to_thread.run_sync(start)
+        with required():
+            await anyio.to_thread.run_sync(start)
         yield apps
-    except RegistryUnavailable as error:
-        pytest.fail(str(error), pytrace=False)
     finally:
         for app in apps:
             app.kill()

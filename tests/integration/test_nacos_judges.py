@@ -28,7 +28,7 @@ from tests.support.nacos_judges import NAMESPACE, SERVICES, Judges
 from tests.support.nacos_rig import NacosRig, RealRig
 from tests.support.nacos_servers import NacosServer, NacosServers, ServerKind
 from tests.support.nacos_view import View, reading, server_options
-from tests.support.registries import RegistryUnavailable
+from tests.support.registries import required
 from tests.support.running_service import Deployment
 
 pytestmark = [
@@ -85,12 +85,10 @@ _REAL = [pytest.param("2.3.1", marks=pytest.mark.real), pytest.param("3.1.0", ma
 def court(request: pytest.FixtureRequest, courts: dict[str, Court], tmp_path_factory: pytest.TempPathFactory) -> Court:
     """A registry in which all judges run and have registered."""
     kind = request.param
-    try:
+    with required():
         if kind not in courts:
             courts[kind] = _open(kind, request, tmp_path_factory.mktemp(f"judges-{kind}"))
         courts[kind].judges.start()
-    except RegistryUnavailable as error:
-        pytest.fail(str(error), pytrace=False)
     return courts[kind]
 
 

@@ -23,7 +23,7 @@ from tests.support.nacos_grpc import NacosGrpc, connected, instance_json
 from tests.support.nacos_rig import RealRig
 from tests.support.nacos_servers import IDENTITY, STRICT_TOKENS_S, NacosServer, NacosServers, ServerKind
 from tests.support.nacos_view import PERIOD_S, View, instance, reading, server_options
-from tests.support.registries import RegistryUnavailable
+from tests.support.registries import required
 
 pytestmark = [
     pytest.mark.anyio,
@@ -44,10 +44,8 @@ QUIET_S = 31.0
 @pytest.fixture(scope="module", params=KINDS.values(), ids=list(KINDS))
 def strict_server(request: pytest.FixtureRequest, nacos_servers: NacosServers) -> Iterator[NacosServer]:
     """A server of one version whose tokens live for some seconds and whose fuzzy watch tells of few services."""
-    try:
+    with required():
         server = nacos_servers.get(ServerKind(request.param, auth=True, strict=True))
-    except RegistryUnavailable as error:
-        pytest.fail(str(error), pytrace=False)
     yield server
     server.stop()
 

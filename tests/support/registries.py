@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 PROJECTS = Path(__file__).resolve().parents[1] / "integration" / "registries"
 NACOS = ("nacos2", "nacos3", "nacos-app", "nacos-dubbo")
 EUREKA = ("eureka", "eureka-client")
@@ -36,6 +38,15 @@ _PACKAGES = ("libzookeeper-java", "libslf4j-java", "debootstrap")
 
 class RegistryUnavailable(Exception):
     """A real registry could not be built or started; the message ends with what it printed last."""
+
+
+@contextmanager
+def required() -> Iterator[None]:
+    """Fail the test that needs a registry which is not available."""
+    try:
+        yield
+    except RegistryUnavailable as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 def prepare(name: str) -> Path:
