@@ -98,6 +98,17 @@ async def nacos_rig_auth(
         yield rig
 
 
+@pytest.fixture(
+    params=[pytest.param(Dialect.V2, id="simulator-2.x"), pytest.param(Dialect.V3, id="simulator-3.x")],
+)
+async def sim_rig(request: pytest.FixtureRequest, anyio_backend: object) -> AsyncIterator[SimRig]:
+    """A simulated Nacos, for what no real one can be made to show, such as a restart in no time."""
+    rig = SimRig(request.param, auth=False)
+    await rig.start()
+    yield rig
+    await rig.stop()
+
+
 @asynccontextmanager
 async def _running_rig(kind: RigKind, servers: NacosServers, *, auth: bool) -> AsyncIterator[NacosRig]:
     if not kind.real:

@@ -1,7 +1,7 @@
 """A Nacos that is restarted while nobody looks: nothing tells of it but what its next answer lacks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,17 +20,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyn
 BULK = {Dialect.V2: "/v1/ns/catalog/services", Dialect.V3: "/v3/admin/ns/service/list"}
 RARELY = PollOptions(refresh_period_s=3600.0)
 NAMES = ("orders", "users", "shop")
-
-
-@pytest.fixture(
-    params=[pytest.param(Dialect.V2, id="simulator-2.x"), pytest.param(Dialect.V3, id="simulator-3.x")],
-)
-async def sim_rig(request: pytest.FixtureRequest, anyio_backend: object) -> AsyncIterator[SimRig]:
-    """A simulated Nacos: it can be restarted in no time and without a call that fails."""
-    rig = SimRig(request.param, auth=False)
-    await rig.start()
-    yield rig
-    await rig.stop()
 
 
 async def _register(rig: SimRig) -> dict[str, tuple[Instance, ...]]:

@@ -39,17 +39,6 @@ def mode(request: pytest.FixtureRequest) -> Mode:
     return chosen
 
 
-@pytest.fixture(
-    params=[pytest.param(Dialect.V2, id="simulator-2.x"), pytest.param(Dialect.V3, id="simulator-3.x")],
-)
-async def sim_rig(request: pytest.FixtureRequest, anyio_backend: object) -> AsyncIterator[SimRig]:
-    """A simulated Nacos, for faults that a real one cannot be made to show."""
-    rig = SimRig(request.param, auth=False)
-    await rig.start()
-    yield rig
-    await rig.stop()
-
-
 # What is registered is what is published.
 
 
