@@ -5,12 +5,11 @@ import json
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from meshregistry.sim.nacos.views import Dialect
 from tests.support.admin_rig import short_folder
 from tests.support.nacos_rig import SimRig
 from tests.support.service_process import TIMEOUT_S, ServiceProcess, served_by
@@ -27,17 +26,6 @@ spec:
   resolution: STATIC
   endpoints: [{address: 10.9.0.1}]
 """
-
-
-@pytest.fixture
-async def registry(anyio_backend: object) -> AsyncIterator[SimRig]:
-    """A simulated Nacos with twenty services of one instance; which registry it is makes no difference here."""
-    rig = SimRig(Dialect.V2, auth=False)
-    await rig.start()
-    for number in range(1, 21):
-        await rig.register(f"service-{number}", f"10.0.0.{number}", 8080)
-    yield rig
-    await rig.stop()
 
 
 @pytest.fixture

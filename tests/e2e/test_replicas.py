@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from envoy.service.discovery.v3 import discovery_pb2
 
-from meshregistry.sim.nacos.views import Dialect
 from meshregistry.watch.model import Action, IstiodModel
 from meshregistry.watch.observations import Observation, ResponseApplied, StreamOpened
 from meshregistry.watch.resources import ServiceEntrySpec
@@ -137,17 +136,6 @@ def addresses_of(model: IstiodModel) -> set[str]:
         if isinstance(config.spec, ServiceEntrySpec)
         for endpoint in config.spec.endpoints
     }
-
-
-@pytest.fixture
-async def registry(anyio_backend: object) -> AsyncIterator[SimRig]:
-    """A simulated Nacos with twenty services; which registry it is makes no difference here."""
-    rig = SimRig(Dialect.V2, auth=False)
-    await rig.start()
-    for number in range(1, 21):
-        await rig.register(f"service-{number}", f"10.0.0.{number}", 8080, metadata={"version": "v1"})
-    yield rig
-    await rig.stop()
 
 
 @pytest.fixture

@@ -2,13 +2,11 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from meshregistry.sim.nacos.faults import Fault
-from meshregistry.sim.nacos.views import Dialect
 from meshregistry.store.saved import Terms, decode_world
 from meshregistry.watch.model import Action
 from tests.support.dark_port import dark_port
@@ -16,17 +14,6 @@ from tests.support.nacos_rig import SimRig
 from tests.support.service_process import TIMEOUT_S, ServiceProcess, held_by, istiod_at, served_by
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=False)]
-
-
-@pytest.fixture
-async def registry(anyio_backend: object) -> AsyncIterator[SimRig]:
-    """A simulated Nacos with twenty services; which registry it is makes no difference here."""
-    rig = SimRig(Dialect.V2, auth=False)
-    await rig.start()
-    for number in range(1, 21):
-        await rig.register(f"service-{number}", f"10.0.0.{number}", 8080, metadata={"version": "v1"})
-    yield rig
-    await rig.stop()
 
 
 @pytest.fixture
