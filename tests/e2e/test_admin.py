@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.admin_rig import short_folder
 from tests.support.nacos_rig import SimRig
-from tests.support.service_process import TIMEOUT_S, ServiceProcess, served_by
+from tests.support.service_process import TIMEOUT_S, ServiceProcess, pair_of, served_by
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=False)]
 
@@ -53,9 +53,7 @@ async def journal(replica: ServiceProcess) -> list[tuple[str, str]]:
 
 
 async def test_what_is_decided_at_one_replica_counts_at_both(registry: SimRig, folder: Path) -> None:
-    first, second = pair = [ServiceProcess(folder / name, registry.base_url, registry.namespace) for name in ("a", "b")]
-    for each in pair:
-        each.siblings = pair
+    first, second = pair = pair_of(folder, registry.base_url, registry.namespace)
     async with first.running(), second.running():
         for each in pair:
             await each.until_fresh()
@@ -109,11 +107,7 @@ async def test_what_is_decided_at_one_replica_counts_at_both(registry: SimRig, f
 
 
 async def test_a_full_reading_is_made_by_both_replicas_long_before_its_time(registry: SimRig, folder: Path) -> None:
-    first, second = pair = [
-        ServiceProcess(folder / name, registry.base_url, registry.namespace, period_s=3600.0) for name in ("a", "b")
-    ]
-    for each in pair:
-        each.siblings = pair
+    first, second = pair = pair_of(folder, registry.base_url, registry.namespace, period_s=3600.0)
     async with first.running(), second.running():
         for each in pair:
             await each.until_fresh()

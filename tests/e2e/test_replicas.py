@@ -15,7 +15,7 @@ from meshregistry.watch.resources import ServiceEntrySpec
 from tests.support.ads_client import AdsClient
 from tests.support.ads_world import SERVICE_ENTRY, write_request
 from tests.support.nacos_rig import SimRig
-from tests.support.service_process import TIMEOUT_S, ServiceProcess, held_by, istiod_at, served_by
+from tests.support.service_process import TIMEOUT_S, ServiceProcess, held_by, istiod_at, pair_of, served_by
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=False)]
 
@@ -140,10 +140,7 @@ def addresses_of(model: IstiodModel) -> set[str]:
 
 @pytest.fixture
 def replicas(registry: SimRig, tmp_path: Path) -> list[ServiceProcess]:
-    pair = [ServiceProcess(tmp_path / name, registry.base_url, registry.namespace) for name in ("a", "b")]
-    for each in pair:
-        each.siblings = pair
-    return pair
+    return pair_of(tmp_path, registry.base_url, registry.namespace)
 
 
 async def test_equal_views_are_equal_resources(replicas: list[ServiceProcess]) -> None:

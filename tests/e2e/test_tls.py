@@ -11,7 +11,7 @@ from meshregistry.sim.nacos.views import Dialect
 from tests.support.ads_client import TIMEOUT_S, AdsClient
 from tests.support.ads_world import SERVICE_ENTRY, write_request
 from tests.support.nacos_rig import SimRig
-from tests.support.service_process import ServiceProcess
+from tests.support.service_process import ServiceProcess, pair_of
 from tests.support.tls_files import TlsFiles, fetch_names
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=False)]
@@ -45,9 +45,8 @@ async def test_only_named_clients_are_served_and_a_new_certificate_drops_nobody(
     files, rig = TlsFiles(tmp_path), SimRig(Dialect.V2, auth=False)
     await rig.start()
     await rig.register("orders", "10.0.0.1", 8080)
-    first, second = pair = [ServiceProcess(tmp_path / name, rig.base_url, rig.namespace) for name in ("a", "b")]
+    first, second = pair = pair_of(tmp_path, rig.base_url, rig.namespace)
     for each in pair:
-        each.siblings = pair
         secure(each, files)
     istiod = files.credentials(files.authority.issue_cert(ISTIOD))
     stranger = files.credentials(files.authority.issue_cert("stranger.example"))

@@ -134,6 +134,14 @@ class ServiceProcess:
                 await asyncio.sleep(0.02)
 
 
+def pair_of(folder: Path, nacos: str, namespace: str, period_s: float = 0.2) -> list[ServiceProcess]:
+    """Return two replicas that are each other's siblings."""
+    pair = [ServiceProcess(folder / name, nacos, namespace, period_s) for name in ("a", "b")]
+    for each in pair:
+        each.siblings = pair
+    return pair
+
+
 @asynccontextmanager
 async def istiod_at(port: int, observations: list[Observation] | None = None) -> AsyncIterator[IstiodClient]:
     """Attach an istiod model to an address for as long as the block lasts."""
