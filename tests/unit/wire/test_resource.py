@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from meshregistry.model.service_entry import Location, Resolution, ServiceEntry, ServicePort, WorkloadEntry
 from meshregistry.wire.resource import ResourceEncoder
 from tests.support.pb2_decoder import message_class
+from tests.support.reference_resource import frame_resource
 from tests.support.service_entries import entries, equally_long_keys, spec_message
 
 CREATED = datetime(2100, 1, 1, 0, 0, 0, 250_000, tzinfo=UTC)
@@ -47,22 +48,7 @@ def encoder() -> ResourceEncoder:
 
 def expected_any(entry: ServiceEntry, version: str) -> Any:
     """The `Any(mcp.Resource)` of an entry, built with Google's runtime."""
-    body = message_class("google.protobuf.Any")(
-        type_url="type.googleapis.com/istio.networking.v1alpha3.ServiceEntry",
-        value=spec_message(entry).SerializeToString(deterministic=True),
-    )
-    metadata = message_class("istio.mcp.v1alpha1.Metadata")(
-        name=f"{entry.namespace}/{entry.name}",
-        create_time={"seconds": int(CREATED.timestamp()), "nanos": CREATED.microsecond * 1000},
-        version=version,
-        labels=dict(entry.labels),
-        annotations=dict(entry.annotations),
-    )
-    resource = message_class("istio.mcp.v1alpha1.Resource")(metadata=metadata, body=body)
-    return message_class("google.protobuf.Any")(
-        type_url="type.googleapis.com/istio.mcp.v1alpha1.Resource",
-        value=resource.SerializeToString(deterministic=True),
-    )
+    return frame_resource(entry, spec_message(entry), version, CREATED)
 
 
 @given(entry=entries(equally_long_keys))

@@ -9,6 +9,7 @@ from meshregistry.model.sidecar import EgressListener, Sidecar
 from meshregistry.wire.resource import Resource
 from meshregistry.wire.sidecar import encode_sidecar
 from tests.support.pb2_decoder import message_class
+from tests.support.reference_resource import frame_resource
 
 CREATED = datetime(2100, 1, 1, 0, 0, 0, 250_000, tzinfo=UTC)
 
@@ -32,24 +33,7 @@ def expected_bytes(sidecar: Sidecar, version: str) -> bytes:
         added = spec.egress.add(hosts=listener.hosts)
         if listener.protocol:
             added.port.protocol = listener.protocol
-    any_class = message_class("google.protobuf.Any")
-    body = any_class(
-        type_url="type.googleapis.com/istio.networking.v1alpha3.Sidecar",
-        value=spec.SerializeToString(deterministic=True),
-    )
-    metadata = message_class("istio.mcp.v1alpha1.Metadata")(
-        name=f"{sidecar.namespace}/{sidecar.name}",
-        create_time={"seconds": int(CREATED.timestamp()), "nanos": CREATED.microsecond * 1000},
-        version=version,
-        labels=dict(sidecar.labels),
-        annotations=dict(sidecar.annotations),
-    )
-    resource = message_class("istio.mcp.v1alpha1.Resource")(metadata=metadata, body=body)
-    framed: bytes = any_class(
-        type_url="type.googleapis.com/istio.mcp.v1alpha1.Resource",
-        value=resource.SerializeToString(deterministic=True),
-    ).SerializeToString(deterministic=True)
-    return framed
+    return bytes(frame_resource(sidecar, spec, version, CREATED).SerializeToString(deterministic=True))
 
 
 @pytest.mark.parametrize("sidecar", [SLIME, EMPTY, ISTIO], ids=["slime", "empty", "istio"])
