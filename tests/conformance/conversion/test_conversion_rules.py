@@ -4,6 +4,7 @@ The files under `data/` are written from the text of the rules (Slime's conversi
 profile in the architecture) and are never regenerated from our output.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from meshregistry.model.assembly import ConversionCache, convert_service, merge_claims
-from meshregistry.model.claim import Claim
+from meshregistry.model.claim import Claim, Conversion
 from meshregistry.model.instance import Instance, Scope, ServiceKey, sort_pairs
 from meshregistry.model.policy import ConversionPolicy, Profile
 from meshregistry.model.rejects import Reject
@@ -99,11 +100,18 @@ def _convert(example: Example, profile: Profile, step: int) -> tuple[list[Tree],
     """Convert the example; `step` -1 feeds everything in the opposite order."""
     policy = _policy(example, profile)
     cache = ConversionCache()
-    claims: dict[str, list[Claim]] = {}
-    rejects: list[Reject] = []
+    conversions = []
     for service in example.services[::step]:
         instances = [_instance(registration) for registration in service.instances[::step]]
-        conversion = convert_service(service.key(example.source), instances, policy, cache)
+        conversions.append(convert_service(service.key(example.source), instances, policy, cache))
+    return merge_all(conversions, cache)
+
+
+def merge_all(conversions: Iterable[Conversion], cache: ConversionCache) -> tuple[list[Tree], list[list[str]]]:
+    """Return the entries of all services together, and what was refused on the way; both sorted."""
+    claims: dict[str, list[Claim]] = {}
+    rejects: list[Reject] = []
+    for conversion in conversions:
         rejects += conversion.rejects
         for claim in conversion.claims:
             claims.setdefault(claim.resource_name, []).append(claim)

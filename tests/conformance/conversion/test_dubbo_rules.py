@@ -18,7 +18,6 @@ from meshregistry.model.dubbo_key import dubbo_scope
 from meshregistry.model.dubbo_policy import DubboPolicy
 from meshregistry.model.instance import ServiceKey
 from meshregistry.model.policy import ConversionPolicy, Profile
-from meshregistry.model.rejects import Reject
 from meshregistry.model.sidecar import Sidecar, SidecarPolicy, build_sidecar
 from meshregistry.model.validation import Validated
 from meshregistry.sources.steps import finish
@@ -95,20 +94,12 @@ def _convert(example: Example, profile: Profile, step: int) -> tuple[list[Tree],
     """Convert the example; `step` -1 feeds everything in the opposite order."""
     policy = _policy(example, profile)
     cache = ConversionCache()
-    claims: dict[str, list[Claim]] = {}
-    rejects: list[Reject] = []
-    for interface, reading in _read(example, step).items():
-        for name, instances in reading.services.items():
-            conversion = convert_service(ServiceKey(dubbo_scope("", interface), name), instances, policy, cache)
-            rejects += conversion.rejects
-            for claim in conversion.claims:
-                claims.setdefault(claim.resource_name, []).append(claim)
-    entries = []
-    for name in sorted(claims):
-        merged = merge_claims(claims[name], cache)
-        rejects += merged.rejects
-        entries += [] if merged.entry is None else [shared._tree(merged.entry)]
-    return entries, [[each.resource, each.reason, each.subject] for each in sorted(rejects)]
+    conversions = [
+        convert_service(ServiceKey(dubbo_scope("", interface), name), instances, policy, cache)
+        for interface, reading in _read(example, step).items()
+        for name, instances in reading.services.items()
+    ]
+    return shared.merge_all(conversions, cache)
 
 
 def _make_sidecars(example: Example, profile: Profile, step: int) -> list[Tree]:
