@@ -11,6 +11,7 @@ from meshregistry.model.instance import Instance
 from meshregistry.sim.eureka.codecs import XSTREAM, Codec
 from meshregistry.sim.eureka.faults import BodyFault, Fault
 from meshregistry.sources.eureka import HoldOptions, Mode
+from tests.support.beside import beside
 from tests.support.eureka_live import EurekaRig, Row, SimRig
 from tests.support.eureka_view import MODES, EurekaView, reading, server_options
 from tests.support.source_view import TIMEOUT_S
@@ -384,10 +385,8 @@ async def _registering(rig: EurekaRig, application: str, id_: str, ip: str) -> A
             await rig.register(application, id_, ip, leaseInfo=short)
             await asyncio.sleep(0.5)
 
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(register())
+    async with beside(register()):
         yield
-        task.cancel()
 
 
 async def _until_alike(view: EurekaView, rig: EurekaRig) -> None:

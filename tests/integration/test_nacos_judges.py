@@ -22,6 +22,7 @@ from meshregistry.sources.nacos import NacosScope, NacosServerOptions
 from meshregistry.sources.nacos.options import WatchOptions
 from meshregistry.sources.polling import PollOptions
 from tests.support import nacos_testimony as testimony
+from tests.support.beside import beside
 from tests.support.nacos_churn import Row, churn_by_connections, churn_by_http, list_everything
 from tests.support.nacos_grpc import NacosGrpc, connected
 from tests.support.nacos_judges import NAMESPACE, SERVICES, Judges
@@ -264,10 +265,8 @@ async def _watched(deployments: list[Deployment], expected: list[dict[str, Any]]
                     losses.append(served)
             await asyncio.sleep(0.1)
 
-    async with asyncio.TaskGroup() as group:
-        looking = group.create_task(look())
+    async with beside(look()):
         yield losses
-        looking.cancel()
 
 
 async def _until_entries(deployment: Deployment, names: set[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from meshregistry.admin.options import AdminOptions
 from meshregistry.admin.protocol import Answer, Command, Request
 from meshregistry.admin.server import AdminServer
 from meshregistry.store.operator import OperatorDecision, OperatorDesk
+from tests.support.beside import beside
 from tests.support.guarded_world import GuardedWorld
 
 TIMEOUT_S = 10.0
@@ -97,10 +98,6 @@ class AdminRig:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["AdminRig"]:
         """Serve for as long as the block lasts."""
-        async with asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(self.server.run())
-            try:
-                await self.until(lambda: self.is_listening)
-                yield self
-            finally:
-                serving.cancel()
+        async with beside(self.server.run()):
+            await self.until(lambda: self.is_listening)
+            yield self

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 from meshregistry.sources.eureka import EurekaOptions, EurekaServerOptions, EurekaSource, HoldOptions, Mode
 from meshregistry.sources.polling import PollOptions
 from meshregistry.telemetry.metrics import Metrics
+from tests.support.beside import beside
 from tests.support.eureka_live import EurekaRig, Row
 from tests.support.eureka_model import Services
-from tests.support.source_view import PolledView, running
+from tests.support.source_view import PolledView
 
 PERIOD_S = 0.05
 MODES = {"delta": Mode.DELTA, "polling": Mode.POLLING}
@@ -68,5 +69,5 @@ async def reading(*servers: EurekaServerOptions, **changes: object) -> AsyncIter
     }
     view = EurekaView()
     view.source = EurekaSource(EurekaOptions(servers=servers, **fields), view.metrics)  # type: ignore[arg-type]
-    async with running(view.source, view):
+    async with beside(view.source.run(view)):
         yield view

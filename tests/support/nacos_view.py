@@ -17,8 +17,9 @@ from meshregistry.sources.nacos import NacosOptions, NacosScope, NacosServerOpti
 from meshregistry.sources.nacos.options import WatchOptions
 from meshregistry.sources.polling import PollOptions
 from meshregistry.telemetry.metrics import Metrics
+from tests.support.beside import beside
 from tests.support.nacos_rig import LONG_LIFE, NacosRig
-from tests.support.source_view import PolledView, running
+from tests.support.source_view import PolledView
 
 PERIOD_S = 0.05
 
@@ -177,5 +178,5 @@ async def feeding(store: Store | None, *servers: NacosServerOptions, **changes: 
     fields: dict[str, object] = {"polling": polling, "request_timeout_s": 5.0, **changes}
     view = View(store)
     view.source = NacosSource(NacosOptions(servers=servers, **fields), view.metrics)  # type: ignore[arg-type]
-    async with running(view.source, view):
+    async with beside(view.source.run(view)):
         yield view

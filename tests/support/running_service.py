@@ -16,6 +16,7 @@ from meshregistry.watch.client import ClientOptions, IstiodClient, Seams
 from meshregistry.watch.families import FAMILIES
 from meshregistry.watch.model import ConfigKey, IstiodModel
 from meshregistry.watch.transport import DialOptions
+from tests.support.beside import beside
 from tests.support.nacos_rig import NacosRig
 from tests.support.pb2_decoder import Pb2Codec
 from tests.support.ports import free_port_run, free_ports
@@ -128,12 +129,8 @@ async def istiod_at(port: int, family: str = "1.24") -> AsyncIterator[IstiodClie
     """Attach an istiod model to a port for as long as the block lasts."""
     options = ClientOptions(DialOptions("127.0.0.1", port), FAMILIES[family])
     client = IstiodClient(options, seams=Seams(codec=Pb2Codec()))
-    async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(client.run())
-        try:
-            yield client
-        finally:
-            following.cancel()
+    async with beside(client.run()):
+        yield client
 
 
 def endpoints(model: IstiodModel, name: str) -> list[str] | None:

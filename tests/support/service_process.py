@@ -13,6 +13,7 @@ from meshregistry.watch.client import ClientOptions, IstiodClient
 from meshregistry.watch.model import IstiodModel
 from meshregistry.watch.observations import Observation
 from meshregistry.watch.transport import DialOptions
+from tests.support.beside import beside
 from tests.support.ports import free_ports
 
 TIMEOUT_S = 60.0
@@ -147,12 +148,8 @@ async def istiod_at(port: int, observations: list[Observation] | None = None) ->
     """Attach an istiod model to an address for as long as the block lasts."""
     noted: list[Observation] = [] if observations is None else observations
     client = IstiodClient(ClientOptions(DialOptions("127.0.0.1", port)), noted.append)
-    async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(client.run())
-        try:
-            yield client
-        finally:
-            following.cancel()
+    async with beside(client.run()):
+        yield client
 
 
 async def served_by(port: int) -> dict[str, object]:

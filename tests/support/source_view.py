@@ -1,11 +1,10 @@
 """A source that runs in a test, and how the test waits for what it publishes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from typing import Self
 
-from meshregistry.model.events import Sink, Source
+from meshregistry.model.events import Source
 from meshregistry.model.instance import Instance
 from meshregistry.telemetry.metrics import Metrics
 
@@ -41,12 +40,3 @@ class PolledView:
         """Wait for readings that start after now."""
         wanted = self.readings(failed=failed) + count + 1
         await self.until(lambda view: view.readings(failed=failed) >= wanted)
-
-
-@asynccontextmanager
-async def running(source: Source, sink: Sink) -> AsyncIterator[None]:
-    """Run a source as long as the context is open."""
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(source.run(sink))
-        yield
-        task.cancel()

@@ -17,6 +17,7 @@ from meshregistry.telemetry.metrics import Metrics
 from meshregistry.wire.resource import Resource, ResourceEncoder
 from meshregistry.wiring import source_rules
 from meshregistry.wiring_zookeeper import zookeeper_options
+from tests.support.beside import beside
 
 _TIMEOUT_S = 60.0
 
@@ -74,10 +75,8 @@ class Mesh:
     async def reading(self) -> AsyncIterator["Mesh"]:
         """Run the source."""
         self._lock = asyncio.Lock()
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(self.source.run(self))
+        async with beside(self.source.run(self)):
             yield self
-            task.cancel()
 
     @property
     def resources(self) -> Mapping[str, Resource]:

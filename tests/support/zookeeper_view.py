@@ -12,7 +12,7 @@ from meshregistry.sources.zookeeper.options import Mode, ResyncOptions, ZooKeepe
 from meshregistry.sources.zookeeper.session import SessionOptions
 from meshregistry.sources.zookeeper.source import ZooKeeperSource
 from meshregistry.telemetry.metrics import Metrics
-from tests.support.source_view import running
+from tests.support.beside import beside
 from tests.support.zookeeper_testimony import Row
 
 TIMEOUT_S = 30.0
@@ -168,5 +168,5 @@ async def reading(*servers: ZooKeeperServerOptions, **changes: object) -> AsyncI
     fields: dict[str, object] = {"polling": polling, **changes}
     view = View()
     view.source = ZooKeeperSource(ZooKeeperOptions(servers=servers, **fields), view.metrics)  # type: ignore[arg-type]
-    async with running(view.source, view):
+    async with beside(view.source.run(view)):
         yield view

@@ -15,6 +15,7 @@ from meshregistry.store.decisions import DecisionBook
 from meshregistry.store.inbox import Inbox
 from meshregistry.store.operator import EVERYTHING, Freeze, OperatorDecision, ReadAgain, Reject, ServeAnyway, Thaw
 from meshregistry.store.saved import SavedError
+from tests.support.beside import beside
 from tests.support.garbage import bodies
 from tests.support.guarded_world import GuardedWorld, fleet
 
@@ -55,10 +56,8 @@ class Rig:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Rig"]:
         """Write for as long as the block lasts; what is not written by its end never is."""
-        async with asyncio.TaskGroup() as tasks:
-            keeping = tasks.create_task(self.ledger.run())
+        async with beside(self.ledger.run()):
             yield self
-            keeping.cancel()
 
 
 def told(at: float, *decisions: OperatorDecision) -> tuple[bytes, ...]:

@@ -19,6 +19,7 @@ from meshregistry.watch.model import Action, ConfigKey
 from meshregistry.watch.observations import Observation, ResponseApplied, StreamLost, StreamOpened
 from meshregistry.watch.resources import Node, Request
 from meshregistry.watch.transport import DialOptions
+from tests.support.beside import beside
 from tests.support.pb2_decoder import Pb2Codec
 from tests.support.scripted_ads import answer_everything, idle, serving
 from tests.support.watch_builders import body_bytes, full, response_bytes, service_entry, stub
@@ -64,12 +65,8 @@ async def running(
     seams = Seams(codec or IstiodCodec(), recorder.sleep, lambda: 0.5)
     dial = DialOptions("127.0.0.1", port, connect_timeout_s=5)
     client = IstiodClient(options(ClientOptions(dial)), recorder.seen.append, seams)
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(client.run())
-        try:
-            yield client
-        finally:
-            task.cancel()
+    async with beside(client.run()):
+        yield client
 
 
 @pytest.mark.parametrize("codec", [IstiodCodec(), Pb2Codec()], ids=["istiod", "pb2"])

@@ -13,6 +13,7 @@ from meshregistry.sources.eureka import EurekaOptions, EurekaServerOptions, Eure
 from meshregistry.sources.eureka.client import Node
 from meshregistry.sources.polling import PollOptions
 from meshregistry.telemetry.metrics import Metrics
+from tests.support.beside import beside
 from tests.support.eureka_model import EurekaModel, Fault, Services
 
 pytestmark = pytest.mark.anyio
@@ -45,10 +46,8 @@ async def reading(*servers: EurekaServerOptions) -> AsyncIterator[tuple[EurekaSo
     polling = PollOptions(refresh_period_s=0.02, first_retry_s=0.02)
     source = EurekaSource(EurekaOptions(servers=servers, polling=polling, delta_period_s=0.02), Metrics())
     view = Services()
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(source.run(view))
+    async with beside(source.run(view)):
         yield source, view
-        task.cancel()
 
 
 async def until(view: Services, services: dict[str, tuple[Instance, ...]]) -> None:

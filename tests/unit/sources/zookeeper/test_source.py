@@ -24,6 +24,7 @@ from meshregistry.sources.zookeeper.options import (
 from meshregistry.sources.zookeeper.session import AccessRefused, AuthRefused, SessionOptions
 from meshregistry.sources.zookeeper.source import ZooKeeperSource
 from meshregistry.telemetry.metrics import Metrics
+from tests.support.beside import beside
 from tests.support.dubbo_names import encode, provider
 from tests.support.source_fakes import RecordingSink, SteppedClock
 from tests.support.zookeeper_fake import FakeTree
@@ -95,10 +96,8 @@ class Running:
 async def running(tree: FakeTree, clock: Clock = REAL_CLOCK, **changes: object) -> AsyncIterator[Running]:
     fields: dict[str, object] = {"servers": (SERVER,), "polling": RHYTHM, "resync": QUIET, **changes}
     made = Running(tree, ZooKeeperOptions(**fields), clock)  # type: ignore[arg-type]
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(made.source.run(made.sink))
+    async with beside(made.source.run(made.sink)):
         yield made
-        task.cancel()
 
 
 async def test_a_change_costs_the_reading_of_one_list() -> None:
