@@ -11,10 +11,24 @@ from aiohttp import ClientPayloadError, ClientSession, web
 
 from meshregistry.http.pages import Page, build_application
 from meshregistry.http.streaming import send_slices
+from tests.support.beside import beside
 
 pytestmark = pytest.mark.anyio
 
 SLICE = b"x" * 65536
+
+
+class Turns:
+    """Counts the turns that the event loop gives to others."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def take(self) -> None:
+        """Take one after the other."""
+        while True:
+            self.count += 1
+            await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager
@@ -66,49 +80,33 @@ async def test_an_empty_slice_is_work_and_sends_nothing() -> None:
 
 async def test_many_answers_take_turns() -> None:
     """Ten answers at once keep other tasks waiting no longer than one does."""
-    ticks, made = 0, Counter[int]()
+    turns, made = Turns(), Counter[int]()
 
     def slices() -> Iterator[bytes]:
         for _ in range(20):
-            made[ticks] += 1
+            made[turns.count] += 1
             yield b"x"
 
-    async def tick() -> None:
-        nonlocal ticks
-        while True:
-            ticks += 1
-            await asyncio.sleep(0)
-
-    async with answering(slices) as (host, port), ClientSession() as client, asyncio.TaskGroup() as group:
-        ticking = group.create_task(tick())
+    async with answering(slices) as (host, port), ClientSession() as client, beside(turns.take()):
         answers = await asyncio.gather(*(client.get(f"http://{host}:{port}/slices") for _ in range(10)))
         assert [b"x" * 20] * 10 == [await answer.read() for answer in answers]
-        ticking.cancel()
 
     assert 200 == made.total()
     assert max(made.values()) <= 2
 
 
 async def test_other_tasks_run_between_slices() -> None:
-    ticks, ticks_seen = 0, []
+    turns, seen = Turns(), []
 
     def slices() -> Iterator[bytes]:
         for _ in range(5):
-            ticks_seen.append(ticks)
+            seen.append(turns.count)
             yield b"x"
 
-    async def tick() -> None:
-        nonlocal ticks
-        while True:
-            ticks += 1
-            await asyncio.sleep(0)
-
-    async with answering(slices) as (host, port), ClientSession() as client, asyncio.TaskGroup() as tasks:
-        ticker = tasks.create_task(tick())
+    async with answering(slices) as (host, port), ClientSession() as client, beside(turns.take()):
         await (await client.get(f"http://{host}:{port}/slices")).read()
-        ticker.cancel()
 
-    assert 5 == len(set(ticks_seen))
+    assert 5 == len(set(seen))
 
 
 async def test_a_reader_that_reads_nothing_is_cut_off(caplog: pytest.LogCaptureFixture) -> None:
