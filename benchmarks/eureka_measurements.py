@@ -1,19 +1,16 @@
 """What is measured of Eureka at one size: the first reading, idle minutes by changes and by everything, changes."""
 
 import asyncio
-import json
 import statistics
-import time
 import urllib.request
 
 from benchmarks.ads_probe import Probe, first_answer
 from benchmarks.eureka_processes import EurekaSimulator, eureka, eureka_service
-from benchmarks.measurements import INSTANCES, Result, Row, Table
+from benchmarks.measurements import INSTANCES, Result, Row, Table, time_parsing
 from benchmarks.processes import Service
 
 DELTA_S = 5.0
 FULL_S = 30.0
-BASELINE_RUNS = 5
 CHANGES = {"delta": 12, "polling": 2}
 _IDLE_ROUNDS = 6
 _MEGA = 1e6
@@ -33,16 +30,10 @@ async def measure_eureka(applications: int) -> Result:
 
 
 def parse_everything(simulator: EurekaSimulator) -> float:
-    """Return the baseline: the median time that the standard library takes to parse `/apps`, seconds."""
+    """Return the baseline: how long the standard library takes to parse `/apps`, seconds."""
     request = urllib.request.Request(f"{simulator.base_url}/apps", headers={"Accept": "application/json"})
     with urllib.request.urlopen(request, timeout=120) as answer:
-        body = answer.read()
-    runs = []
-    for _ in range(BASELINE_RUNS):
-        started = time.perf_counter()
-        json.loads(body)
-        runs.append(time.perf_counter() - started)
-    return statistics.median(runs)
+        return time_parsing(answer.read())
 
 
 async def _measure(simulator: EurekaSimulator, mode: str, period_s: float) -> list[Row]:
@@ -86,10 +77,7 @@ async def _measure_changes(simulator: EurekaSimulator, probe: Probe, mode: str) 
     for _ in range(CHANGES[mode]):
         await asyncio.to_thread(simulator.call, "POST", "/sim/churn", {"kind": "replace"})
         arrival = await probe.next()
-        traffic = await asyncio.to_thread(simulator.call, "GET", "/sim/traffic")
-        answered_at = traffic["answered_at"]
-        assert isinstance(answered_at, float)
-        latencies.append(arrival.at - answered_at)
+        latencies.append(arrival.at - await asyncio.to_thread(simulator.answered_at))
     return [
         Row("answer that shows a change → wire, p50", statistics.median(latencies) * 1000, "ms"),
         Row("answer that shows a change → wire, longest", max(latencies) * 1000, "ms"),

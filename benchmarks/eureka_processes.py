@@ -1,12 +1,10 @@
 """A simulated Eureka and the service that reads it, each in a process of its own, on loopback."""
 
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks.processes import Service, Simulator, end, free_port, run_service
+from benchmarks.processes import Service, Simulator, run_service, simulated
 
 _SETTINGS = """
 aux_addr: 127.0.0.1:{{http}}
@@ -39,17 +37,9 @@ class EurekaSimulator(Simulator):
 @contextmanager
 def eureka(applications: int, instances: int) -> Iterator[EurekaSimulator]:
     """Run a simulator with a load, which shows changes at once; ready when the block begins."""
-    port = free_port()
-    command = [sys.executable, "-m", "meshregistry.sim.eureka", "--port", str(port), "--cache-s", "0"]
-    command += ["--applications", str(applications), "--instances", str(instances)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            if "SIM READY" not in process.stdout.readline():
-                raise RuntimeError("the simulator did not start")
-            yield EurekaSimulator(port, process)
-        finally:
-            end(process)
+    load = ("--applications", str(applications), "--instances", str(instances))
+    with simulated("eureka", "--cache-s", "0", *load) as port:
+        yield EurekaSimulator(port)
 
 
 @contextmanager

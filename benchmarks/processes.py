@@ -40,9 +40,8 @@ def free_port() -> int:
 class Simulator:
     """A simulated Nacos in a process of its own."""
 
-    def __init__(self, port: int, process: subprocess.Popen[str]) -> None:
+    def __init__(self, port: int) -> None:
         self.port = port
-        self._process = process
 
     def call(self, method: str, path: str, body: object = None) -> dict[str, object]:
         """Call a control endpoint and return its JSON answer."""
@@ -51,6 +50,12 @@ class Simulator:
         with urllib.request.urlopen(request, timeout=60) as answer:
             result: dict[str, object] = orjson.loads(answer.read())
             return result
+
+    def answered_at(self) -> float:
+        """Return when it answered the last call that was not for control, in monotonic seconds."""
+        answered_at = self.call("GET", "/sim/traffic")["answered_at"]
+        assert isinstance(answered_at, float)
+        return answered_at
 
 
 class Service:
@@ -92,19 +97,25 @@ class Service:
 
 
 @contextmanager
-def simulator(services: int, instances: int) -> Iterator[Simulator]:
-    """Run a simulator with a load; ready when the block begins."""
+def simulated(registry: str, *arguments: str) -> Iterator[int]:
+    """Run a simulated registry with further arguments and give its port; ready when the block begins."""
     port = free_port()
-    command = [sys.executable, "-m", "meshregistry.sim.nacos", "--port", str(port)]
-    command += ["--services", str(services), "--instances", str(instances)]
+    command = [sys.executable, "-m", f"meshregistry.sim.{registry}", "--port", str(port), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             if "SIM READY" not in process.stdout.readline():
                 raise RuntimeError("the simulator did not start")
-            yield Simulator(port, process)
+            yield port
         finally:
             end(process)
+
+
+@contextmanager
+def simulator(services: int, instances: int) -> Iterator[Simulator]:
+    """Run a simulated Nacos with a load; ready when the block begins."""
+    with simulated("nacos", "--services", str(services), "--instances", str(instances)) as port:
+        yield Simulator(port)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """What a start needs beside it: a simulated ZooKeeper, settings with a saved snapshot, a bare import."""
 
-import re
 import resource
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.processes import Service, end, free_port, run_service
+from benchmarks.processes import Service, free_port, run_service, simulated
 
 SAVE_TIMEOUT_S = 60.0
 _FILE_NAME = "snapshot.meshregistry"
@@ -31,17 +30,9 @@ log: {{{{level: error}}}}
 @contextmanager
 def full_zookeeper(interfaces: int, providers: int) -> Iterator[int]:
     """Run a simulated ZooKeeper full of Dubbo interfaces and give its port; ready when the block begins."""
-    command = [sys.executable, "-m", "meshregistry.sim.zookeeper", "--port", "0"]
-    command += ["--interfaces", str(interfaces), "--providers", str(providers)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            ready = re.match(r"SIM READY \S+:(\d+)", process.stdout.readline())
-            if ready is None:
-                raise RuntimeError("the simulator did not start")
-            yield int(ready[1])
-        finally:
-            end(process)
+    load = ("--interfaces", str(interfaces), "--providers", str(providers))
+    with simulated("zookeeper", *load) as port:
+        yield port
 
 
 @contextmanager

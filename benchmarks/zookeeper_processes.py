@@ -4,14 +4,13 @@ import asyncio
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from benchmarks.processes import Service, end, free_port, run_service
+from benchmarks.processes import Service, end, free_port, run_service, simulated
 
 _PROJECT = Path(__file__).parents[1] / "tests" / "integration" / "registries" / "zookeeper"
 _START_S = 60.0
@@ -45,7 +44,7 @@ def real_version() -> str:
 @contextmanager
 def zookeeper() -> Iterator[int]:
     """Run an empty server, a real one if there is one; yields its port when it serves."""
-    with _real() if real_version() else _simulated() as port:
+    with _real() if real_version() else simulated("zookeeper") as port:
         yield port
 
 
@@ -84,20 +83,6 @@ def _wait_until_it_serves(port: int) -> None:
             pass
         time.sleep(0.1)
     raise RuntimeError("ZooKeeper did not start")
-
-
-@contextmanager
-def _simulated() -> Iterator[int]:
-    port = free_port()
-    command = [sys.executable, "-m", "meshregistry.sim.zookeeper", "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            if "SIM READY" not in process.stdout.readline():
-                raise RuntimeError("the simulator did not start")
-            yield port
-        finally:
-            end(process)
 
 
 class Relay:
