@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.campaign.catalogue import FAULTS
-from tests.campaign.fault import Fault, Outcome, strike
+from tests.campaign.fault import Fault, Make, Outcome, strike
 from tests.campaign.nacos import SimulatedNacos
 from tests.campaign.registry import Registry
 from tests.campaign.scene import Scene, Size
@@ -77,12 +77,18 @@ async def nothing(scene: Scene, registry: Registry | None = None) -> None:
     """Break nothing."""
 
 
-async def test_a_campaign_sees_what_was_taken_from_a_living_owner(tmp_path: Path) -> None:
+async def struck(name: str, make: Make, folder: Path, stage: type[Scene] = Scene) -> Outcome:
+    """Make a fault of the test's own of a simulated Nacos; return what a campaign says of it."""
     nacos = SimulatedNacos(1, 1.0)
-    scene = Scene(tmp_path, [nacos], 1.0)
-    outcome = Outcome("take", nacos.name)
+    scene = stage(folder, [nacos], 1.0)
+    outcome = Outcome(name, nacos.name)
     async with scene.running(Size(2, 3)):
-        await strike(scene, Fault("take", (), take), nacos, outcome)
+        await strike(scene, Fault(name, (), make), nacos, outcome)
+    return outcome
+
+
+async def test_a_campaign_sees_what_was_taken_from_a_living_owner(tmp_path: Path) -> None:
+    outcome = await struck("take", take, tmp_path)
 
     assert (1, 0) == (outcome.lost, outcome.wrong)
     assert not outcome.is_good
@@ -98,11 +104,7 @@ async def reweigh(scene: Scene, registry: Registry) -> None:
 
 
 async def test_a_campaign_sees_what_is_served_otherwise_than_its_owner_registered_it(tmp_path: Path) -> None:
-    nacos = SimulatedNacos(1, 1.0)
-    scene = Scene(tmp_path, [nacos], 1.0)
-    outcome = Outcome("reweigh", nacos.name)
-    async with scene.running(Size(2, 3)):
-        await strike(scene, Fault("reweigh", (), reweigh), nacos, outcome)
+    outcome = await struck("reweigh", reweigh, tmp_path)
 
     assert (0, 1) == (outcome.lost, outcome.wrong)
     assert "weight=700" in outcome.notes[0]
@@ -118,11 +120,7 @@ class RestlessScene(Scene):
 
 
 async def test_a_campaign_sees_what_was_taken_while_it_came_to_rest(tmp_path: Path) -> None:
-    nacos = SimulatedNacos(1, 1.0)
-    scene = RestlessScene(tmp_path, [nacos], 1.0)
-    outcome = Outcome("nothing", nacos.name)
-    async with scene.running(Size(2, 3)):
-        await strike(scene, Fault("nothing", (), nothing), nacos, outcome)
+    outcome = await struck("nothing", nothing, tmp_path, RestlessScene)
 
     assert (1, 0) == (outcome.lost, outcome.wrong)
 
