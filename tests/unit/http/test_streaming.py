@@ -31,6 +31,15 @@ class Turns:
             await asyncio.sleep(0)
 
 
+def endless(ended: asyncio.Event) -> Iterator[bytes]:
+    """Slices without an end, until nobody wants another."""
+    try:
+        while True:
+            yield SLICE
+    finally:
+        ended.set()
+
+
 @contextlib.asynccontextmanager
 async def answering(
     slices: Callable[[], Iterator[bytes]], send_timeout_s: float = 30.0
@@ -112,14 +121,7 @@ async def test_other_tasks_run_between_slices() -> None:
 async def test_a_reader_that_reads_nothing_is_cut_off(caplog: pytest.LogCaptureFixture) -> None:
     ended = asyncio.Event()
 
-    def endless() -> Iterator[bytes]:
-        try:
-            while True:
-                yield SLICE
-        finally:
-            ended.set()
-
-    async with answering(endless, send_timeout_s=0.05) as (host, port):
+    async with answering(lambda: endless(ended), send_timeout_s=0.05) as (host, port):
         reader, writer = await request(host, port)
         await ended.wait()
         with contextlib.suppress(ConnectionError):
@@ -133,14 +135,7 @@ async def test_a_reader_that_reads_nothing_is_cut_off(caplog: pytest.LogCaptureF
 async def test_a_reader_that_leaves_ends_the_work_silently(caplog: pytest.LogCaptureFixture) -> None:
     ended = asyncio.Event()
 
-    def endless() -> Iterator[bytes]:
-        try:
-            while True:
-                yield SLICE
-        finally:
-            ended.set()
-
-    async with answering(endless) as (host, port):
+    async with answering(lambda: endless(ended)) as (host, port):
         reader, writer = await request(host, port)
         await reader.readline()
         writer.transport.abort()
