@@ -83,12 +83,12 @@ def _lend_holds(base: World, other: World, sources: Collection[str]) -> Iterator
     frozen = {hold.unit for hold in base.holds if hold.frozen}
     for hold in other.holds:
         claims = tuple(claim for claim in hold.claims if claim.key.scope.source in sources)
-        if not claims and hold.unit.source not in sources:
+        is_double = hold.frozen and hold.unit in frozen
+        if not claims and (is_double or hold.unit.source not in sources):
             continue
         number += 1
         confirmed = tuple(each for each in hold.confirmed if each[0].source in sources)
         lent = msgspec.structs.replace(hold, number=number, claims=claims, confirmed=confirmed)
-        is_double = hold.frozen and hold.unit in frozen
         yield msgspec.structs.replace(lent, cause=Cause.MASS, frozen=False) if is_double else lent
 
 

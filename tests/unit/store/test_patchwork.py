@@ -7,7 +7,7 @@ from meshregistry.inheritance import Inheritance, unite
 from meshregistry.model.events import ScopeConfirmed, SourceSynced
 from meshregistry.model.instance import Scope
 from meshregistry.store.hearsay import Hearsay
-from meshregistry.store.operator import Freeze, ServeAnyway
+from meshregistry.store.operator import Freeze, ServeAnyway, Thaw
 from meshregistry.store.patchwork import patch
 from meshregistry.store.saved import decode_world
 from meshregistry.store.world import World
@@ -164,6 +164,18 @@ async def test_holds_timers_and_words_of_registries_come_with_their_source_on_on
     assert {EUREKA, SCOPE, Scope("", "", "", "")} == set(after.reducer.frozen)
     stated = after.export().hearsay.statements
     assert [950.0, 10.0] == [after.now - stated[EUREKA], after.now - stated[SCOPE]]
+
+
+async def test_a_freeze_that_both_know_is_one() -> None:
+    before, running = await saved(), await sibling()
+    await before.take(Freeze(EUREKA))
+    await running.take(Freeze(EUREKA))
+
+    after = await started(unite(world_of(before), [world_of(running)], BOTH, ()))
+
+    assert [("eureka", "freeze", 0)] == [(each.scope, each.cause, each.held) for each in after.reducer.list_holds()]
+    await after.take(Thaw(EUREKA))
+    assert [] == after.reducer.list_holds()
 
 
 async def test_what_is_in_doubt_comes_with_its_source() -> None:
