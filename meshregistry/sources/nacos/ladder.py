@@ -91,8 +91,11 @@ class Ladder:
         self._trusts_pushes = False
         self.refusal = None
 
-    async def list(self, connection: Connection, only: Set[str] | None = None) -> Listed:
-        """List every group, or some, from a node. Raises SourceError when it gives none; cancelling it is safe."""
+    async def list(self, connection: Connection, only: Set[str] | None = None, *, may_probe: bool = True) -> Listed:
+        """List every group, or some, from a node. Raises SourceError when it gives none; cancelling it is safe.
+
+        A node that lacks a call is asked once what it speaks now: behind one address there may be several versions.
+        """
 
         def over_http(scope: Scope) -> ServiceCalls:
             return HttpCalls(connection, scope, self._options)
@@ -104,8 +107,8 @@ class Ladder:
             try:
                 whole = await self._bulk.list_namespace(connection, path, known, self._clock)
             except (AccessDenied, NotOffered) as error:
-                if isinstance(error, NotOffered) and await connection.probe_again():
-                    return await self.list(connection, only)
+                if isinstance(error, NotOffered) and may_probe and await connection.probe_again():
+                    return await self.list(connection, only, may_probe=False)
                 refusal = Refusal(error, connection, self._options.bulk_retry_polls)
             else:
                 self._step_to(BULK, None)

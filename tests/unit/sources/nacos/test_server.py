@@ -113,6 +113,40 @@ def all_of(groups: dict[str, list[str]]) -> tuple[ListingClient, NacosServer, Ca
     return client, reader, poll, metrics
 
 
+class ManifoldClient(ListingClient):
+    """Nodes of two versions behind one address, none of which offers the listing with instances."""
+
+    def __init__(self, options: NacosOptions, metrics: Metrics) -> None:
+        super().__init__(options, metrics)
+        self.asked = 0
+
+    async def get(
+        self,
+        endpoint: Endpoint,
+        path: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        signature: Mapping[str, str] | None = None,
+    ) -> bytes:
+        if path == "/v1/ns/service/list":
+            return b'{"count": 0, "doms": []}'
+        if path != "/v1/console/server/state":
+            raise NotOffered("404")
+        self.asked += 1
+        return b'{"version": "2.%d.0"}' % (self.asked % 2)
+
+
+async def test_a_node_whose_version_is_another_one_each_time_is_read_all_the_same() -> None:
+    own = NacosServerOptions(addresses=ADDRESSES[:1])
+    options, metrics, clock, sink = NacosOptions(servers=(own,)), Metrics(), ManualClock(), RecordingSink()
+    (registry,) = configured_registries(options.servers)
+    client = ManifoldClient(options, metrics)
+    reader = NacosServer(registry, options, client, metrics, clock.clock)
+    await reader.poll(sink, Readiness("nacos", frozenset(registry.parts()), metrics, clock.clock))
+
+    assert (2, True) == (client.asked, reader.healthy)
+
+
 async def test_the_metrics_tell_of_no_group_and_no_namespace_that_is_gone() -> None:
     client, _, poll, metrics = all_of({"public": ["shop", "gone"], "dev": ["shop"]})
     await poll()
