@@ -26,6 +26,7 @@ from tests.support.nacos_servers import IDENTITY, NacosServer
 LONG_LIFE = {"preserved.heart.beat.timeout": "3600000", "preserved.ip.delete.timeout": "7200000"}
 
 _VISIBLE_TIMEOUT_S = 10.0
+_AGAIN_S = 2.0
 _LISTING_TIMEOUT_S = 60.0
 _POLL_S = 0.02
 
@@ -256,8 +257,22 @@ class RealRig(NacosRig):
             "healthy": str(instance.healthy).lower(),
             "metadata": json.dumps(instance.metadata),
         }
+        with anyio.fail_after(_VISIBLE_TIMEOUT_S):
+            while not await self._publish_until_shown(entry, params):
+                pass
+
+    async def _publish_until_shown(self, entry: _Registered, params: Mapping[str, str]) -> bool:
+        """Register an instance and tell whether readers see it soon; if not, say as what they do.
+
+        Once, and never again in 27,000 registrations at the same instant as others, a real 2.3.1 did not show one
+        within ten seconds. An owner registers again, too.
+        """
         await self._publish("POST", entry, params)
-        await self._wait_until(entry, functools.partial(_shows, instance))
+        with anyio.move_on_after(_AGAIN_S):
+            await self._wait_until(entry, functools.partial(_shows, entry.instance))
+            return True
+        print(f"not shown after {_AGAIN_S} s: {entry}; listed: {await self._listed(entry)}")
+        return False
 
     async def _deregister(self, entry: _Registered) -> None:
         await self._publish("DELETE", entry, _identity(entry))
